@@ -1,0 +1,75 @@
+import { resolve } from 'node:path'
+
+/** The daemon's settings, read once from the environment. The table in README.md is checked against `variables` by a test. */
+export interface Config {
+  /** Absolute path; everything durable is below it. */
+  data: string
+  api: { hosts: string[]; port: number }
+  /** The router's public ports, for the URLs that users are shown. */
+  router: { httpPort: number; tlsPort: number }
+  /** Apps are served at `APP.<domain>`; no custom domain may lie below it. */
+  domain: string
+  engineSocket: string
+  /** Dyno networks are cut from this /16, one /26 an app. */
+  networkPool: string
+  adminEmail: string
+  /** Given by the operator, or made at first start. */
+  adminToken: string | undefined
+  /** The npm registry that bundled buildpacks use; empty means npm's own default. */
+  npmRegistry: string | undefined
+  /** PEM bundle of the host's certificate authorities, shown to builds and dynos, or undefined for the image's own. */
+  caBundle: string | undefined
+}
+
+export const variables = {
+  SLUICE_DATA: 'where everything durable lives (default: .sluice in the working directory)',
+  SLUICE_HOST: 'addresses that the API listens on, comma-separated (default: 127.0.0.1,::1)',
+  SLUICE_PORT: 'port of the API and of git, HTTP and TLS (default: 5000)',
+  SLUICE_HTTP_PORT: 'port of the router for HTTP (default: 8080)',
+  SLUICE_TLS_PORT: 'port of the router for TLS (default: 8443)',
+  SLUICE_DOMAIN: 'apps are served at APP.DOMAIN (default: localhost)',
+  SLUICE_ENGINE: "the Docker engine's socket (default: /var/run/docker.sock)",
+  SLUICE_NETWORK_POOL: 'a /16 from which each app gets a network (default: 10.213.0.0/16)',
+  SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
+  SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
+  SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
+  SLUICE_CA_BUNDLE: 'certificate authorities for builds and dynos (default: that of the host, if it has its own)',
+} as const
+
+type Environment = Partial<Record<keyof typeof variables, string>>
+
+export function readConfig(env: Environment = process.env as Environment): Config {
+  return {
+    data: resolve(env.SLUICE_DATA || '.sluice'),
+    api: { hosts: (env.SLUICE_HOST || '127.0.0.1,::1').split(','), port: port('SLUICE_PORT', env.SLUICE_PORT, 5000) },
+    router: {
+      httpPort: port('SLUICE_HTTP_PORT', env.SLUICE_HTTP_PORT, 8080),
+      tlsPort: port('SLUICE_TLS_PORT', env.SLUICE_TLS_PORT, 8443),
+    },
+    domain: (env.SLUICE_DOMAIN || 'localhost').toLowerCase(),
+    engineSocket: env.SLUICE_ENGINE || '/var/run/docker.sock',
+    networkPool: pool(env.SLUICE_NETWORK_POOL || '10.213.0.0/16'),
+    adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
+    adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
+    npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
+    caBundle: env.SLUICE_CA_BUNDLE || undefined,
+  }
+}
+
+function port(name: string, value: string | undefined, fallback: number): number {
+  if (!value) return fallback
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1 || number > 65535)
+    throw new Error(`${name} is "${value}"; it must be a port number between 1 and 65535.`)
+  return number
+}
+
+function pool(value: string): string {
+  const octets = /^(\d{1,3})\.(\d{1,3})\.0\.0\/16$/.exec(value)
+  if (!octets || octets.slice(1).some((octet) => Number(octet) > 255))
+    throw new Error(`SLUICE_NETWORK_POOL is "${value}"; it must be a /16 such as 10.213.0.0/16.`)
+  return value
+}
+
+/** The package's own folder, for the scripts and buildpacks that are shipped beside `dist`. */
+export const packageRoot = resolve(import.meta.dirname, '..', '..')

@@ -1,0 +1,32 @@
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { Engine } from './engine/engine.ts'
+import type { Log } from './log.ts'
+import type { Collector } from './logs/collect.ts'
+import type { Logs } from './logs/logs.ts'
+import type { Transcripts } from './logs/transcript.ts'
+import type { Routers } from './route/control.ts'
+import type { Runner } from './runner.ts'
+import type { Db } from './store/database.ts'
+import type { Seal } from './store/seal.ts'
+
+/** The running parts that the domain's functions work with; made once, in main.ts. */
+export interface Daemon {
+  config: Config
+  clock: Clock
+  log: Log
+  db: Db
+  seal: Seal
+  engine: Engine
+  runner: Runner
+  /** Lines of apps, for `heroku logs`. */
+  logs: Logs
+  /** Reads the output of dynos into `logs`. */
+  collector: Collector
+  /** Stored output of builds and release commands that can be followed while it is written. */
+  transcripts: Transcripts
+  /** The connected routers. */
+  routers: Routers
+  /** The image that a stack's dynos run on and the one that its builds run on. */
+  stack(name: string): { run: string; build: string; origin: 'official' | 'debian' }
+}

@@ -1,0 +1,101 @@
+/**
+ * What Sluice asks of a container engine. `docker.ts` runs on one machine; every implementation passes `test/engine/contract.ts`.
+ * Identity is in labels: `list()` after a restart of the daemon gives the actual state, rows hold the wanted one.
+ */
+export interface Engine {
+  /** Starts a dyno. Idempotent by `spec.id`: a second call returns the same container. Rejects with EngineError. */
+  start(spec: DynoSpec, signal?: AbortSignal): Promise<Placed>
+  /** SIGTERM to all processes, SIGKILL after `grace` ms, then removes container and writable layer. Resolves when it is gone; a missing one is success. */
+  stop(id: string, grace: number): Promise<void>
+  /** Every dyno container, running or exited, that carries this installation's label. */
+  list(): Promise<Placed[]>
+  /** Changes as they happen, from now on. Ends when `signal` aborts; throws when the engine goes away (call again). */
+  watch(signal: AbortSignal): AsyncIterable<EngineEvent>
+  /** Output of one dyno from `since` (ms) on, following until it ends or `signal` aborts. */
+  logs(id: string, since: number, signal: AbortSignal): AsyncIterable<LogChunk>
+  /** Runs a build container; aborting `signal` kills and removes it. */
+  build(spec: BuildSpec, signal: AbortSignal): Promise<BuildProcess>
+  /** Removes build containers that a crashed daemon left behind. */
+  sweepBuilds(): Promise<void>
+  /** Removes what an app without dynos leaves: its network and volumes. */
+  removeApp(app: string): Promise<void>
+  /** Resolves when the engine answers; rejects with EngineError otherwise. */
+  ping(): Promise<void>
+}
+
+export interface DynoSpec {
+  id: string
+  /** Ids go into labels, names are for people. */
+  app: { id: string; name: string }
+  release: { id: string; version: number }
+  /** Process type, `release` or `run`. */
+  type: string
+  /** `web.1` */
+  name: string
+  image: string
+  /** A shell command line, given to bash as one argument after .profile.d was sourced. */
+  command: string
+  /** Whole environment as `NAME=value`, byte-exact. */
+  env: string[]
+  /** Absolute path of the unpacked slug on this host, shared read-only below a private writable layer at /app. */
+  slug: string
+  memory: number
+  /** Cores. */
+  cpu: number
+  pids: number
+  network: { name: string; subnet: string }
+}
+
+export interface Placed {
+  id: string
+  app: string
+  release: string
+  type: string
+  name: string
+  running: boolean
+  /** Set when it has ended. */
+  exitCode: number | null
+  outOfMemory: boolean
+  /** Where routers reach it, IPv4; null when it does not run. */
+  address: string | null
+  startedAt: number
+}
+
+export type EngineEvent =
+  | { kind: 'started'; id: string; app: string }
+  | { kind: 'exited'; id: string; app: string; exitCode: number; outOfMemory: boolean }
+
+export interface LogChunk {
+  stream: 'stdout' | 'stderr'
+  /** ms, from the engine. */
+  at: number
+  data: Buffer
+}
+
+export interface BuildSpec {
+  id: string
+  app: string
+  image: string
+  /** argv; no shell. */
+  command: string[]
+  env: string[]
+  mounts: { host: string; path: string; readOnly: boolean }[]
+  memory: number
+  pids: number
+  cpu: number
+}
+
+export interface BuildProcess {
+  /** stdout and stderr as they come, in order. Ends when the container has ended. */
+  output: AsyncIterable<Buffer>
+  /** Resolves after the container has ended; rejects with the abort reason when aborted. The container is gone by then. */
+  exit: Promise<{ exitCode: number; outOfMemory: boolean }>
+}
+
+/** The engine refused or did not answer; `message` is fit for a user, `cause` is the engine's own. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError'
+}
+
+/** User and group that dynos and builds run as, as in Heroku's own images. */
+export const DYNO_UID = 1000

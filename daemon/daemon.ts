@@ -6,6 +6,7 @@ import type { Collector } from './logs/collect.ts'
 import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
 import type { Routers } from './route/control.ts'
+import type { Settlements } from './run/rollout.ts'
 import type { Runner } from './runner.ts'
 import type { Db } from './store/database.ts'
 import type { Seal } from './store/seal.ts'
@@ -27,6 +28,8 @@ export interface Daemon {
   transcripts: Transcripts
   /** The connected routers. */
   routers: Routers
+  /** Tells those who wait that a release was settled. */
+  settlements: Settlements
   /** The image that a stack's dynos run on and the one that its builds run on. */
   stack(name: string): { run: string; build: string; origin: 'official' | 'debian' }
 }

@@ -1,0 +1,56 @@
+import type { Daemon } from '../daemon.ts'
+import { failRollout } from '../run/rollout.ts'
+import type { RolloutState } from '../store/schema.ts'
+
+export interface Outcome {
+  succeeded: boolean
+  /** Why it failed, for the user. */
+  reason: string | null
+}
+
+/** Waits until a release serves or has failed. Rejects with the signal's reason when aborted; the release is not touched by that. */
+export async function outcome(d: Daemon, release: string, signal: AbortSignal): Promise<Outcome> {
+  const row = await reached(d, release, ['succeeded', 'failed'], signal)
+  return { succeeded: row.state === 'succeeded', reason: row.reason }
+}
+
+/** Waits until a release's rollout is in one of these states or settled. */
+export async function reached(
+  d: Daemon,
+  release: string,
+  states: RolloutState[],
+  signal: AbortSignal,
+): Promise<{ state: RolloutState; reason: string | null }> {
+  let wake = () => {}
+  const unsubscribe = d.settlements.subscribe(release, () => wake())
+  const onAbort = () => wake()
+  signal.addEventListener('abort', onAbort)
+  try {
+    while (true) {
+      signal.throwIfAborted()
+      const changed = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const row = await rolloutOf(d, release)
+      if (!row) return { state: 'failed', reason: 'The app was destroyed.' }
+      if (states.includes(row.state) || row.state === 'succeeded' || row.state === 'failed') return row
+      d.runner.poke(row.app_id)
+      await changed
+    }
+  } finally {
+    unsubscribe()
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+const rolloutOf = (d: Daemon, release: string) =>
+  d.db.selectFrom('rollouts').select(['state', 'reason', 'app_id']).where('release_id', '=', release).executeTakeFirst()
+
+/** Fails a release that nobody waits for any more, unless it has come as far as its cutover. Returns whether it did. */
+export async function abandon(d: Daemon, release: string, reason: string): Promise<boolean> {
+  const failed = await failRollout(d.db, release, reason, { now: d.clock.now(), before: 'cutover' })
+  if (failed) d.settlements.announce(release)
+  const row = await d.db.selectFrom('releases').select('app_id').where('id', '=', release).executeTakeFirst()
+  if (row) d.runner.poke(row.app_id)
+  return failed
+}

@@ -1,0 +1,59 @@
+import type { AppRoute, Backend } from '../../router/protocol.ts'
+import type { DynoState } from '../store/schema.ts'
+
+/** What decides an app's part of the route table: rows, nothing else, so that it is the same after a crash. */
+export interface Routed {
+  id: string
+  name: string
+  maintenance: boolean
+  domains: string[]
+  /** The release that gets the requests: the one in cutover, else the serving one; null before the first deploy. */
+  release: string | null
+  /** A release that boots beside it. */
+  candidate: string | null
+  /** Wanted web dynos of that release; 0 when it has no web process. */
+  web: number
+  dynos: { id: string; ordinal: number; release: string; state: DynoState; address: string | null; port: number }[]
+}
+
+/** An app's hosts and backends as the routers should follow them now. */
+export function routeOf(app: Routed, domain: string): AppRoute {
+  return {
+    id: app.id,
+    name: app.name,
+    hosts: [`${app.name}.${domain}`, ...app.domains],
+    maintenance: app.maintenance,
+    empty: emptyOf(app),
+    backends: app.dynos.flatMap((dyno): Backend[] => {
+      const mode = modeOf(dyno, app)
+      if (mode === null || dyno.address === null) return []
+      return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode }]
+    }),
+  }
+}
+
+function modeOf(dyno: Routed['dynos'][number], app: Routed): Backend['mode'] | null {
+  switch (dyno.state) {
+    case 'starting':
+      return 'probe'
+    case 'up':
+      if (dyno.release === app.release) return 'serve'
+      return dyno.release === app.candidate ? 'probe' : 'drain'
+    case 'draining':
+      return 'drain'
+    case 'stopping':
+    case 'crashed':
+    case 'down':
+      return null
+    default:
+      return dyno.state satisfies never
+  }
+}
+
+/** Why nobody serves, when nobody serves. */
+function emptyOf(app: Routed): AppRoute['empty'] {
+  if (app.release === null) return 'blank'
+  if (app.web === 0) return 'none'
+  const states = app.dynos.filter((dyno) => dyno.release === app.release).map((dyno) => dyno.state)
+  return states.includes('crashed') && !states.includes('starting') ? 'crashed' : 'starting'
+}

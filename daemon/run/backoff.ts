@@ -1,0 +1,15 @@
+/**
+ * How long a crashed dyno waits before it is started again: not at all after the first crash, then ten seconds, doubling up to
+ * twenty minutes. Heroku says only that the cool-off grows exponentially and that a new release resets it
+ * (https://devcenter.heroku.com/changelog-items/344); a release does so here too, because its dynos are new.
+ */
+export function backoff(crashes: number): number {
+  return crashes <= 1 ? 0 : Math.min(LONGEST, FIRST * 2 ** (crashes - 2))
+}
+
+/** Crashes in a row: a dyno that had been up this long starts to count anew. */
+export const crashesAfter = (before: number, upFor: number): number => (upFor >= STABLE ? 1 : before + 1)
+
+const FIRST = 10_000
+const LONGEST = 20 * 60_000
+const STABLE = 10 * 60_000

@@ -1,0 +1,35 @@
+import { dynoSizes, parseSize } from '../limits.ts'
+
+/** What the platform itself tells a dyno, then the config vars; PORT and DYNO cannot be overridden. */
+export function environment(
+  dyno: { name: string; port: number; size: string },
+  config: Record<string, string>,
+): string[] {
+  const vars = {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    HOME: '/app',
+    PS1: '\\[\\033[01;34m\\]\\w\\[\\033[00m\\] \\[\\033[01;32m\\]$ \\[\\033[00m\\]',
+    LANG: 'en_US.UTF-8',
+    ...config,
+    DYNO: dyno.name,
+    PORT: String(dyno.port),
+  }
+  return Object.entries(vars).map(([name, value]) => `${name}=${value}`)
+}
+
+/** What a size means to the engine; a size that is no more counts as the smallest. */
+export const resourcesOf = (size: string): { memory: number; cpu: number; pids: number } =>
+  dynoSizes[parseSize(size) ?? 'Basic']
+
+/** The n-th /26 of a /16 pool such as `10.213.0.0/16`: an app's own network, of 60 dynos. */
+export function subnetOf(pool: string, index: number): string {
+  const [a, b] = pool.split('.')
+  return `${a}.${b}.${Math.floor(index / 4)}.${(index % 4) * 64}/26`
+}
+
+/** Ports handed to dynos: any will do, because each dyno has an address of its own; a fresh one finds apps that ignore $PORT. */
+const FIRST_PORT = 10_000
+const LAST_PORT = 59_999
+
+export const randomPort = (random: () => number = Math.random): number =>
+  FIRST_PORT + Math.floor(random() * (LAST_PORT - FIRST_PORT + 1))

@@ -1,0 +1,132 @@
+import { randomUUID } from 'node:crypto'
+import type { Selectable } from 'kysely'
+import type { Daemon } from '../daemon.ts'
+import { invalid, notFound } from '../errors.ts'
+import { defaultSize, limits, parseSize } from '../limits.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { Schema } from '../store/schema.ts'
+
+type Row = Selectable<Schema['formation']>
+type App = Selectable<Schema['apps']>
+
+export interface FormationView {
+  id: string
+  type: string
+  command: string
+  quantity: number
+  size: string
+  created_at: number
+  updated_at: number
+}
+
+/** One change to a formation, as the clients send it: an absolute or (`+1`, `-1`) relative quantity, a size, or both. */
+export interface FormationUpdate {
+  type: string
+  quantity?: number | string
+  size?: string
+}
+
+/** Process types of the newest release that has not failed, with their quantities. The release command is no process type to scale. */
+export async function listFormation(db: DbOrTx, app: string): Promise<FormationView[]> {
+  const slug = await db
+    .selectFrom('releases')
+    .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
+    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select('slugs.process_types')
+    .where('releases.app_id', '=', app)
+    .where('rollouts.state', '!=', 'failed')
+    .orderBy('releases.version', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  if (!slug) return []
+  const rows = await rowsOf(db, app)
+  return Object.entries(JSON.parse(slug.process_types) as Record<string, string>).flatMap(([type, command]) => {
+    const row = rows.get(type)
+    return row ? [{ ...row, command }] : []
+  })
+}
+
+export async function rowsOf(db: DbOrTx, app: string): Promise<Map<string, Row>> {
+  const rows = await db.selectFrom('formation').selectAll().where('app_id', '=', app).execute()
+  return new Map(rows.map((row) => [row.type, row]))
+}
+
+/** Gives each process type that the app has not had before its quantity: one web dyno, nothing of the others. */
+export async function ensureFormation(tx: Tx, app: string, types: string[], now: number): Promise<void> {
+  for (const type of types)
+    if (type !== 'release')
+      await tx
+        .insertInto('formation')
+        .values({
+          id: randomUUID(),
+          app_id: app,
+          type,
+          quantity: type === 'web' ? 1 : 0,
+          size: defaultSize,
+          created_at: now,
+          updated_at: now,
+        })
+        .onConflict((conflict) => conflict.columns(['app_id', 'type']).doNothing())
+        .execute()
+}
+
+/** Scales several process types as one decision: all or none. Returns the changed ones. Throws UserError for an unknown type or bad number. */
+export async function scale(
+  d: Daemon,
+  app: App,
+  account: { email: string },
+  updates: FormationUpdate[],
+): Promise<FormationView[]> {
+  const changed = await decide(d.db, async (tx) => {
+    const now = d.clock.now()
+    const formation = new Map((await listFormation(tx, app.id)).map((row) => [row.type, row]))
+    for (const update of updates) {
+      const row = formation.get(update.type)
+      if (!row) throw unknownType(update.type, formation)
+      const quantity = parseQuantity(update, row.quantity)
+      const size = update.size === undefined ? row.size : sizeNamed(update.size)
+      const same = quantity === row.quantity && size === row.size
+      formation.set(update.type, { ...row, quantity, size, updated_at: same ? row.updated_at : now })
+      if (!same)
+        await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
+    }
+    return updates.flatMap(({ type }) => formation.get(type) ?? [])
+  })
+  d.runner.poke(app.id)
+  const text = changed.map(({ type, quantity, size }) => `${type}@${quantity}:${size}`).join(' ')
+  d.logs.write(app.id, {
+    at: d.clock.now(),
+    source: 'app',
+    dyno: 'api',
+    text: `Scaled to ${text} by user ${account.email}`,
+  })
+  return changed
+}
+
+const unknownType = (type: string, formation: Map<string, unknown>) => {
+  const error = notFound(`process type (${type})`, 'formation')
+  if (formation.size > 0) error.message += ` This app has: ${[...formation.keys()].join(', ')}.`
+  else error.message += ' Nothing has been deployed yet: push the app first.'
+  return error
+}
+
+function parseQuantity({ type, quantity }: FormationUpdate, before: number): number {
+  if (quantity === undefined) return before
+  const text = String(quantity)
+  if (!/^[+-]?\d{1,6}$/.test(text))
+    throw invalid(`The quantity of ${type} is "${text}"; it must be a number such as 2, +1 or -1.`)
+  const relative = typeof quantity === 'string' && /^[+-]/.test(text)
+  const result = relative ? before + Number(text) : Number(text)
+  if (result < 0) throw invalid(`Cannot scale ${type} to ${result}: the quantity must not be negative.`)
+  if (result > limits.dynosPerType)
+    throw invalid(
+      `Cannot scale ${type} to ${result}: at most ${limits.dynosPerType} dynos of a process type are allowed.`,
+    )
+  return result
+}
+
+function sizeNamed(name: string): string {
+  const size = parseSize(name)
+  if (!size) throw invalid(`No such dyno size: ${name}. See \`GET /dyno-sizes\` for those there are.`)
+  return size
+}

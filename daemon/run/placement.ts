@@ -1,0 +1,189 @@
+import type { Clock } from '../clock.ts'
+import type { DynoSpec, Engine, EngineEvent, Placed } from '../engine/engine.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+
+/**
+ * What the engine is known to hold, and what it has been told and not answered yet. Heals by looking, not only by listening:
+ * subscribes, then lists, and lists again every half minute and whenever the subscription breaks.
+ */
+export interface Placements {
+  /** False until the engine was listed once; before that nothing may be concluded from an absence. */
+  readonly known: boolean
+  of(dyno: string): Placed | undefined
+  state(dyno: string): ContainerState
+  /** Why the launch of this dyno failed, for the user. */
+  failure(dyno: string): string | undefined
+  /** Starts a dyno in the background; its app hears of the outcome. */
+  launch(spec: DynoSpec): void
+  /** Counts a dyno as one that the engine would not start. */
+  refuse(dyno: string, why: string): void
+  /** Stops a dyno in the background; its app hears when it is gone. */
+  stop(dyno: { id: string; app: string }, grace: number): void
+  /** Drops what is known of a dyno whose row is gone. */
+  forget(dyno: string): void
+  /** Watches until `signal` aborts. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** `pending`: the engine was told and has not answered yet. `failed`: it refused to start it. */
+export type ContainerState = 'none' | 'pending' | 'failed' | 'running' | 'exited'
+
+export interface Listeners {
+  /** Something about a dyno of this app has changed. */
+  changed(app: string): void
+  /** A container is seen running or ended, for the first time or again; called before `changed`. */
+  seen(placed: Placed): void
+  exited(placed: Placed): void
+  /** Whether a dyno has a row; a container without one is left over and is removed. */
+  wanted(ids: string[]): Promise<Set<string>>
+}
+
+const LIST_AGAIN = 30_000
+const RECONNECT = 500
+
+export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log }, on: Listeners): Placements {
+  const { engine, clock, log } = deps
+  const placed = new Map<string, Placed>()
+  const pending = new Map<string, 'launch' | 'stop'>()
+  const failures = new Map<string, string>()
+  /** Exits told before the answer to the launch. */
+  const early = new Map<string, EngineEvent & { kind: 'exited' }>()
+  let known = false
+
+  const settle = (id: string, app: string) => {
+    pending.delete(id)
+    on.changed(app)
+  }
+
+  const stopped = (dyno: { id: string; app: string }) => {
+    placed.delete(dyno.id)
+    failures.delete(dyno.id)
+    settle(dyno.id, dyno.app)
+  }
+
+  const stop = (dyno: { id: string; app: string }, grace: number): void => {
+    if (pending.get(dyno.id) === 'stop') return
+    pending.set(dyno.id, 'stop')
+    engine.stop(dyno.id, grace).then(
+      () => stopped(dyno),
+      (error: unknown) => {
+        log.error('stop failed', { dyno: dyno.id, error })
+        clock.at(clock.now() + RECONNECT, () => settle(dyno.id, dyno.app))
+      },
+    )
+  }
+
+  const exited = (event: EngineEvent & { kind: 'exited' }): void => {
+    const before = placed.get(event.id)
+    if (pending.get(event.id) === 'launch') early.set(event.id, event)
+    if (!before?.running) return
+    const after = { ...before, running: false, exitCode: event.exitCode, outOfMemory: event.outOfMemory, address: null }
+    placed.set(event.id, after)
+    on.exited(after)
+    on.changed(event.app)
+  }
+
+  /** Takes the engine's list as the truth, except for dynos that are being started or stopped right now. */
+  const list = async (): Promise<void> => {
+    const found = new Map((await engine.list()).map((one) => [one.id, one]))
+    const wanted = await on.wanted([...found.keys()])
+    for (const [id, before] of placed)
+      if (!found.has(id) && !pending.has(id)) {
+        placed.delete(id)
+        on.changed(before.app)
+      }
+    for (const now of found.values()) {
+      if (pending.has(now.id)) continue
+      if (!wanted.has(now.id)) {
+        log.warn('removing a container that nothing wants', { dyno: now.id, app: now.app })
+        stop(now, 0)
+        continue
+      }
+      const before = placed.get(now.id)
+      placed.set(now.id, now)
+      on.seen(now)
+      if (before?.running && !now.running) on.exited(now)
+      if (before?.running !== now.running) on.changed(now.app)
+    }
+    known = true
+  }
+
+  const watchOnce = async (signal: AbortSignal): Promise<void> => {
+    const events = engine.watch(signal)[Symbol.asyncIterator]()
+    let next = events.next()
+    next.catch(() => {})
+    await list()
+    let cancel = () => {}
+    const relist = () => {
+      cancel = clock.at(clock.now() + LIST_AGAIN, () => {
+        list().catch((error: unknown) => log.error('listing the engine failed', { error: messageOf(error) }))
+        relist()
+      })
+    }
+    relist()
+    try {
+      for (let event = await next; !event.done; event = await next) {
+        if (event.value.kind === 'exited') exited(event.value)
+        next = events.next()
+      }
+    } finally {
+      cancel()
+    }
+  }
+
+  return {
+    get known() {
+      return known
+    },
+    of: (dyno) => placed.get(dyno),
+    state(dyno) {
+      if (pending.has(dyno)) return 'pending'
+      const one = placed.get(dyno)
+      if (one === undefined) return failures.has(dyno) ? 'failed' : 'none'
+      return one.running ? 'running' : 'exited'
+    },
+    failure: (dyno) => failures.get(dyno),
+    launch(spec) {
+      if (pending.has(spec.id)) return
+      pending.set(spec.id, 'launch')
+      engine.start(spec).then(
+        (one) => {
+          placed.set(spec.id, one)
+          on.seen(one)
+          if (!one.running) on.exited(one)
+          const end = early.get(spec.id)
+          early.delete(spec.id)
+          if (end) exited(end)
+          settle(spec.id, spec.app.id)
+        },
+        (error: unknown) => {
+          log.error('start failed', { dyno: spec.id, app: spec.app.id, error })
+          early.delete(spec.id)
+          failures.set(spec.id, messageOf(error))
+          settle(spec.id, spec.app.id)
+        },
+      )
+    },
+    refuse: (dyno, why) => void failures.set(dyno, why),
+    stop,
+    forget: (dyno) => void failures.delete(dyno),
+    async run(signal) {
+      while (!signal.aborted) {
+        try {
+          await watchOnce(signal)
+        } catch (error) {
+          if (!signal.aborted) log.error('watching the engine failed', { error: messageOf(error) })
+        }
+        if (!signal.aborted) await pause(clock, RECONNECT, signal)
+      }
+    },
+  }
+}
+
+/** Back-off between two attempts to reach the engine. */
+const pause = (clock: Clock, delay: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = clock.at(clock.now() + delay, resolve)
+    signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
+  })

@@ -1,0 +1,68 @@
+import type { Selectable } from 'kysely'
+import type { Daemon } from '../daemon.ts'
+import { limits } from '../limits.ts'
+import type { Pass } from '../runner.ts'
+import type { Schema } from '../store/schema.ts'
+import { desired } from './desired.ts'
+import { type Dyno, dynosOf } from './dyno.ts'
+import type { Placements } from './placement.ts'
+import { plan, type Seen, type Wanted } from './plan.ts'
+import { perform } from './steps.ts'
+
+type App = Selectable<Schema['apps']>
+
+/** More rounds than any change needs; a plan that never comes to rest is a bug, and must not keep a core busy. */
+const ROUNDS = 100
+const SECOND = 1000
+
+/** Brings one app closer to what is wanted until only an event or the clock can change anything. `erase` ends an app without dynos. */
+export function createPass(d: Daemon, placements: Placements, erase: (app: App) => Promise<void>): Pass {
+  return async (id, signal) => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst()
+      if (!app || !placements.known) return null
+      await d.routers.publish()
+      const dynos = await dynosOf(d.db, id)
+      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements)), d.clock.now(), limits)
+      if (steps.length === 0) {
+        if (app.destroyed_at !== null && dynos.length === 0) await erase(app)
+        return wakeAt
+      }
+      const stage = { d, placements, app, dynos: new Map(dynos.map((dyno) => [dyno.id, dyno])) }
+      for (const step of steps) {
+        signal.throwIfAborted()
+        await perform(stage, step)
+      }
+    }
+    d.log.error('an app does not come to rest', { app: id, rounds: ROUNDS })
+    return d.clock.now() + SECOND
+  }
+}
+
+async function wantedOf(d: Daemon, app: App): Promise<Wanted> {
+  const { serving, candidate } = await desired(d.db, app)
+  if (candidate === null) return { serving, candidate }
+  const routed = candidate.processes.some(({ type }) => type === 'web')
+  const acknowledged = candidate.state === 'cutover' && (!routed || d.routers.acknowledged(app.id))
+  return { serving, candidate: { ...candidate, acknowledged } }
+}
+
+const seen =
+  (d: Daemon, placements: Placements) =>
+  (dyno: Dyno): Seen => ({
+    id: dyno.id,
+    release: dyno.release_id,
+    type: dyno.type,
+    ordinal: dyno.ordinal,
+    size: dyno.size,
+    state: dyno.state,
+    replace: dyno.replace === 1,
+    crashes: dyno.crashes,
+    retryAt: dyno.retry_at,
+    exitCode: dyno.exit_code,
+    createdAt: dyno.created_at,
+    since: dyno.updated_at,
+    container: placements.state(dyno.id),
+    healthy: dyno.type === 'web' && d.routers.healthy(dyno.id),
+    drained: dyno.state === 'draining' && d.routers.drained(dyno.id),
+  })

@@ -1,0 +1,121 @@
+import type { Selectable } from 'kysely'
+import type { Db, DbOrTx, Tx } from '../store/database.ts'
+import type { RolloutState, Schema } from '../store/schema.ts'
+
+/**
+ * The way of a release to the public. One row a release; the oldest unsettled one of an app is its candidate, the newest
+ * succeeded one serves.
+ *
+ *   waiting -- has a release command --> phase -- exit 0 --> booting -- all web dynos up --> cutover -- every router --> succeeded
+ *      |  has none                         |                  ^  |                             |      acknowledged
+ *      +-----------------------------------|------------------+  |                             |
+ *                                          +---> failed <--------+-----------------------------+
+ *                                                  (also: abandoned by the push, or by a restart of the daemon when attended)
+ *
+ * waiting, phase, booting: the release gets no request. cutover: routers are told to send requests to it and to nobody else; going
+ * back means telling them the old table. succeeded, failed: final. A release without slug has nothing to roll out: born succeeded.
+ */
+export type Rollout = Selectable<Schema['rollouts']>
+
+const UNSETTLED: RolloutState[] = ['waiting', 'phase', 'booting', 'cutover']
+
+export const beginRollout = (
+  tx: Tx,
+  release: { id: string; app_id: string; version: number; created_at: number },
+  options: { attended: boolean; settled: boolean },
+): Promise<unknown> =>
+  tx
+    .insertInto('rollouts')
+    .values({
+      release_id: release.id,
+      app_id: release.app_id,
+      version: release.version,
+      state: options.settled ? 'succeeded' : 'waiting',
+      attended: options.attended ? 1 : 0,
+      reason: null,
+      created_at: release.created_at,
+      updated_at: release.created_at,
+    })
+    .execute()
+
+/** The release that serves: the newest that succeeded. */
+export const servingRollout = (db: DbOrTx, app: string): Promise<Rollout | undefined> =>
+  db
+    .selectFrom('rollouts')
+    .selectAll()
+    .where('app_id', '=', app)
+    .where('state', '=', 'succeeded')
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+
+/** The release that is on its way: the oldest unsettled. */
+export const candidateRollout = (db: DbOrTx, app: string): Promise<Rollout | undefined> =>
+  db
+    .selectFrom('rollouts')
+    .selectAll()
+    .where('app_id', '=', app)
+    .where('state', 'in', UNSETTLED)
+    .orderBy('version')
+    .limit(1)
+    .executeTakeFirst()
+
+/** Moves a rollout on; false when it was settled in the meantime. */
+export async function advanceRollout(db: Db, release: string, to: RolloutState, now: number): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('rollouts')
+    .set({ state: to, updated_at: now })
+    .where('release_id', '=', release)
+    .where('state', 'in', UNSETTLED)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** Settles a rollout as failed; false when it was settled before. With `before`, only in a state that comes before it. */
+export async function failRollout(
+  db: Db,
+  release: string,
+  reason: string,
+  { now, before }: { now: number; before?: 'cutover' },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('rollouts')
+    .set({ state: 'failed', reason, updated_at: now })
+    .where('release_id', '=', release)
+    .where('state', 'in', before ? UNSETTLED.filter((state) => state !== before) : UNSETTLED)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** At start of the daemon: pushes that it was waiting on have been told that they failed, so their releases must not go live. */
+export const failAttended = (db: Db, now: number): Promise<unknown> =>
+  db
+    .updateTable('rollouts')
+    .set({ state: 'failed', reason: 'The platform was restarted during this deploy. Push again.', updated_at: now })
+    .where('attended', '=', 1)
+    .where('state', 'in', UNSETTLED)
+    .execute()
+
+/** Lets those who wait for a rollout know that its row has changed. */
+export interface Settlements {
+  announce(release: string): void
+  /** Calls `changed` at every announcement; the returned function ends it. */
+  subscribe(release: string, changed: () => void): () => void
+}
+
+export function createSettlements(): Settlements {
+  const listeners = new Map<string, Set<() => void>>()
+  return {
+    announce(release) {
+      for (const changed of listeners.get(release) ?? []) changed()
+    },
+    subscribe(release, changed) {
+      const set = listeners.get(release) ?? new Set()
+      listeners.set(release, set.add(changed))
+      return () => {
+        set.delete(changed)
+        if (set.size === 0) listeners.delete(release)
+      }
+    },
+  }
+}

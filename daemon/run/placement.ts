@@ -185,5 +185,9 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
 const pause = (clock: Clock, delay: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const cancel = clock.at(clock.now() + delay, resolve)
-    signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
+    const stop = () => {
+      cancel()
+      resolve()
+    }
+    signal.addEventListener('abort', stop, { once: true })
   })

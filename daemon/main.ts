@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { resolveStacks } from '../buildpacks/stack.ts'
+import { ensureAdmin } from './account/account.ts'
+import { createApi } from './api/api.ts'
+import { failInterrupted } from './build/build.ts'
+import { deploy } from './build/deploy.ts'
+import { systemClock } from './clock.ts'
+import { type Config, readConfig } from './config.ts'
+import type { Daemon } from './daemon.ts'
+import { createDockerEngine } from './engine/docker.ts'
+import { eraseApp } from './erase.ts'
+import { messageOf } from './errors.ts'
+import { createGit } from './git/git.ts'
+import { createLog, type Log } from './log.ts'
+import { type Collector, createCollector } from './logs/collect.ts'
+import { createLogs, type Logs } from './logs/logs.ts'
+import { createTranscripts } from './logs/transcript.ts'
+import { ensureCertificates } from './route/certificate.ts'
+import { createRouters } from './route/control.ts'
+import { allRoutes } from './route/routes.ts'
+import { createPlacements, type Placements } from './run/placement.ts'
+import { createPass } from './run/reconcile.ts'
+import { createSettlements, failAttended } from './run/rollout.ts'
+import { createRunner, type Runner } from './runner.ts'
+import { createServer } from './server.ts'
+import { type Db, openDatabase } from './store/database.ts'
+import { createSeal, readKey } from './store/seal.ts'
+
+/** Starts the daemon, serves until SIGTERM or SIGINT, and leaves the apps running. */
+async function main(): Promise<void> {
+  const log = createLog()
+  const config = readConfig()
+  await mkdir(config.data, { recursive: true, mode: 0o700 })
+  const { d, placements } = await assemble(config, log)
+  await recover(d)
+  const stopping = new AbortController()
+  const server = await serve(d)
+  const watching = placements.run(stopping.signal)
+  log.info('ready', { port: config.api.port, data: config.data })
+  await signalled()
+  log.info('stopping')
+  stopping.abort(new Error('the daemon is stopping'))
+  await server.close()
+  d.routers.close()
+  await d.runner.stop()
+  await watching
+  await d.logs.close()
+  await d.db.destroy()
+}
+
+/** Makes the parts. They know one another through `d`, which is complete before any of them runs. */
+async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placements: Placements }> {
+  const db = await openDatabase(join(config.data, 'sluice.db'))
+  const clock = systemClock
+  const engine = createDockerEngine({
+    socket: config.engineSocket,
+    installation: await installationId(config.data),
+    data: config.data,
+    caBundle: config.caBundle,
+    log,
+  })
+  await engine.ping()
+  const stacks = await resolveStacks(config.engineSocket)
+  const logs = createLogs(config, log)
+  const collector = createCollector(engine, logs, log)
+  const poke = (app: string) => d.runner.poke(app)
+  const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, collector, poke }))
+  const routers = createRouters(
+    { clock, log },
+    {
+      routes: () => allRoutes(db, config.domain),
+      changed: poke,
+      logLine: (app, at, text) => logs.write(app, { at, source: 'heroku', dyno: 'router', text }),
+    },
+  )
+  const stack = (name: string) => {
+    const images = stacks.get(name)
+    if (!images) throw new Error(`There is no image of the stack ${name} on this host. Run the set-up script again.`)
+    return images
+  }
+  const runner: Runner = createRunner((app, signal) => pass(app, signal), clock, log)
+  const seal = createSeal(await readKey(join(config.data, 'seal.key')))
+  const transcripts = await createTranscripts(config)
+  const settlements = createSettlements()
+  const parts = {
+    config,
+    clock,
+    log,
+    db,
+    seal,
+    engine,
+    runner,
+    logs,
+    collector,
+    transcripts,
+    routers,
+    settlements,
+    stack,
+  }
+  const d: Daemon = parts
+  const pass = createPass(d, placements, (app) => eraseApp(d, app))
+  return { d, placements }
+}
+
+const listeners = (parts: { db: Db; logs: Logs; collector: Collector; poke: (app: string) => void }) => ({
+  changed: parts.poke,
+  seen: ({ id, app, name, startedAt }: { id: string; app: string; name: string; startedAt: number }) =>
+    parts.collector.follow({ id, app, name, since: startedAt }),
+  exited: ({ app, name, exitCode }: { app: string; name: string; exitCode: number | null }) =>
+    parts.logs.write(app, {
+      at: Date.now(),
+      source: 'heroku',
+      dyno: name,
+      text: `Process exited with status ${exitCode}`,
+    }),
+  wanted: async (ids: string[]) => {
+    if (ids.length === 0) return new Set<string>()
+    const rows = await parts.db.selectFrom('dynos').select('id').where('id', 'in', ids).execute()
+    return new Set(rows.map(({ id }) => id))
+  },
+})
+
+/** After a stop or a crash: what others were told has failed is failed, and every app gets a look. */
+async function recover(d: Daemon): Promise<void> {
+  await ensureAdmin(d)
+  await failAttended(d.db, d.clock.now())
+  await failInterrupted(d)
+  await d.routers.publish()
+  for (const { id } of await d.db.selectFrom('apps').select('id').execute()) d.runner.poke(id)
+}
+
+async function serve(d: Daemon) {
+  const { config } = d
+  const tls = await ensureCertificates(config)
+  const git = await createGit(d, (request) => deploy(d, request))
+  const server = await createServer(
+    { api: createApi(d), git, routers: (socket) => d.routers.accept(socket), tls },
+    config,
+  )
+  await server.listen()
+  return server
+}
+
+/** Tells this installation's containers from those of others on the same engine. */
+async function installationId(data: string): Promise<string> {
+  const path = join(data, 'installation')
+  await writeFile(path, randomUUID(), { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  return (await readFile(path, 'utf8')).trim()
+}
+
+const signalled = (): Promise<void> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+
+main().catch((error: unknown) => {
+  process.stderr.write(`sluice: ${messageOf(error)}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,43 @@
+import type Router from '@koa/router'
+import type { RouterContext } from '@koa/router'
+import type { Account } from '../account/account.ts'
+import { type App, findApp } from '../app/app.ts'
+import type { Daemon } from '../daemon.ts'
+
+/** What the middleware has found out about a request before its route runs. */
+export interface State {
+  requestId: string
+  account: Account
+  /** The token that the request came with; needed to tell which authorization is its own. Never logged. */
+  token: string
+}
+
+export type Context = RouterContext<State>
+export type Routes = Router<State>
+export type Handler = (ctx: Context) => Promise<void>
+
+/** A path's parameter, decoded. */
+export const param = (ctx: Context, name: string): string => ctx.params[name] ?? ''
+
+/** A route whose answer is what `answer` returns. */
+export const reply =
+  (answer: (ctx: Context) => unknown): Handler =>
+  async (ctx) => {
+    ctx.body = await answer(ctx)
+  }
+
+/** A route below `/apps/:app` (by name or id); not found unless the account may see the app. */
+export const withApp = (d: Daemon, answer: (app: App, ctx: Context) => unknown): Handler =>
+  reply(async (ctx) => answer(await findApp(d.db, ctx.state.account, param(ctx, 'app')), ctx))
+
+/** Something was made: 201. */
+export function created<T>(ctx: Context, body: T): T {
+  ctx.status = 201
+  return body
+}
+
+/** Something will happen: 202, and nothing to say about it. */
+export function accepted(ctx: Context): object {
+  ctx.status = 202
+  return {}
+}

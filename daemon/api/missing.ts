@@ -1,0 +1,18 @@
+import type { Middleware } from 'koa'
+import { UserError } from '../errors.ts'
+import type { Routes, State } from './context.ts'
+
+const UNKNOWN =
+  'The requested API endpoint was not found. Are you using the right HTTP verb (i.e. `GET` vs. `POST`), and did you specify your intended version with the `Accept` header?'
+
+/** What no route answers: 405 with the methods that the path has, or Heroku's 404. */
+export const missing =
+  (routes: Routes): Middleware<State> =>
+  async (ctx, next) => {
+    const { path, route } = routes.match(ctx.path, ctx.method)
+    if (route) return next()
+    const methods = new Set(path.flatMap((layer) => layer.methods))
+    if (methods.size === 0) throw new UserError('not_found', UNKNOWN)
+    ctx.set('Allow', [...methods].join(', '))
+    throw new UserError('method_not_allowed', `This path answers to ${[...methods].join(', ')}, not to ${ctx.method}.`)
+  }

@@ -1,0 +1,13 @@
+import type { Daemon } from '../daemon.ts'
+import { notFound } from '../errors.ts'
+import { type Routes, withApp } from './context.ts'
+
+/** No app is in a pipeline yet. */
+export function pipelineCouplingRoutes(routes: Routes, d: Daemon): void {
+  routes.get(
+    '/apps/:app/pipeline-couplings',
+    withApp(d, () => {
+      throw notFound('pipeline coupling', 'pipeline_coupling')
+    }),
+  )
+}

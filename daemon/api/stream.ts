@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Daemon } from '../daemon.ts'
+import { notFound } from '../errors.ts'
+import { readKey } from '../store/seal.ts'
+import { type Context, param, type Routes } from './context.ts'
+import { createCapabilities } from './link.ts'
+
+/** The link to a transcript; `api` is the API's address as the client sees it. */
+export type StreamUrl = (api: string, transcript: string) => Promise<string>
+
+/** The official CLI gives a stream up after 60 s of silence; a NUL shows nothing on a terminal. */
+const KEEP_ALIVE = 20_000
+const NUL = Buffer.from([0])
+
+/** Output of builds and release commands: from the start, following until its end. Links outlive the daemon: their key is kept. */
+export function streamRoutes(routes: Routes, d: Daemon): StreamUrl {
+  const capabilities = readKey(join(d.config.data, 'stream.key')).then(createCapabilities)
+  capabilities.catch(() => {})
+  routes.get('/streams/:stream', async (ctx) => {
+    const id = (await capabilities).redeem(param(ctx, 'stream'))
+    if (id === undefined || !(await d.transcripts.has(id))) throw notFound('stream', 'stream')
+    send(ctx, (signal) => d.transcripts.follow(id, signal))
+  })
+  return async (api, transcript) => `${api}/streams/${(await capabilities).issue(transcript)}`
+}
+
+function send(ctx: Context, follow: (signal: AbortSignal) => AsyncIterable<Buffer>): void {
+  const gone = new AbortController()
+  ctx.res.once('close', () => gone.abort())
+  ctx.set('Content-Type', 'text/plain; charset=utf-8')
+  ctx.set('Cache-Control', 'no-cache')
+  ctx.status = 200
+  if (ctx.method === 'HEAD') return
+  ctx.body = Readable.from(keepAlive(follow(gone.signal), KEEP_ALIVE), { objectMode: false })
+  ctx.flushHeaders()
+}
+
+/** The chunks of `source`, and a NUL whenever it has been silent for `every` ms. */
+export async function* keepAlive(source: AsyncIterable<Buffer>, every: number): AsyncGenerator<Buffer> {
+  const chunks = source[Symbol.asyncIterator]()
+  try {
+    let next = chunks.next()
+    while (true) {
+      const result = await silence(next, every)
+      if (result === 'silent') {
+        yield NUL
+        continue
+      }
+      if (result.done) return
+      yield result.value
+      next = chunks.next()
+    }
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+async function silence<T>(next: Promise<T>, ms: number): Promise<T | 'silent'> {
+  let timer: NodeJS.Timeout | undefined
+  const silent = new Promise<'silent'>((resolve) => {
+    timer = setTimeout(resolve, ms, 'silent')
+  })
+  try {
+    return await Promise.race([next, silent])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -105,6 +105,9 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
 }
 
 const listeners = (parts: { db: Db; logs: Logs; collector: Collector; poke: (app: string) => void }) => ({
+  known: async () => {
+    for (const { id } of await parts.db.selectFrom('apps').select('id').execute()) parts.poke(id)
+  },
   changed: parts.poke,
   seen: ({ id, app, name, startedAt }: { id: string; app: string; name: string; startedAt: number }) =>
     parts.collector.follow({ id, app, name, since: startedAt }),
@@ -122,13 +125,12 @@ const listeners = (parts: { db: Db; logs: Logs; collector: Collector; poke: (app
   },
 })
 
-/** After a stop or a crash: what others were told has failed is failed, and every app gets a look. */
+/** After a stop or a crash: what others were told has failed is failed. Every app gets a look once the engine was listed. */
 async function recover(d: Daemon): Promise<void> {
   await ensureAdmin(d)
   await failAttended(d.db, d.clock.now())
   await failInterrupted(d)
   await d.routers.publish()
-  for (const { id } of await d.db.selectFrom('apps').select('id').execute()) d.runner.poke(id)
 }
 
 async function serve(d: Daemon) {

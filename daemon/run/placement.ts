@@ -30,6 +30,8 @@ export interface Placements {
 export type ContainerState = 'none' | 'pending' | 'failed' | 'running' | 'exited'
 
 export interface Listeners {
+  /** The engine was listed for the first time: plans can be made. */
+  known(): void | Promise<void>
   /** Something about a dyno of this app has changed. */
   changed(app: string): void
   /** A container is seen running or ended, for the first time or again; called before `changed`. */
@@ -106,7 +108,10 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       if (before?.running && !now.running) on.exited(now)
       if (before?.running !== now.running) on.changed(now.app)
     }
-    known = true
+    if (!known) {
+      known = true
+      await on.known()
+    }
   }
 
   const watchOnce = async (signal: AbortSignal): Promise<void> => {

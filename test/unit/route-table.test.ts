@@ -1,0 +1,61 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Routed, routeOf } from '../../daemon/route/table.ts'
+
+const dyno = (id: string, release: string, state: Routed['dynos'][number]['state']) => ({
+  id,
+  ordinal: 1,
+  release,
+  state,
+  address: '10.0.0.2',
+  port: 5000,
+})
+
+const app = (over: Partial<Routed>): Routed => ({
+  id: 'app',
+  name: 'demo',
+  maintenance: false,
+  domains: [],
+  release: 'v2',
+  candidate: null,
+  web: 1,
+  dynos: [],
+  ...over,
+})
+
+const modes = (routed: Routed): Record<string, string> =>
+  Object.fromEntries(routeOf(routed, 'localhost').backends.map(({ id, mode }) => [id, mode]))
+
+test('an app answers to its own name and its domains', () => {
+  assert.equal(routeOf(app({ domains: ['www.example.com'] }), 'localhost').hosts, ['demo.localhost', 'www.example.com'])
+})
+
+test('while a candidate boots only the serving release gets requests', () => {
+  const dynos = [dyno('old', 'v2', 'up'), dyno('new', 'v3', 'up'), dyno('newer', 'v3', 'starting')]
+  assert.equal(modes(app({ candidate: 'v3', dynos })), { old: 'serve', new: 'probe', newer: 'probe' })
+})
+
+test('in cutover only the candidate gets new requests', () => {
+  const dynos = [dyno('old', 'v2', 'up'), dyno('new', 'v3', 'up')]
+  assert.equal(modes(app({ release: 'v3', candidate: 'v3', dynos })), { old: 'drain', new: 'serve' })
+})
+
+test('a draining dyno finishes its requests, a stopping or crashed one is gone', () => {
+  const dynos = [dyno('a', 'v2', 'draining'), dyno('b', 'v2', 'stopping'), dyno('c', 'v2', 'crashed')]
+  assert.equal(modes(app({ dynos })), { a: 'drain' })
+})
+
+test('a dyno without an address is no backend', () => {
+  assert.equal(modes(app({ dynos: [{ ...dyno('a', 'v2', 'starting'), address: null }] })), {})
+})
+
+test('why nobody serves: blank before the first deploy, none at scale 0, crashed, else starting', () => {
+  const empty = (over: Partial<Routed>) => routeOf(app(over), 'localhost').empty
+  assert.is(empty({ release: null }), 'blank')
+  assert.is(empty({ web: 0 }), 'none')
+  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed')] }), 'crashed')
+  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed'), dyno('b', 'v2', 'starting')] }), 'starting')
+  assert.is(empty({}), 'starting')
+})
+
+test.run()

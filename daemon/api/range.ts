@@ -87,10 +87,10 @@ export function cut<T extends { id: string }>(items: readonly T[], range: Range,
   const key = keys[range.attribute]
   if (!key) throw unsatisfiable(`there is no order by "${range.attribute}"`)
   const direction = range.order === 'asc' ? 1 : -1
-  const inside = insideOf(range)
+  const [low, high] = edges(range)
   const wanted = items
     .map((item) => ({ item, key: key(item), id: item.id }))
-    .filter(inside)
+    .filter((place) => inside(place, low, high))
     .sort((a, b) => direction * compare(a, b))
   const part = wanted.slice(0, range.max)
   const [head, tail] = [part[0], part.at(-1)]
@@ -99,7 +99,7 @@ export function cut<T extends { id: string }>(items: readonly T[], range: Range,
   return {
     items: part.map(({ item }) => item),
     nextRange: rest
-      ? `${range.attribute} ]${writePlace(range, tail)}..${writeBound(range.last)}; ${options}`
+      ? `${range.attribute} ]${writePlace(range, tail)}..${writeBound(range.order === 'asc' ? high : low)}; ${options}`
       : undefined,
     contentRange: head && tail && `${range.attribute} ${write(range, head)}..${write(range, tail)}; max=${range.max}`,
   }
@@ -111,18 +111,19 @@ interface Place {
   id: string | undefined
 }
 
-/** In descending order the first bound is the upper one; two bounds are taken in whichever order they come. */
-function insideOf(range: Range): (place: Place) => boolean {
-  const bounds = [range.first, range.last].map(
-    (bound) => bound && { ...readPlace(range, bound), exclusive: bound.exclusive },
-  )
-  const [a, b] = range.order === 'asc' ? bounds : bounds.toReversed()
-  const [low, high] = a && b && compare(a, b) > 0 ? [b, a] : [a, b]
-  return (place) => {
-    const above = low ? compare(place, low) : 1
-    const below = high ? compare(place, high) : -1
-    return (above > 0 || (above === 0 && !low?.exclusive)) && (below < 0 || (below === 0 && !high?.exclusive))
-  }
+type Edge = (Place & Bound) | undefined
+
+/** Low and high. In descending order the first bound is the upper one; two bounds are taken in whichever order they come. */
+function edges(range: Range): [Edge, Edge] {
+  const [first, last] = [range.first, range.last].map((bound) => bound && { ...readPlace(range, bound), ...bound })
+  const [a, b] = range.order === 'asc' ? [first, last] : [last, first]
+  return a && b && compare(a, b) > 0 ? [b, a] : [a, b]
+}
+
+function inside(place: Place, low: Edge, high: Edge): boolean {
+  const above = low ? compare(place, low) : 1
+  const below = high ? compare(place, high) : -1
+  return (above > 0 || (above === 0 && !low?.exclusive)) && (below < 0 || (below === 0 && !high?.exclusive))
 }
 
 /** Times are not unique, so a time that the next part starts from carries the id of the last item that was sent. */
@@ -140,7 +141,7 @@ const write = ({ attribute }: Range, { key }: Place): string =>
 const writePlace = (range: Range, place: Place): string =>
   TIMES.has(range.attribute) ? `${write(range, place)}~${place.id}` : write(range, place)
 
-const writeBound = (bound: Bound | undefined): string => (bound ? `${bound.exclusive ? ']' : ''}${bound.value}` : '')
+const writeBound = (bound: Edge): string => (bound ? `${bound.exclusive ? ']' : ''}${bound.value}` : '')
 
 const order = (a: string | number, b: string | number): number => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -15,7 +15,7 @@ const change = {
   quantity: z.union([z.number(), z.string()]).nullish(),
   size,
   dyno_size: size,
-  docker_image: z.unknown(),
+  docker_image: z.unknown().optional(),
 }
 const Change = z.object(change)
 const Batch = z.object({ updates: z.array(z.object({ type: z.string(), ...change })).max(100) })

@@ -21,6 +21,11 @@ export const representation: Middleware = async (ctx, next) => {
   ctx.set('Content-Type', MEDIA_TYPE)
   ctx.set('Cache-Control', 'private, no-cache')
   if (status !== 200 || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return
-  ctx.set('ETag', `"${createHash('sha256').update(text).digest('base64url').slice(0, 32)}"`)
-  if (ctx.fresh) ctx.status = 304
+  const tag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 32)}"`
+  ctx.set('ETag', tag)
+  if (names(ctx.get('If-None-Match'), tag)) ctx.status = 304
 }
+
+/** Weak comparison (RFC 9110, 13.1.2). The tag is of what was just read, so a client's Cache-Control changes nothing. */
+const names = (header: string, tag: string): boolean =>
+  header.split(',').some((one) => ['*', tag].includes(one.trim().replace(/^W\//, '')))

@@ -1,0 +1,241 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Account, accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
+import { createAuthorization } from '../../daemon/account/authorization.ts'
+import { createApi } from '../../daemon/api/api.ts'
+import { type App, forgetApp } from '../../daemon/app/app.ts'
+import { systemClock } from '../../daemon/clock.ts'
+import { readConfig } from '../../daemon/config.ts'
+import type { Daemon } from '../../daemon/daemon.ts'
+import { createLog } from '../../daemon/log.ts'
+import { createLogs } from '../../daemon/logs/logs.ts'
+import { createTranscripts } from '../../daemon/logs/transcript.ts'
+import { createRelease } from '../../daemon/release/release.ts'
+import { insertDyno } from '../../daemon/run/dyno.ts'
+import { listFormation } from '../../daemon/run/formation.ts'
+import { advanceRollout, candidateRollout, createSettlements } from '../../daemon/run/rollout.ts'
+import { createRunner } from '../../daemon/runner.ts'
+import { decide, openDatabase } from '../../daemon/store/database.ts'
+import { createSeal } from '../../daemon/store/seal.ts'
+
+/** The API on a port, over a real database; only what runs dynos is replaced, by rows that are up at once. */
+export interface Host {
+  d: Daemon
+  url: string
+  token: string
+  /** What the daemon's own log said. */
+  logged: string[]
+  request(method: string, path: string, options?: Options): Promise<Answer>
+  /** An account beside the administrator, with its token. */
+  invite(email: string): Promise<{ account: Account; token: string }>
+  /** A release with code, as a push makes it. */
+  deploy(app: App, processTypes: Record<string, string>): Promise<void>
+  /** Waits until everything that was asked for has been done. */
+  settled(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Options {
+  body?: unknown
+  token?: string | null
+  headers?: Record<string, string>
+}
+
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  json: any
+}
+
+const TOKEN = 'SLUICE-test-token'
+
+export async function startHost(): Promise<Host> {
+  const data = await mkdtemp(join(tmpdir(), 'sluice-api-'))
+  const logged: string[] = []
+  const d = await assemble(data, logged)
+  await ensureAdmin(d.daemon)
+  const server = createServer(createApi(d.daemon))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://localhost:${(server.address() as AddressInfo).port}`
+  return {
+    d: d.daemon,
+    url,
+    token: TOKEN,
+    logged,
+    settled: d.settled,
+    request: (method, path, options = {}) => request(url, method, path, options),
+    invite: (email) => invite(d.daemon, email),
+    deploy: async (app, processTypes) => {
+      await deploy(d.daemon, app, processTypes)
+      await d.settled()
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await d.daemon.runner.stop()
+      await d.daemon.logs.close()
+      await d.daemon.db.destroy()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+async function assemble(data: string, logged: string[]) {
+  const config = readConfig({ SLUICE_DATA: data, SLUICE_ADMIN_EMAIL: 'admin@example.com', SLUICE_ADMIN_TOKEN: TOKEN })
+  const log = createLog((line) => logged.push(line))
+  const db = await openDatabase(join(data, 'sluice.db'))
+  let running = 0
+  const asked = new Set<string>()
+  const idle: (() => void)[] = []
+  const instant = createRunner(
+    async (app) => {
+      asked.delete(app)
+      running++
+      try {
+        await runInstantly(daemon, app)
+      } finally {
+        if (--running + asked.size === 0) for (const wake of idle.splice(0)) wake()
+      }
+      return null
+    },
+    systemClock,
+    log,
+  )
+  const poke = (app: string) => {
+    asked.add(app)
+    instant.poke(app)
+  }
+  const engine = new Proxy({} as Daemon['engine'], {
+    get: (_, name) => () => Promise.reject(new Error(`engine.${String(name)}`)),
+  })
+  const daemon: Daemon = {
+    config,
+    clock: systemClock,
+    log,
+    db,
+    seal: createSeal(Buffer.alloc(32, 7)),
+    engine,
+    runner: { ...instant, poke },
+    logs: createLogs(config, log),
+    collector: { follow() {}, settled: async () => {} },
+    transcripts: await createTranscripts(config),
+    routers: {
+      accept() {},
+      publish: async () => {},
+      acknowledged: () => true,
+      healthy: () => true,
+      drained: () => true,
+      connected: 1,
+      close() {},
+    },
+    settlements: createSettlements(),
+    stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
+  }
+  const settled = () =>
+    running + asked.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => idle.push(resolve))
+  return { daemon, settled }
+}
+
+/** In place of the platform's pass: a release serves at once, and its dynos are up as many as the formation says. */
+async function runInstantly(d: Daemon, app: string): Promise<void> {
+  await forgetApp(d.db, app)
+  const now = d.clock.now()
+  const candidate = await candidateRollout(d.db, app)
+  if (candidate) await advanceRollout(d.db, candidate.release_id, 'succeeded', now)
+  if (candidate) d.settlements.announce(candidate.release_id)
+  const release = await d.db
+    .selectFrom('releases')
+    .select('id')
+    .where('app_id', '=', app)
+    .where('slug_id', 'is not', null)
+    .orderBy('version', 'desc')
+    .executeTakeFirst()
+  if (!release) return
+  await d.db.deleteFrom('dynos').where('app_id', '=', app).execute()
+  for (const { type, command, quantity, size } of await listFormation(d.db, app))
+    for (let ordinal = 1; ordinal <= quantity; ordinal++)
+      await insertDyno(d.db, {
+        ...{
+          id: randomUUID(),
+          app_id: app,
+          release_id: release.id,
+          type,
+          ordinal,
+          size,
+          command,
+          state: 'up',
+          replace: 0,
+        },
+        ...{
+          crashes: 0,
+          retry_at: null,
+          exit_code: null,
+          address: '10.0.0.2',
+          port: 3000,
+          created_at: now,
+          updated_at: now,
+        },
+      })
+}
+
+async function deploy(d: Daemon, app: App, processTypes: Record<string, string>): Promise<void> {
+  const slugId = randomUUID()
+  await decide(d.db, async (tx) => {
+    await tx
+      .insertInto('slugs')
+      .values({
+        ...{ id: slugId, app_id: app.id, key: slugId, commit: 'a'.repeat(40), checksum: `SHA256:${'0'.repeat(64)}` },
+        ...{ size: 12_345_678, process_types: JSON.stringify(processTypes), buildpack_description: 'Node.js' },
+        ...{ stack: app.stack, created_at: d.clock.now() },
+      })
+      .execute()
+    await createRelease(d, tx, { app: app.id, account: app.owner_id, description: 'Deploy aaaaaaaa', slugId })
+  })
+  d.runner.poke(app.id)
+}
+
+async function invite(d: Daemon, email: string) {
+  const now = d.clock.now()
+  const row = {
+    id: randomUUID(),
+    email,
+    name: null,
+    admin: 0 as const,
+    created_at: now,
+    updated_at: now,
+    last_login: null,
+  }
+  await d.db.insertInto('accounts').values(row).execute()
+  const account = await accountNamed(d.db, email)
+  if (!account) throw new Error(`no account ${email}`)
+  const { token } = await createAuthorization(d.db, account, {
+    description: 'test',
+    scope: ['global'],
+    expiresIn: null,
+    now,
+  })
+  return { account, token }
+}
+
+async function request(url: string, method: string, path: string, options: Options): Promise<Answer> {
+  const { body, token = TOKEN, headers = {} } = options
+  const response = await fetch(url + path, {
+    method,
+    headers: {
+      accept: 'application/vnd.heroku+json; version=3',
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const json = /json/.test(response.headers.get('content-type') ?? '') && text ? JSON.parse(text) : undefined
+  return { status: response.status, headers: response.headers, text, json }
+}

@@ -1,0 +1,87 @@
+import Docker from 'dockerode'
+import { messageOf } from '../errors.ts'
+import { EngineError } from './engine.ts'
+
+/** A Docker engine behind a unix socket. */
+export interface Connection {
+  readonly socket: string
+  /** For streams, which may be silent for long; everything else goes through `ask`. */
+  readonly docker: Docker
+  /** One bounded call. `what` completes "The Docker engine could not …". Rejects with EngineError. */
+  ask<T>(what: string, call: (docker: Docker) => Promise<T>, timeout?: number): Promise<T>
+}
+
+/** Longest wait for one answer; a start on a busy machine takes seconds. */
+const ANSWER = 60_000
+
+export function connect(socket: string): Connection {
+  // `host: undefined` keeps a DOCKER_HOST in the environment from winning over the socket.
+  const docker = new Docker({ socketPath: socket, protocol: 'http', host: undefined } as Docker.DockerOptions)
+  return {
+    socket,
+    docker,
+    async ask(what, call, timeout = ANSWER) {
+      try {
+        return await within(timeout, call(docker))
+      } catch (error) {
+        throw explain(socket, what, error)
+      }
+    },
+  }
+}
+
+/** The HTTP status that the engine answered with, if it was the engine that refused. */
+export function statusOf(error: unknown): number | undefined {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode
+  if (typeof status === 'number') return status
+  return error instanceof EngineError && error.cause !== undefined ? statusOf(error.cause) : undefined
+}
+
+/** Takes an answer of "there is no such thing" as `otherwise`. */
+export const unlessMissing = async <T, U>(call: Promise<T>, otherwise: U): Promise<T | U> => {
+  try {
+    return await call
+  } catch (error) {
+    if (statusOf(error) === 404) return otherwise
+    throw error
+  }
+}
+
+/** An EngineError for anything that went wrong while talking to the engine. */
+export function explain(socket: string, what: string, error: unknown): EngineError {
+  if (error instanceof EngineError) return error
+  const code = (error as { code?: unknown } | null)?.code
+  if (code === 'EACCES')
+    return new EngineError(
+      `No permission to use the Docker engine at ${socket}. Run Sluice as root or as a member of the group docker.`,
+      { cause: error },
+    )
+  if (error instanceof NoAnswer || (typeof code === 'string' && GONE.has(code)))
+    return new EngineError(
+      `The Docker engine at ${socket} does not answer. Start it (systemctl start docker) or set SLUICE_ENGINE.`,
+      { cause: error },
+    )
+  return new EngineError(`The Docker engine could not ${what}: ${reasonOf(error)}`, { cause: error })
+}
+
+const GONE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTSOCK'])
+
+/** The engine's own words, without the HTTP around them. */
+function reasonOf(error: unknown): string {
+  const body = (error as { json?: { message?: unknown } } | null)?.json
+  return (typeof body?.message === 'string' ? body.message : messageOf(error)).trim()
+}
+
+class NoAnswer extends Error {}
+
+async function within<T>(timeout: number, call: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NoAnswer(`no answer in ${timeout} ms`)), timeout)
+  })
+  try {
+    return await Promise.race([call, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

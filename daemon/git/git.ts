@@ -1,0 +1,155 @@
+import { spawn } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import type { Account } from '../account/account.ts'
+import { authenticate } from '../account/authorization.ts'
+import { type App, findApp } from '../app/app.ts'
+import type { Daemon } from '../daemon.ts'
+import { messageOf, UserError } from '../errors.ts'
+import { createPushes, type Deploy, type Pushes } from './push.ts'
+import { ensureRepository, gitEnvironment, installHook, receiveSettings, repositoryPath } from './repository.ts'
+
+/** Smart HTTP for `https://HOST/APP.git` (https://git-scm.com/docs/http-protocol). */
+export interface Git {
+  /** True when the request is for a repository, and is being answered. */
+  handle(req: IncomingMessage, res: ServerResponse): boolean
+  close(): Promise<void>
+}
+
+const PATH = /^\/([a-z0-9-]{1,64})\.git\/(info\/refs|git-upload-pack|git-receive-pack)$/
+
+type Service = 'git-upload-pack' | 'git-receive-pack'
+
+interface Call {
+  service: Service
+  app: App
+  account: Account
+  advertise: boolean
+  req: IncomingMessage
+  res: ServerResponse
+}
+
+interface Setup {
+  d: Daemon
+  hooks: string
+  pushes: Pushes
+}
+
+export async function createGit(d: Daemon, deploy: Deploy): Promise<Git> {
+  const hooks = await installHook(d.config.data, join(import.meta.dirname, 'hook.js'))
+  const pushes = await createPushes(d, deploy)
+  return {
+    handle(req, res) {
+      const url = new URL(req.url ?? '/', 'http://localhost')
+      const path = PATH.exec(url.pathname)
+      if (!path) return false
+      const [, name = '', action = ''] = path
+      answer({ d, hooks, pushes }, { name, action, query: url.searchParams, req, res }).catch((error: unknown) => {
+        d.log.error('a git request failed', { error })
+        say(res, 500, 'Something went wrong on the platform. Its log has the cause.')
+      })
+      return true
+    },
+    close: () => pushes.close(),
+  }
+}
+
+interface Asked {
+  name: string
+  action: string
+  query: URLSearchParams
+  req: IncomingMessage
+  res: ServerResponse
+}
+
+async function answer(setup: Setup, { name, action, query, req, res }: Asked): Promise<void> {
+  const account = await authenticate(setup.d.db, passwordOf(req))
+  if (!account) {
+    res.setHeader('www-authenticate', 'Basic realm="Sluice"')
+    return say(res, 401, 'Authentication failed. The password is an API token: see `heroku auth:token`.')
+  }
+  const advertise = action === 'info/refs'
+  const service = serviceNamed(advertise ? query.get('service') : action)
+  if (!service) return say(res, 403, 'Only the smart HTTP protocol is supported. Update git.')
+  if (req.method !== (advertise ? 'GET' : 'POST')) return say(res, 405, 'Method not allowed.')
+  try {
+    const app = await findApp(setup.d.db, account, name)
+    await serve(setup, { service, app, account, advertise, req, res })
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error
+    say(res, 404, `${messageOf(error)} Is the remote's URL right? See \`git remote -v\` and \`heroku apps\`.`)
+  }
+}
+
+const serviceNamed = (name: string | null): Service | undefined =>
+  name === 'git-upload-pack' || name === 'git-receive-pack' ? name : undefined
+
+/** Runs git over the request's body; the answer goes out as it comes. */
+async function serve({ d, hooks, pushes }: Setup, call: Call): Promise<void> {
+  const { service, advertise, req, res } = call
+  const repository = await ensureRepository(d.config.data, call.app.id)
+  const clientGone = new AbortController()
+  const push =
+    service === 'git-receive-pack' && !advertise ? pushes.begin({ ...call, signal: clientGone.signal }) : undefined
+  const command = service.slice('git-'.length)
+  const settings = service === 'git-receive-pack' ? receiveSettings(hooks) : []
+  const args = [...settings, command, '--stateless-rpc', ...(advertise ? ['--advertise-refs'] : []), repository]
+  const protocol = String(req.headers['git-protocol'] ?? '')
+  const env = {
+    ...gitEnvironment(),
+    ...(/^[a-z0-9=:]{1,100}$/.test(protocol) ? { GIT_PROTOCOL: protocol } : {}),
+    ...(push ? { SLUICE_SOCKET: pushes.socket, SLUICE_PUSH: push.id } : {}),
+  }
+  res.writeHead(200, {
+    'content-type': `application/x-${service}-${advertise ? 'advertisement' : 'result'}`,
+    'cache-control': 'no-cache',
+  })
+  if (advertise && !(command === 'upload-pack' && protocol.includes('version=2'))) res.write(serviceLine(service))
+  const git = spawn('git', args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  git.stderr.on('data', (text: Buffer) =>
+    d.log.warn('git said', { app: call.app.id, text: text.toString().slice(0, 1000) }),
+  )
+  git.stdin.on('error', () => {})
+  const body = req.headers['content-encoding'] === 'gzip' ? req.pipe(createGunzip()) : req
+  body.on('error', () => git.stdin.destroy())
+  body.pipe(git.stdin)
+  git.stdout.pipe(res, { end: false })
+  res.on('close', () => {
+    if (res.writableFinished) return
+    // git goes on, so that the ref moves exactly when the deploy was accepted; only its output has nobody left to read it
+    clientGone.abort(new Error('The push was interrupted.'))
+    git.stdout.unpipe(res)
+    git.stdout.resume()
+    git.stdin.end()
+  })
+  await new Promise<void>((resolve) => git.on('close', () => resolve()).on('error', () => resolve()))
+  push?.end()
+  res.end()
+}
+
+/** The first packet of an advertisement: `# service=…` and a flush. */
+function serviceLine(service: Service): string {
+  const line = `# service=${service}\n`
+  return `${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`
+}
+
+/** Basic, any user: the password is the token. Bearer works too. */
+function passwordOf(req: IncomingMessage): string {
+  const [scheme = '', value = ''] = (req.headers.authorization ?? '').split(' ')
+  if (scheme.toLowerCase() === 'bearer') return value
+  if (scheme.toLowerCase() !== 'basic') return ''
+  const text = Buffer.from(value, 'base64').toString('utf8')
+  return text.slice(text.indexOf(':') + 1)
+}
+
+/** git shows a plain text to its user, after `remote:`. */
+function say(res: ServerResponse, status: number, text: string): void {
+  if (!res.headersSent) res.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' })
+  res.end(`${text}\n`)
+}
+
+/** Removes the repository of a destroyed app. */
+export const removeRepository = (d: Daemon, app: string): Promise<void> =>
+  rm(repositoryPath(d.config.data, app), { recursive: true, force: true })

@@ -1,0 +1,77 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { request } from 'node:http'
+
+/**
+ * The `pre-receive` hook. Git has put the new objects in quarantine, where only its hook sees them, so the hook itself makes the archive
+ * of the pushed commit and sends it to the daemon's socket. What comes back is printed, which git shows after `remote:`. The push is
+ * accepted exactly when the deploy was: exit 0.
+ */
+const DEPLOYED = ['refs/heads/main', 'refs/heads/master']
+const GONE = /^0+$/
+
+interface Update {
+  commit: string
+  ref: string
+}
+
+async function main(): Promise<number> {
+  const updates = parse(await readAll(process.stdin))
+  const deployed = updates.filter(({ ref }) => DEPLOYED.includes(ref))
+  if (deployed.some(({ commit }) => GONE.test(commit))) return refuse('The branch that is deployed cannot be deleted.')
+  const [update, second] = deployed
+  if (second) return refuse('Push either main or master, not both at once.')
+  const others = updates.filter(
+    ({ ref, commit }) => ref.startsWith('refs/heads/') && !DEPLOYED.includes(ref) && !GONE.test(commit),
+  )
+  if (!update && others.length > 0)
+    process.stdout.write('Pushed to branch other than [main, master], skipping build.\n')
+  return update ? deploy(update.commit) : 0
+}
+
+function refuse(why: string): number {
+  process.stdout.write(`\n !     ${why}\n\n`)
+  return 1
+}
+
+const parse = (input: string): Update[] =>
+  input
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => {
+      const [, commit = '', ref = ''] = line.split(' ')
+      return { commit, ref }
+    })
+
+function deploy(commit: string): Promise<number> {
+  const tree = spawnSync('git', ['rev-parse', '--verify', `${commit}^{tree}`], { encoding: 'utf8' }).stdout.trim()
+  return new Promise((resolve) => {
+    const call = request({
+      socketPath: process.env.SLUICE_SOCKET,
+      method: 'POST',
+      path: '/deploy',
+      headers: { 'x-sluice-push': process.env.SLUICE_PUSH ?? '', 'x-sluice-commit': commit, 'x-sluice-tree': tree },
+    })
+    const lost = () => resolve(refuse('The platform went away during this deploy. Push again when it is back.'))
+    call.on('error', lost)
+    call.on('response', (response) => {
+      response.on('data', (chunk: Buffer) => process.stdout.write(chunk))
+      response.on('error', lost)
+      response.on('end', () => resolve(response.trailers['x-sluice-exit'] === '0' ? 0 : 1))
+    })
+    const archive = spawn('git', ['archive', '--format=tar', commit], { stdio: ['ignore', 'pipe', 'inherit'] })
+    archive.stdout.pipe(call)
+    archive.on('close', (code) => {
+      if (code !== 0) call.destroy(new Error('git archive failed'))
+    })
+  })
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += String(chunk)
+  return text
+}
+
+main().then((code) => {
+  process.exitCode = code
+})

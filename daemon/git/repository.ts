@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { limits } from '../limits.ts'
+
+const run = promisify(execFile)
+
+/** The bare repository of an app; it is keyed by the app's id, so a rename does not touch it. */
+export const repositoryPath = (data: string, app: string): string => join(data, 'repos', `${app}.git`)
+
+/** Makes the repository at first use; whole or not at all, and once when asked for twice at the same time. */
+export async function ensureRepository(data: string, app: string): Promise<string> {
+  const path = repositoryPath(data, app)
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  )
+  if (exists) return path
+  await mkdir(join(data, 'repos'), { recursive: true, mode: 0o700 })
+  const fresh = `${path}.${randomUUID()}`
+  await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', fresh], {
+    env: gitEnvironment(),
+  })
+  await rename(fresh, path).catch(async (error: NodeJS.ErrnoException) => {
+    await rm(fresh, { recursive: true, force: true })
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+  })
+  return path
+}
+
+/** All that git needs to know of the world, and nothing of the daemon's own. */
+export const gitEnvironment = (): Record<string, string> => ({
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/nonexistent',
+  LANG: 'C.UTF-8',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_TERMINAL_PROMPT: '0',
+})
+
+/** Settings of every receive-pack; old but harmless flaws of long histories are let through. */
+export const receiveSettings = (hooks: string): string[] =>
+  [
+    `core.hooksPath=${hooks}`,
+    `receive.maxInputSize=${limits.sourceSize}`,
+    'receive.fsckObjects=true',
+    'receive.fsck.zeroPaddedFilemode=warn',
+    'receive.fsck.missingSpaceBeforeDate=warn',
+    'receive.fsck.badTimezone=warn',
+    'receive.keepAlive=5',
+    'gc.auto=500',
+  ].flatMap((setting) => ['-c', setting])
+
+/** The hook's script: all it does is in hook.ts. Written at each start, so that it always fits this version. */
+export async function installHook(data: string, hookModule: string): Promise<string> {
+  const folder = join(data, 'hooks')
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const fresh = join(folder, '.pre-receive.new')
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
+  await writeFile(fresh, `#!/bin/sh\nexec ${quote(process.execPath)} ${quote(hookModule)}\n`, { mode: 0o700 })
+  await rename(fresh, join(folder, 'pre-receive'))
+  return folder
+}

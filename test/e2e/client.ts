@@ -1,0 +1,131 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { type Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
+import { join, resolve } from 'node:path'
+import { type Command, run } from './command.ts'
+
+/** A refusal by the API, in its own words. */
+export class Refusal extends Error {
+  readonly status: number
+  readonly id: string
+  constructor(status: number, id: string, message: string) {
+    super(message)
+    this.status = status
+    this.id = id
+  }
+}
+
+/** Calls the Platform API as the administrator; rejects with a Refusal. */
+export async function callApi<Answer>(
+  target: { port: number; token: string },
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
+  const response = await fetch(`http://127.0.0.1:${target.port}${path}`, {
+    method,
+    headers: {
+      accept: 'application/vnd.heroku+json; version=3',
+      authorization: `Bearer ${target.token}`,
+      'content-type': 'application/json',
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(60_000),
+  })
+  const text = await response.text()
+  const json = text === '' ? undefined : JSON.parse(text)
+  if (response.ok) return json as Answer
+  throw new Refusal(response.status, json?.id ?? '', json?.message ?? text)
+}
+
+export interface Reply {
+  status: number
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+export interface Asked {
+  method?: string
+  headers?: OutgoingHttpHeaders
+  body?: string
+  agent?: Agent | false
+  timeout?: number
+}
+
+/** One request to the router for `host`. Rejects when the connection breaks, or when nothing came for `timeout` ms. */
+export const requestHost = (port: number, host: string, path: string, asked: Asked = {}): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const { method = 'GET', agent = false, timeout = 60_000 } = asked
+    const headers = { host: `${host}:${port}`, ...asked.headers }
+    const sent = httpRequest({ host: '127.0.0.1', port, path, method, agent, timeout, headers }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        body += chunk
+      })
+      response.on('error', reject)
+      response.on('aborted', () => reject(new Error('the answer broke off')))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body }))
+    })
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${timeout} ms`)))
+    sent.on('error', reject)
+    sent.end(asked.body)
+  })
+
+/** The official CLI and git as a user of this platform has them, in a home directory of their own. */
+export interface Tools {
+  cli(args: string[], options?: { input?: string; cwd?: string }): Command
+  git(dir: string, ...args: string[]): Command
+}
+
+const heroku = resolve(import.meta.dirname, '..', '..', '..', 'node_modules', 'heroku', 'bin', 'run.js')
+
+export async function createTools(target: { port: number; token: string; data: string; home: string }): Promise<Tools> {
+  const { port, token, data, home } = target
+  const cache = join(home, '.cache', 'heroku')
+  await mkdir(cache, { recursive: true })
+  await writeFile(join(cache, 'terms-of-service'), '')
+  const bundle = join(home, 'ca.pem')
+  await writeFile(bundle, `${await hostBundle()}\n${await readFile(join(data, 'tls', 'ca.pem'), 'utf8')}`)
+  const url = `http://localhost:${port}`
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: home,
+    TERM: 'dumb',
+    LANG: 'C.UTF-8',
+    HEROKU_HOST: url,
+    HEROKU_API_KEY: token,
+    HEROKU_PARTICLEBOARD_URL: url,
+    HEROKU_BUILDPACK_REGISTRY_URL: url,
+    DISABLE_TELEMETRY: 'true',
+    HEROKU_DISABLE_AUTOUPDATE: '1',
+    HEROKU_SKIP_NEW_VERSION_CHECK: '1',
+    NODE_EXTRA_CA_CERTS: bundle,
+    GIT_TERMINAL_PROMPT: '0',
+    ...gitSettings({
+      [`http.https://localhost:${port}/.sslCAInfo`]: bundle,
+      [`credential.https://localhost:${port}.helper`]:
+        '!f() { test "$1" = get && echo username=heroku && echo "password=$HEROKU_API_KEY"; }; f',
+      'user.name': 'Test',
+      'user.email': 'test@example.com',
+    }),
+  }
+  return {
+    cli: (args, options) => run([process.execPath, '--no-deprecation', heroku, ...args], { env, ...options }),
+    git: (cwd, ...args) => run(['git', ...args], { cwd, env }),
+  }
+}
+
+/** What the caller's Node.js trusts beside its own list. */
+async function hostBundle(): Promise<string> {
+  const path = process.env['NODE_EXTRA_CA_CERTS']
+  return path ? readFile(path, 'utf8') : ''
+}
+
+const gitSettings = (settings: Record<string, string>): NodeJS.ProcessEnv =>
+  Object.fromEntries([
+    ['GIT_CONFIG_COUNT', String(Object.keys(settings).length)],
+    ...Object.entries(settings).flatMap(([key, value], index) => [
+      [`GIT_CONFIG_KEY_${index}`, key],
+      [`GIT_CONFIG_VALUE_${index}`, value],
+    ]),
+  ])

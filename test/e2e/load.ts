@@ -1,0 +1,86 @@
+import { Agent } from 'node:http'
+import { type Reply, requestHost } from './client.ts'
+
+export interface Failure {
+  /** ms since the load began. */
+  at: number
+  connection: 'kept' | 'new'
+  reason: string
+}
+
+export interface Result {
+  requests: number
+  failures: Failure[]
+}
+
+export interface Load {
+  /** When an answer with this body was first and last seen, ms since the epoch. */
+  seen(body: string): { first: number; last: number } | undefined
+  /** Sends no more, waits for the answers under way, and tells what happened. */
+  stop(): Promise<Result>
+}
+
+const RATE = 50
+const TICK = 1000 / RATE
+const MOST_IN_FLIGHT = 1000
+
+/** Fifty requests a second for `host`, every other one on a connection of its own; each answer must be right. */
+export function startLoad(
+  port: number,
+  host: string,
+  right: (reply: Reply) => boolean = ({ status, body }) => status === 200 && /^v\d+/.test(body),
+): Load {
+  const agent = new Agent({ keepAlive: true, maxSockets: 50 })
+  const began = Date.now()
+  const failures: Failure[] = []
+  const bodies = new Map<string, { first: number; last: number }>()
+  const flying = new Set<Promise<void>>()
+  let requests = 0
+
+  const send = async (connection: Failure['connection']) => {
+    const sentAt = Date.now()
+    const fail = (reason: string) => failures.push({ at: sentAt - began, connection, reason })
+    try {
+      const reply = await requestHost(port, host, '/', { agent: connection === 'kept' && agent, timeout: 35_000 })
+      if (!right(reply)) fail(`${reply.status} ${reply.body.slice(0, 120)}`)
+      else note(reply.body, Date.now())
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException
+      fail(`${code} ${message} after ${Date.now() - sentAt} ms`)
+    }
+  }
+  const note = (body: string, now: number) => {
+    const before = bodies.get(body)
+    if (before) before.last = now
+    else bodies.set(body, { first: now, last: now })
+  }
+  const timer = setInterval(() => {
+    const due = Math.floor((Date.now() - began) / TICK)
+    for (; requests < due; requests++) {
+      const connection = requests % 2 === 0 ? 'kept' : 'new'
+      if (flying.size >= MOST_IN_FLIGHT) {
+        failures.push({ at: Date.now() - began, connection, reason: 'too many answers are outstanding' })
+        continue
+      }
+      const sent: Promise<void> = send(connection).finally(() => flying.delete(sent))
+      flying.add(sent)
+    }
+  }, TICK)
+
+  return {
+    seen: (body) => bodies.get(body),
+    async stop() {
+      clearInterval(timer)
+      await Promise.all(flying)
+      agent.destroy()
+      return { requests, failures }
+    },
+  }
+}
+
+/** For an assertion that says what went wrong: the number of failures, and the first few. */
+export const describe = ({ requests, failures }: Result): string =>
+  [
+    `${failures.length} of ${requests} requests failed`,
+    ...failures.slice(0, 10).map(({ at, connection, reason }) => `  at ${at} ms, ${connection} connection: ${reason}`),
+  ].join('\n')

@@ -1,0 +1,138 @@
+import { connect } from 'node:net'
+import type { Limits } from './limits.ts'
+import type { Backend as Route } from './protocol.ts'
+import { Upstream, type User } from './upstream.ts'
+
+/**
+ * One dyno as the router sees it. The table says the mode; every table may say it again.
+ *
+ *   (new) --probe--> probing --accepts--> up  (tells `health`, again with each table)
+ *   probing, up, (new) --serve--> serving     gets requests
+ *   serving --drain--> draining               no new requests, no idle connections; running ones go on
+ *   draining --last user gone--> drained      (tells `drained`, again with each table)
+ *   draining, drained --serve--> serving
+ *   any --no longer in the table--> gone      its tunnels are cut; requests end by themselves
+ */
+export class Backend {
+  readonly id: string
+  readonly dyno: string
+  readonly address: string
+  readonly port: number
+  mode: Route['mode'] | 'gone' = 'probe'
+  /** Requests and tunnels that it was chosen for and that have not ended. */
+  readonly users = new Set<User>()
+  quarantinedUntil = 0
+  private up = false
+  private probing = false
+  private readonly idle: Upstream[] = []
+  private readonly limits: Limits
+  private readonly events: BackendEvents
+
+  constructor(route: Route, limits: Limits, events: BackendEvents) {
+    this.id = route.id
+    this.dyno = route.dyno
+    this.address = route.address
+    this.port = route.port
+    this.limits = limits
+    this.events = events
+  }
+
+  isAt(route: Route): boolean {
+    return this.address === route.address && this.port === route.port && this.dyno === route.dyno
+  }
+
+  follow(mode: Route['mode']): void {
+    if (mode === 'probe' && this.mode !== 'probe') this.up = false
+    this.mode = mode
+    if (mode !== 'serve') this.closeIdle()
+    if (mode === 'probe' && !this.up && !this.probing) this.probe()
+  }
+
+  remove(): void {
+    this.mode = 'gone'
+    this.closeIdle()
+    for (const user of this.users) user.cut()
+  }
+
+  /** Tells again what the daemon may have missed. */
+  report(): void {
+    if (this.mode === 'probe' && this.up) this.events.up(this.id)
+    if (this.mode === 'drain' && this.users.size === 0) this.events.drained(this.id)
+  }
+
+  leave(user: User): void {
+    if (this.users.delete(user) && this.users.size === 0 && this.mode === 'drain') this.events.drained(this.id)
+  }
+
+  /** An idle connection, the last used first, or a new one. `least`: it must not have idled since before then. */
+  connection(user: User, least: number): Upstream {
+    const pooled = this.idle.at(-1)
+    if (pooled === undefined || pooled.idleSince < least) return new Upstream(this, user)
+    this.idle.pop()
+    pooled.user = user
+    return pooled
+  }
+
+  giveBack(upstream: Upstream): void {
+    upstream.user = null
+    if (this.mode !== 'serve' || this.idle.length >= this.limits.pooledPerBackend) return upstream.conn.destroy()
+    upstream.pooled = true
+    upstream.idleSince = Date.now()
+    upstream.conn.resume()
+    this.idle.push(upstream)
+  }
+
+  forget(upstream: Upstream): void {
+    const at = this.idle.indexOf(upstream)
+    if (at !== -1) this.idle.splice(at, 1)
+  }
+
+  sweep(now: number): void {
+    while (this.idle[0] !== undefined && now - this.idle[0].idleSince > this.limits.pooledIdle)
+      this.idle.shift()?.conn.destroy()
+  }
+
+  private closeIdle(): void {
+    for (const upstream of this.idle.splice(0)) upstream.conn.destroy()
+  }
+
+  private probe(): void {
+    this.probing = true
+    const socket = connect({ host: this.address, port: this.port, timeout: this.limits.probeAttempt })
+    socket.on('timeout', () => socket.destroy())
+    socket.on('error', () => {})
+    socket.on('connect', () => {
+      if (this.mode === 'probe') {
+        this.up = true
+        this.events.up(this.id)
+      }
+      socket.destroy()
+    })
+    socket.on('close', () => {
+      if (this.up || this.mode !== 'probe') this.probing = false
+      else setTimeout(() => (this.mode === 'probe' ? this.probe() : this.stopProbing()), this.limits.probe)
+    })
+  }
+
+  private stopProbing(): void {
+    this.probing = false
+  }
+}
+
+export interface BackendEvents {
+  up(backend: string): void
+  drained(backend: string): void
+}
+
+/** The less busy of two random ones; those that just refused come last. Undefined when all were tried. */
+export function pick(serving: readonly Backend[], tried: readonly Backend[], now: number): Backend | undefined {
+  let from = serving
+  if (tried.length > 0) from = from.filter((backend) => !tried.includes(backend))
+  if (from.some((backend) => backend.quarantinedUntil > now)) {
+    const well = from.filter((backend) => backend.quarantinedUntil <= now)
+    if (well.length > 0) from = well
+  }
+  const one = from[Math.floor(Math.random() * from.length)]
+  const other = from[Math.floor(Math.random() * from.length)]
+  return one !== undefined && other !== undefined && other.users.size < one.users.size ? other : one
+}

@@ -1,0 +1,150 @@
+import { Malformed, parseFields } from './fields.ts'
+import type { BodyLength } from './head.ts'
+import { SENSITIVE } from './headers.ts'
+import type { Limits } from './limits.ts'
+
+/**
+ * Where a body ends. `feed` hands on what is surely part of it and returns how many bytes it used; the caller keeps the rest and
+ * brings it again with more behind it.
+ */
+export interface Body {
+  state: 'more' | 'done' | 'bad'
+  feed(input: Buffer, sink: (piece: Buffer | string) => void): number
+}
+
+/** `decode` hands on the data without the chunks' frames, for HTTP/1.0 clients. */
+export function createBody(length: BodyLength, limits: Limits, decode = false): Body {
+  if (length === 'chunked') return new ChunkedBody(limits, decode)
+  return new CountedBody(length === 'close' ? Number.POSITIVE_INFINITY : length)
+}
+
+class CountedBody implements Body {
+  state: Body['state']
+  private left: number
+
+  constructor(length: number) {
+    this.left = length
+    this.state = length === 0 ? 'done' : 'more'
+  }
+
+  feed(input: Buffer, sink: (piece: Buffer) => void): number {
+    const used = Math.min(this.left, input.length)
+    this.left -= used
+    if (this.left === 0) this.state = 'done'
+    if (used > 0) sink(used === input.length ? input : input.subarray(0, used))
+    return used
+  }
+}
+
+const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(;[\t\x20-\x7e\x80-\xff]*)?$/
+
+/**
+ *   size --size line, n > 0--> data --n bytes--> end --CRLF--> size
+ *   size --size line, n = 0--> trailers --blank line--> done         anything else --> bad
+ *
+ * The last chunk is handed on only when the trailers are known to be good: a bad body never looks complete to its receiver.
+ */
+class ChunkedBody implements Body {
+  state: Body['state'] = 'more'
+  private part: 'size' | 'data' | 'end' | 'trailers' = 'size'
+  private left = 0
+  private readonly limits: Limits
+  private readonly decode: boolean
+
+  constructor(limits: Limits, decode: boolean) {
+    this.limits = limits
+    this.decode = decode
+  }
+
+  feed(input: Buffer, sink: (piece: Buffer | string) => void): number {
+    let at = 0
+    let framed = 0
+    for (;;) {
+      const before = at
+      const part = this.part
+      at = this.step(input, at)
+      if (this.decode && part === 'data' && at > before) sink(input.subarray(before, at))
+      if (this.part === 'trailers' || this.state !== 'more') break
+      framed = at
+      if (at === before && this.part === part) break
+    }
+    if (!this.decode && framed > 0) sink(input.subarray(0, framed))
+    if (this.part === 'trailers' && this.state === 'more') at = this.endOfTrailers(input, at, sink)
+    return at
+  }
+
+  private step(input: Buffer, at: number): number {
+    switch (this.part) {
+      case 'size':
+        return this.sizeLine(input, at)
+      case 'data': {
+        const used = Math.min(this.left, input.length - at)
+        this.left -= used
+        if (this.left === 0) this.part = 'end'
+        return at + used
+      }
+      case 'end':
+        if (input.length - at < 2) {
+          if (input.length > at && input[at] !== 13) this.state = 'bad'
+          return at
+        }
+        if (input[at] !== 13 || input[at + 1] !== 10) this.state = 'bad'
+        else this.part = 'size'
+        return at + 2
+      case 'trailers':
+        return at
+      default:
+        return this.part satisfies never
+    }
+  }
+
+  private sizeLine(input: Buffer, at: number): number {
+    const end = input.indexOf(10, at)
+    if (end === -1) {
+      if (input.length - at > this.limits.chunkExtension + 14) this.state = 'bad'
+      return at
+    }
+    const line = input.toString('latin1', at, end - 1)
+    const size = input[end - 1] === 13 && end > at ? SIZE_LINE.exec(line) : null
+    if (size?.[1] === undefined || (size[2]?.length ?? 0) > this.limits.chunkExtension) {
+      this.state = 'bad'
+      return at
+    }
+    this.left = Number.parseInt(size[1], 16)
+    this.part = this.left === 0 ? 'trailers' : 'data'
+    return end + 1
+  }
+
+  private endOfTrailers(input: Buffer, at: number, sink: (piece: string) => void): number {
+    const none = input[at] === 13 && input[at + 1] === 10
+    const found = none ? at - 2 : input.indexOf('\r\n\r\n', at, 'latin1')
+    if (found === -1) {
+      if (input.length - at > this.limits.trailers) this.state = 'bad'
+      return at
+    }
+    const end = found + 4
+    const trailers = none ? '' : this.trailers(input.toString('latin1', at, end))
+    if (trailers === undefined || end - at > this.limits.trailers) {
+      this.state = 'bad'
+      return at
+    }
+    this.state = 'done'
+    if (!this.decode) sink(`0\r\n${trailers}\r\n`)
+    return end
+  }
+
+  /** Without the fields that would change what the head has said (RFC 9110 6.5.1). */
+  private trailers(text: string): string | undefined {
+    try {
+      const { headerLine, headerName, headers } = this.limits
+      const fields = parseFields(text, 0, { line: headerLine, name: headerName, count: headers })
+      let out = ''
+      for (let i = 0; i < fields.length; i += 3)
+        if (!SENSITIVE.has((fields[i] ?? '').replaceAll('_', '-'))) out += `${fields[i + 1]}: ${fields[i + 2]}\r\n`
+      return out
+    } catch (error) {
+      if (error instanceof Malformed) return undefined
+      throw error
+    }
+  }
+}

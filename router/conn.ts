@@ -1,0 +1,74 @@
+import type { Socket } from 'node:net'
+
+/**
+ * A byte stream as the core sees it, so that the core does not know what carries it. `drained` comes after `buffered` was above
+ * 16 KiB, when everything was handed to the kernel; `closed` comes exactly once and last.
+ */
+export interface Conn {
+  handler: Handler
+  /** Strings are latin1. */
+  write(data: string | Buffer): void
+  /** Bytes written and not yet with the kernel. */
+  readonly buffered: number
+  pause(): void
+  resume(): void
+  /** Half-closes after what was written. */
+  end(): void
+  destroy(): void
+  readonly dead: boolean
+}
+
+export interface Handler {
+  data(chunk: Buffer): void
+  drained(): void
+  /** The other side half-closed. */
+  ended(): void
+  closed(): void
+}
+
+export class SocketConn implements Conn {
+  handler: Handler
+  private readonly socket: Socket
+
+  /** The socket must allow half-open connections. */
+  constructor(socket: Socket, handler: Handler) {
+    this.socket = socket
+    this.handler = handler
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.handler.data(chunk))
+    socket.on('drain', () => this.handler.drained())
+    socket.on('end', () => this.handler.ended())
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => this.handler.closed())
+  }
+
+  write(data: string | Buffer): void {
+    if (this.socket.destroyed || this.socket.writableEnded) return
+    if (typeof data === 'string') this.socket.write(data, 'latin1')
+    else this.socket.write(data)
+  }
+
+  get buffered(): number {
+    return this.socket.writableLength
+  }
+
+  get dead(): boolean {
+    return this.socket.destroyed
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  end(): void {
+    if (!this.socket.destroyed) this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+}

@@ -1,0 +1,47 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, TLSSocket } from 'node:tls'
+import { SocketConn } from './conn.ts'
+import type { Router } from './router.ts'
+
+export interface Place {
+  host: string
+  port: number
+}
+
+/** Listens for clients, with TLS when there is a certificate. Rejects with one clear sentence when it cannot. */
+export async function listen(router: Router, place: Place, tls?: { key: Buffer; cert: Buffer }): Promise<Server> {
+  const accept = (socket: Socket) => {
+    const entrance = {
+      client: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
+      proto: tls ? ('https' as const) : ('http' as const),
+      port: socket.localPort ?? place.port,
+      tls: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'unknown').replace('TLSv', 'tls') : 'unknown',
+    }
+    router.accept(entrance, (handler) => new SocketConn(socket, handler))
+  }
+  const server = tls
+    ? createTlsServer({ ...tls, allowHalfOpen: true, ALPNProtocols: ['http/1.1'] }, accept)
+    : createServer({ allowHalfOpen: true }, accept)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(explain(error, place), { cause: error })))
+    server.listen({ ...place, ipv6Only: place.host.includes(':'), backlog: 4096 }, resolve)
+  })
+  server.on('error', () => {})
+  return server
+}
+
+function explain(error: NodeJS.ErrnoException, { host, port }: Place): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is taken by another program; stop it, or set SLUICE_HTTP_PORT and SLUICE_TLS_PORT to free ports.`
+    case 'EACCES':
+      return `Port ${port} on ${host} needs more rights than the router has; set SLUICE_HTTP_PORT and SLUICE_TLS_PORT to ports above 1023.`
+    default:
+      return `The router cannot listen on ${host} port ${port}: ${error.message}.`
+  }
+}
+
+/** True when the machine has no such address at all, as `::` where IPv6 is off. */
+export const absent = (error: unknown): boolean =>
+  error instanceof Error &&
+  ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '')

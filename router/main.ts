@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import { type Config, readConfig } from './config.ts'
+import { type Control, createControl } from './control.ts'
+import { absent, listen, type Place } from './listener.ts'
+import type { Table } from './protocol.ts'
+import { Router } from './router.ts'
+import { readSnapshot, writeSnapshot } from './snapshot.ts'
+
+/** The router process: the last table from disk, then the doors, then the daemon, until SIGTERM. */
+async function main(): Promise<void> {
+  const config = readConfig()
+  let control: Control | undefined
+  const router = new Router({
+    up: (backend) => control?.up(backend),
+    drained: (backend) => control?.drained(backend),
+    line: (line) => control?.line(line),
+  })
+  const snapshot = join(config.data, 'router', 'snapshot.json')
+  let applied = await restore(router, snapshot)
+  const doors = new Doors(router, config)
+  await doors.open()
+  control = createControl({
+    url: `ws://127.0.0.1:${config.daemonPort}/routers`,
+    tokenFile: join(config.data, 'router.token'),
+    applied: () => applied,
+    async apply(table) {
+      router.apply(table)
+      applied = table.version
+      await writeSnapshot(snapshot, table).catch((error) =>
+        warn(`The table cannot be kept on disk: ${messageOf(error)}`),
+      )
+      await doors.openTls()
+    },
+    report: () => router.report(),
+    warn,
+  })
+  await signalled()
+  doors.close()
+  await router.close()
+  await control.close()
+}
+
+/** The version that is served from now on; a damaged snapshot is said and passed over, since the daemon will send the table. */
+async function restore(router: Router, snapshot: string): Promise<number> {
+  try {
+    const table: Table | undefined = await readSnapshot(snapshot)
+    if (table === undefined) return 0
+    router.apply(table)
+    return table.version
+  } catch (error) {
+    warn(`The kept table cannot be used: ${messageOf(error)}`)
+    return 0
+  }
+}
+
+class Doors {
+  private readonly router: Router
+  private readonly config: Config
+  private readonly servers: Server[] = []
+  private secure = false
+
+  constructor(router: Router, config: Config) {
+    this.router = router
+    this.config = config
+  }
+
+  async open(): Promise<void> {
+    await this.listenOn(this.config.httpPort)
+    await this.openTls()
+    process.stderr.write(`<6>router listens on ${this.config.hosts.join(', ')} port ${this.config.httpPort}\n`)
+  }
+
+  /** The certificate may be made after we have started; until then there is no TLS port. */
+  async openTls(): Promise<void> {
+    if (this.secure) return
+    const file = (name: string) => readFile(join(this.config.data, 'tls', name)).catch(() => undefined)
+    const [key, cert] = await Promise.all([file('key.pem'), file('cert.pem')])
+    if (key === undefined || cert === undefined || this.secure) return
+    this.secure = true
+    await this.listenOn(this.config.tlsPort, { key, cert })
+  }
+
+  close(): void {
+    for (const server of this.servers) server.close()
+  }
+
+  private async listenOn(port: number, tls?: { key: Buffer; cert: Buffer }): Promise<void> {
+    for (const host of this.config.hosts) {
+      const place: Place = { host, port }
+      try {
+        this.servers.push(await listen(this.router, place, tls))
+      } catch (error) {
+        if (!(absent(error) && this.config.hosts.length > 1)) throw error
+      }
+    }
+  }
+}
+
+const signalled = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+
+const warn = (sentence: string): void => {
+  process.stderr.write(`<4>${sentence}\n`)
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+main().then(
+  () => process.exit(0),
+  (error) => {
+    process.stderr.write(`<3>${messageOf(error)}\n`)
+    process.exit(1)
+  },
+)

@@ -1,0 +1,116 @@
+import { type Body, createBody } from './body.ts'
+import type { Conn } from './conn.ts'
+import { BadResponse, headEnd, parseResponse, type RequestHead, type ResponseHead } from './head.ts'
+import { responseText } from './headers.ts'
+import type { Limits } from './limits.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Pieces up to this size are joined with the head before them, to be one write. */
+const SMALL = 16 * 1024
+
+/**
+ * What comes back for one request, checked and passed on.
+ *
+ *   awaited --1xx--> awaited      awaited --final head--> relayed --end of body--> done      awaited --101--> upgraded
+ */
+export class Response {
+  state: 'awaited' | 'relayed' | 'done' | 'upgraded' = 'awaited'
+  status = 0
+  /** Bytes of the body that went to the client. */
+  bytes = 0
+  /** The client's connection ends after this response. */
+  close = false
+  /** The backend's connection can take another request. */
+  reusable = false
+  /** The backend's half-close is this body's proper end. */
+  untilClose = false
+  private body: Body | null = null
+  /** A head that waits to be written together with the first piece of its body. */
+  private text = ''
+  private readonly request: RequestHead
+  private readonly client: Conn
+  private readonly limits: Limits
+
+  constructor(request: RequestHead, client: Conn, limits: Limits) {
+    this.request = request
+    this.client = client
+    this.limits = limits
+  }
+
+  /** Part of a final response is with the client, so that nothing else can be said on this connection. */
+  get begun(): boolean {
+    return this.state !== 'awaited' && this.text === ''
+  }
+
+  /** Uses what the backend has sent; throws BadResponse. `last`: the client's connection must end with this response. */
+  take(upstream: Upstream, last: boolean): void {
+    while (this.state === 'awaited' && upstream.input !== null)
+      if (!this.takeHead(upstream, upstream.input, last)) return
+    const { body } = this
+    if (this.state !== 'relayed' || body === null) return
+    if (upstream.input !== null && body.state === 'more')
+      upstream.consume(body.feed(upstream.input, (piece) => this.pass(piece)))
+    if (bad(body)) throw new BadResponse('H17', 'bad chunk')
+    this.pass('')
+    if (body.state === 'done') this.state = 'done'
+  }
+
+  /** False when there is no whole head yet. */
+  private takeHead(upstream: Upstream, input: Buffer, last: boolean): boolean {
+    const end = headEnd(input, 0)
+    if (end === -2) throw new BadResponse('H17', 'a line ends without a carriage return')
+    if (end > this.limits.responseHead || (end === -1 && input.length > this.limits.responseHead))
+      throw new BadResponse('H25', 'oversized header')
+    if (end === -1) return false
+    const head = parseResponse(input.toString('latin1', 0, end), this.limits)
+    upstream.consume(end)
+    if (head.status >= 200) this.begin(head, last)
+    else if (head.status === 101) this.upgrade(head, last)
+    else if (head.status !== 100 && this.request.minor === 1)
+      this.client.write(responseText(head, { close: false, dechunk: false }))
+    return true
+  }
+
+  private begin(head: ResponseHead, last: boolean): void {
+    const bodiless = this.request.method === 'HEAD' || head.status === 204 || head.status === 304
+    const length = bodiless ? 0 : (head.length ?? 'close')
+    const dechunk = this.request.minor === 0 && head.length === 'chunked'
+    this.state = 'relayed'
+    this.status = head.status
+    this.untilClose = length === 'close'
+    this.reusable = head.keepAlive && !this.untilClose
+    this.close = last || this.untilClose || (dechunk && !bodiless)
+    this.body = createBody(length, this.limits, dechunk)
+    this.text = responseText(head, { close: this.close, dechunk })
+  }
+
+  private upgrade(head: ResponseHead, last: boolean): void {
+    if (this.request.upgrade === '' || last) throw new BadResponse('H25', 'upgrade that nobody asked for')
+    this.state = 'upgraded'
+    this.status = 101
+    this.client.write(
+      responseText({ ...head, upgrade: head.upgrade || this.request.upgrade }, { close: false, dechunk: false }),
+    )
+  }
+
+  private pass(piece: Buffer | string): void {
+    const text = this.text
+    this.text = ''
+    this.bytes += piece.length
+    writeJoined(this.client, text, piece)
+  }
+}
+
+/** A function, because the compiler does not know that `feed` changes the state. */
+const bad = (body: Body): boolean => body.state === 'bad'
+
+/** Writes a head and the first piece behind it, in one go when the piece is small. */
+export function writeJoined(to: Conn, text: string, piece: Buffer | string): void {
+  if (typeof piece === 'string') {
+    if (text !== '' || piece !== '') to.write(text + piece)
+  } else if (text !== '' && piece.length <= SMALL) to.write(text + piece.toString('latin1'))
+  else {
+    if (text !== '') to.write(text)
+    to.write(piece)
+  }
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import type { Conn, Handler } from './conn.ts'
+import { Exchange } from './exchange.ts'
+import { headEnd, parseRequest, Refusal, type RequestHead } from './head.ts'
+import { type Answer, answerText, refusal } from './page.ts'
+import type { Router } from './router.ts'
+
+/** Where a client came in. */
+export interface Entrance {
+  client: string
+  proto: 'http' | 'https'
+  port: number
+  /** `unknown` or such as `tls1.3`. */
+  tls: string
+}
+
+/**
+ * One client's connection: one request after the other, pipelined ones too.
+ *
+ *   idle --first byte--> reading --head--> exchange --finished, keep--> idle
+ *   reading --malformed, 30 s--> closing      exchange --finished, close--> closing --client closed, 2 s--> (gone)
+ *   exchange --101--> the tunnel has the connection, until it closes
+ */
+export class Session implements Handler {
+  readonly conn: Conn
+  readonly entrance: Entrance
+  /** What has arrived and is not used yet. */
+  input: Buffer | null = null
+  clientEnded = false
+  private readonly router: Router
+  private exchange: Exchange | null = null
+  private scanned = 0
+  private advancing = false
+  private closing = false
+  private paused = false
+  private unsent = 0
+  private deadline: number
+
+  constructor(router: Router, entrance: Entrance, connect: (handler: Handler) => Conn) {
+    this.router = router
+    this.entrance = entrance
+    this.conn = connect(this)
+    this.deadline = Date.now() + router.limits.clientIdle
+  }
+
+  get idle(): boolean {
+    return this.exchange === null && !this.closing
+  }
+
+  data(chunk: Buffer): void {
+    if (this.closing) return
+    this.input = this.input === null ? chunk : Buffer.concat([this.input, chunk])
+    this.advance()
+  }
+
+  drained(): void {
+    this.exchange?.clientDrained()
+  }
+
+  ended(): void {
+    this.clientEnded = true
+    if (this.exchange !== null) this.exchange.clientEnded()
+    else if (!this.closing) this.close()
+  }
+
+  closed(): void {
+    this.router.sessions.delete(this)
+    this.closing = true
+    this.exchange?.clientClosed()
+  }
+
+  /** Uses as much of the input as can be used now. */
+  advance(): void {
+    if (this.advancing) return
+    this.advancing = true
+    while (!this.closing) {
+      if (this.exchange !== null) {
+        this.exchange.takeRequest()
+        if (this.exchange !== null) break
+      } else if (!this.nextRequest()) break
+    }
+    this.advancing = false
+    if (this.idle && (this.clientEnded || this.router.closing)) this.close()
+    this.regulate()
+  }
+
+  consume(bytes: number): void {
+    if (this.input !== null) this.input = bytes < this.input.length ? this.input.subarray(bytes) : null
+  }
+
+  /** Reads the client only as long as its bytes find room. */
+  regulate(): void {
+    const most = this.router.limits.requestBuffer
+    const full = !this.closing && ((this.input?.length ?? 0) > most || (this.exchange?.unsent ?? 0) > most)
+    if (full === this.paused) return
+    this.paused = full
+    if (full) this.conn.pause()
+    else this.conn.resume()
+  }
+
+  finished(keep: boolean): void {
+    this.exchange = null
+    this.deadline = Date.now() + this.router.limits.clientIdle
+    if (keep) this.advance()
+    else this.close()
+  }
+
+  /** Half-closes and throws away what still comes, so that the last answer reaches the client before any reset. */
+  close(): void {
+    this.closing = true
+    this.input = null
+    this.unsent = this.conn.buffered
+    this.deadline = Date.now() + this.router.limits.linger
+    this.conn.end()
+    this.regulate()
+  }
+
+  sweep(now: number): void {
+    if (this.exchange !== null) return this.exchange.sweep(now)
+    if (now < this.deadline) return
+    const left = this.conn.buffered
+    if (this.closing && left < this.unsent) {
+      this.unsent = left
+      this.deadline = now + this.router.limits.idle
+    } else if (!this.closing && this.input !== null) this.refuse(new Refusal(408, 'it did not end in time'))
+    else this.conn.destroy()
+  }
+
+  forceClose(): void {
+    this.exchange?.forceClose()
+    this.conn.destroy()
+  }
+
+  /** True when a request began. */
+  private nextRequest(): boolean {
+    if (this.input === null) return false
+    if (this.scanned === 0) {
+      if (this.input[0] === 13 && this.input[1] === 10) this.consume(2)
+      if (this.input === null) return false
+      this.deadline = Date.now() + this.router.limits.head
+    }
+    const { limits } = this.router
+    const end = headEnd(this.input, this.scanned)
+    this.scanned = this.input.length
+    if (end === -1 && this.input.length <= limits.requestHead) return false
+    this.scanned = 0
+    try {
+      if (end === -2) throw new Refusal(400, 'a line ends without a carriage return')
+      if (end === -1 || end > limits.requestHead) throw new Refusal(431, 'its head is too large')
+      const head = parseRequest(this.input.toString('latin1', 0, end), limits)
+      this.consume(end)
+      this.begin(head)
+      return true
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.refuse(error)
+      return false
+    }
+  }
+
+  private begin(head: RequestHead): void {
+    this.exchange = new Exchange(this.router, this, head)
+    this.exchange.start()
+  }
+
+  private refuse({ status, message }: Refusal): void {
+    this.answer(refusal(status, message))
+    this.close()
+  }
+
+  private answer(answer: Answer): void {
+    this.conn.write(answerText(answer, { html: false, head: false, close: true, requestId: randomUUID() }))
+  }
+}

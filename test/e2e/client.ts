@@ -88,7 +88,7 @@ export async function createTools(target: { port: number; token: string; data: s
   await writeFile(bundle, `${await hostBundle()}\n${await readFile(join(data, 'tls', 'ca.pem'), 'utf8')}`)
   const url = `http://localhost:${port}`
   const env = {
-    PATH: process.env['PATH'],
+    PATH: process.env.PATH,
     HOME: home,
     TERM: 'dumb',
     LANG: 'C.UTF-8',
@@ -117,7 +117,7 @@ export async function createTools(target: { port: number; token: string; data: s
 
 /** What the caller's Node.js trusts beside its own list. */
 async function hostBundle(): Promise<string> {
-  const path = process.env['NODE_EXTRA_CA_CERTS']
+  const path = process.env.NODE_EXTRA_CA_CERTS
   return path ? readFile(path, 'utf8') : ''
 }
 

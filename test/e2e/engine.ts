@@ -8,7 +8,7 @@ export interface Container {
   Labels: Record<string, string>
 }
 
-const socketPath = process.env['SLUICE_ENGINE'] || '/var/run/docker.sock'
+const socketPath = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
 
 /** Carried by every container, network and volume of one platform. */
 export const installationLabel = 'sluice.installation'

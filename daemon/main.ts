@@ -1,6 +1,7 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { WebSocket } from 'ws'
 import { resolveStacks } from '../buildpacks/stack.ts'
 import { ensureAdmin } from './account/account.ts'
 import { createApi } from './api/api.ts'
@@ -10,16 +11,18 @@ import { systemClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
 import { createDockerEngine } from './engine/docker.ts'
+import type { Placed } from './engine/engine.ts'
 import { eraseApp } from './erase.ts'
 import { messageOf } from './errors.ts'
 import { createGit } from './git/git.ts'
 import { createLog, type Log } from './log.ts'
-import { type Collector, createCollector } from './logs/collect.ts'
+import { createCollector } from './logs/collect.ts'
 import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { ensureCertificates } from './route/certificate.ts'
 import { createRouters } from './route/control.ts'
 import { allRoutes } from './route/routes.ts'
+import { createOutput, type Output } from './run/output.ts'
 import { createPlacements, type Placements } from './run/placement.ts'
 import { createPass } from './run/reconcile.ts'
 import { createSettlements, failAttended } from './run/rollout.ts'
@@ -46,6 +49,7 @@ async function main(): Promise<void> {
   d.routers.close()
   await d.runner.stop()
   await watching
+  await d.collector.close()
   await d.logs.close()
   await d.db.destroy()
 }
@@ -66,7 +70,9 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
   const logs = createLogs(config, log)
   const collector = createCollector(engine, logs, log)
   const poke = (app: string) => d.runner.poke(app)
-  const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, collector, poke }))
+  const transcripts = createTranscripts(config, log)
+  const output = createOutput({ transcripts, collector })
+  const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, output, poke }))
   const routers = createRouters(
     { clock, log },
     {
@@ -82,7 +88,6 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
   }
   const runner: Runner = createRunner((app, signal) => pass(app, signal), clock, log)
   const seal = createSeal(await readKey(join(config.data, 'seal.key')))
-  const transcripts = await createTranscripts(config)
   const settlements = createSettlements()
   const parts = {
     config,
@@ -104,20 +109,22 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
   return { d, placements }
 }
 
-const listeners = (parts: { db: Db; logs: Logs; collector: Collector; poke: (app: string) => void }) => ({
+const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: string) => void }) => ({
   known: async () => {
     for (const { id } of await parts.db.selectFrom('apps').select('id').execute()) parts.poke(id)
   },
   changed: parts.poke,
-  seen: ({ id, app, name, startedAt }: { id: string; app: string; name: string; startedAt: number }) =>
-    parts.collector.follow({ id, app, name, since: startedAt }),
-  exited: ({ app, name, exitCode }: { app: string; name: string; exitCode: number | null }) =>
+  seen: parts.output.seen,
+  exited: (placed: Placed) => {
+    const { app, name, exitCode } = placed
+    parts.output.exited(placed)
     parts.logs.write(app, {
       at: Date.now(),
       source: 'heroku',
       dyno: name,
       text: `Process exited with status ${exitCode}`,
-    }),
+    })
+  },
   wanted: async (ids: string[]) => {
     if (ids.length === 0) return new Set<string>()
     const rows = await parts.db.selectFrom('dynos').select('id').where('id', 'in', ids).execute()
@@ -137,18 +144,22 @@ async function serve(d: Daemon) {
   const { config } = d
   const tls = await ensureCertificates(config)
   const git = await createGit(d, (request) => deploy(d, request))
-  const server = await createServer(
-    { api: createApi(d), git, routers: (socket) => d.routers.accept(socket), tls },
-    config,
-  )
+  const routerToken = await secretFile(join(config.data, 'router.token'))
+  const routers = (socket: WebSocket) => d.routers.accept(socket)
+  const server = createServer({ api: createApi(d), git: git.handle, routers, routerToken, tls }, config)
   await server.listen()
-  return server
+  return { close: () => Promise.all([server.close(), git.close()]) }
 }
 
 /** Tells this installation's containers from those of others on the same engine. */
-async function installationId(data: string): Promise<string> {
-  const path = join(data, 'installation')
-  await writeFile(path, randomUUID(), { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+const installationId = (data: string): Promise<string> => onceWritten(join(data, 'installation'), randomUUID())
+
+/** Shared with the routers of this host by its file mode. */
+const secretFile = (path: string): Promise<string> => onceWritten(path, randomBytes(32).toString('base64url'))
+
+/** The text of a file that is made at first start, readable by its owner only. */
+async function onceWritten(path: string, text: string): Promise<string> {
+  await writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
   return (await readFile(path, 'utf8')).trim()

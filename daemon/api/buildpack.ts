@@ -2,7 +2,9 @@ import { bundled } from '../app/buildpack.ts'
 import { notFound } from '../errors.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
 import { page } from './page.ts'
-import { idOf } from './wire.ts'
+import { idOf, time } from './wire.ts'
+
+const LICENSE = 'MIT'
 
 /** The registry of named buildpacks, which clients ask without a token. It knows those that come with Sluice. */
 export function buildpackRoutes(routes: Routes): void {
@@ -20,7 +22,7 @@ export function buildpackRoutes(routes: Routes): void {
     '/buildpacks/:buildpack/revisions',
     reply((ctx) => {
       find(param(ctx, 'buildpack'))
-      return []
+      return [{ release: 1, created_at: time(0), status: 'published', license: LICENSE }]
     }),
   )
   routes.get(
@@ -63,7 +65,7 @@ function serialize({ name, description }: Bundled) {
     namespace,
     description,
     category: 'languages',
-    license: 'MIT',
+    license: LICENSE,
     blob_url: `urn:buildpack:${name}`,
     support: { method: 'unsupported', address: '' },
     source: { type: 'bundled', owner: namespace, repo: short },

@@ -1,14 +1,14 @@
+import { randomUUID } from 'node:crypto'
 import type { LogSession as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
 import type { Daemon } from '../daemon.ts'
-import { createSessions } from '../logs/session.ts'
+import { createSession, serveSession } from '../logs/session.ts'
 import { body } from './body.ts'
 import { created, param, type Routes, withApp } from './context.ts'
 import { apiUrl } from './link.ts'
 import { time } from './wire.ts'
 
 const DEFAULT_LINES = 100
-const MOST_LINES = 1500
 
 /** `dyno` is the name of a dyno or a process type; the schema's names for it are taken too. */
 const Create = z.object({
@@ -21,25 +21,24 @@ const Create = z.object({
 })
 
 export function logSessionRoutes({ open, closed }: { open: Routes; closed: Routes }, d: Daemon): void {
-  const sessions = createSessions(d)
   closed.post(
     '/apps/:app/log-sessions',
     withApp(d, async (app, ctx) => {
       const { lines, tail, source, ...named } = await body(ctx, Create)
       const dyno = named.dyno ?? named.dyno_name ?? named.type
-      const id = sessions.create(app.id, {
-        lines: Math.min(lines ?? DEFAULT_LINES, MOST_LINES),
+      const secret = createSession(d, app.id, {
+        lines: lines ?? DEFAULT_LINES,
         tail: tail ?? false,
         filter: { ...(source ? { source } : {}), ...(dyno ? { dyno } : {}) },
       })
-      return created(ctx, serialize(id, { url: `${apiUrl(ctx)}/logs/${id}`, at: time(d.clock.now()) }))
+      return created(ctx, serialize(`${apiUrl(ctx)}/logs/${secret}`, time(d.clock.now())))
     }),
   )
   open.get('/logs/:session', async (ctx) => {
+    await serveSession(d, param(ctx, 'session'), ctx.req, ctx.res)
     ctx.respond = false
-    await sessions.serve(param(ctx, 'session'), ctx.req, ctx.res)
   })
 }
 
-const serialize = (id: string, { url, at }: { url: string; at: string }) =>
-  ({ id, logplex_url: url, created_at: at, updated_at: at }) satisfies Body
+const serialize = (url: string, at: string) =>
+  ({ id: randomUUID(), logplex_url: url, created_at: at, updated_at: at }) satisfies Body

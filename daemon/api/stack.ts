@@ -30,7 +30,7 @@ export function stackRoutes(routes: Routes, d: Daemon): void {
 function warnOfOrigin(d: Daemon, ctx: Context): void {
   const own = stacks.filter((name) => origin(d, name) === 'debian')
   if (own.length > 0)
-    ctx.set('X-Heroku-Warning', `On this host ${own.join(' and ')} is Sluice's own Debian image pair, not Heroku's.`)
+    ctx.set('X-Heroku-Warning', `On this host ${own.join(' and ')} means Sluice's own Debian images, not Heroku's.`)
 }
 
 /** A stack whose images are not there yet has none. */

@@ -123,8 +123,8 @@ async function assemble(data: string, logged: string[]) {
     engine,
     runner: { ...instant, poke },
     logs: createLogs(config, log),
-    collector: { follow() {}, settled: async () => {} },
-    transcripts: await createTranscripts(config),
+    collector: { follow() {}, settled: async () => {}, tail: () => [], close: async () => {} },
+    transcripts: createTranscripts(config, log),
     routers: {
       accept() {},
       publish: async () => {},

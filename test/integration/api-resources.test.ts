@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Line } from '../../daemon/logs/line.ts'
 import { type Host, startHost } from './api-host.ts'
 
 /** heroku-client, as an example of other clients; it follows Next-Range and sends a Range with everything. */
@@ -114,7 +113,7 @@ test('maintenance is switched and told in the log', async () => {
   assert.is((await send('PATCH', '/apps/tired', { maintenance: true })).maintenance, true)
   assert.is((await get('/apps/tired')).maintenance, true)
   assert.is((await send('PATCH', '/apps/tired', { maintenance: false })).maintenance, false)
-  const texts = host.d.logs.recent(app.id, {}, 10).map(({ text }: Line) => text)
+  const texts = host.d.logs.recent(app.id, {}, 10).map(({ text }) => text)
   assert.ok(texts.includes('Maintenance mode enabled by user admin@example.com'))
 })
 

@@ -1,0 +1,195 @@
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { packageRoot } from '../../daemon/config.ts'
+import { type Host, startHost } from './api-host.ts'
+
+/** The official CLI, unmodified, in a home and a git repository of its own. */
+let host: Host
+let home: string
+
+test.before(async () => {
+  host = await startHost()
+  home = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+  await mkdir(join(home, '.cache', 'heroku'), { recursive: true })
+  await writeFile(join(home, '.cache', 'heroku', 'terms-of-service'), '')
+  await execute('git', ['init', '--quiet', '.'])
+})
+test.after(async () => {
+  await host.close()
+  await rm(home, { recursive: true, force: true })
+})
+
+interface Result {
+  code: number | null
+  out: string
+  err: string
+}
+
+/** What a person types, and has set. */
+interface Terminal {
+  input?: string
+  env?: Record<string, string>
+}
+
+function start(command: string, args: string[], env: Record<string, string> = {}) {
+  return spawn(command, args, {
+    cwd: home,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      HOME: home,
+      HEROKU_HOST: host.url,
+      HEROKU_API_KEY: host.token,
+      HEROKU_PARTICLEBOARD_URL: host.url,
+      HEROKU_BUILDPACK_REGISTRY_URL: host.url,
+      DISABLE_TELEMETRY: 'true',
+      HEROKU_DISABLE_AUTOUPDATE: '1',
+      HEROKU_SKIP_NEW_VERSION_CHECK: '1',
+      NO_PROXY: 'localhost',
+      NO_COLOR: '1',
+      ...env,
+    },
+  })
+}
+
+function execute(command: string, args: string[], { input = '', env }: Terminal = {}): Promise<Result> {
+  const child = start(command, args, env)
+  child.stdin.end(input)
+  const result: Result = { code: null, out: '', err: '' }
+  child.stdout.on('data', (chunk) => {
+    result.out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    result.err += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ ...result, code }))
+  })
+}
+
+const binary = join(packageRoot, 'node_modules', '.bin', 'heroku')
+
+/** Runs a command line that must succeed; what it printed, as a person sees it. */
+async function heroku(line: string, terminal?: Terminal): Promise<string> {
+  const { code, out, err } = await execute(binary, line.split(' '), terminal)
+  assert.is(code, 0, `heroku ${line}\n${out}${err}`)
+  return `${out}${err}`
+}
+
+async function refused(line: string): Promise<string> {
+  const { code, out, err } = await execute(binary, line.split(' '))
+  assert.is.not(code, 0, `heroku ${line}\n${out}`)
+  return `${out}${err}`.replace(/[\s›]+/g, ' ')
+}
+
+const appRow = (name: string) =>
+  host.d.db.selectFrom('apps').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
+
+test('heroku whoami, apps:create, apps and info tell of account and app', async () => {
+  assert.match(await heroku('auth:whoami'), /^admin@example\.com$/m)
+  const created = await heroku('apps:create demo')
+  assert.match(created, 'Creating demo... done')
+  assert.match(created, 'http://demo.localhost:8080/')
+  assert.match(
+    (await execute('git', ['remote', '-v'])).out,
+    `heroku\t${host.url.replace('http:', 'https:')}/demo.git (push)`,
+  )
+  assert.match(await heroku('apps'), /^demo$/m)
+  const info = await heroku('apps:info -a demo')
+  assert.match(info, /Stack: +heroku-24/)
+  assert.match(info, /Owner: +admin@example\.com/)
+})
+
+test('heroku config sets, shows, edits and unsets', async () => {
+  assert.match(await heroku('config:set GREETING=hello OTHER=x -a demo'), 'restarting demo... done, v2')
+  assert.match(await heroku('config:get GREETING -a demo'), /^hello$/m)
+  const editor = join(home, 'editor')
+  await writeFile(editor, '#!/bin/sh\nsed -i s/hello/goodbye/ "$1"\n', { mode: 0o755 })
+  await heroku('config:edit GREETING -a demo', { input: 'y\n', env: { EDITOR: editor } })
+  assert.match(await heroku('config -a demo'), /GREETING: +goodbye/)
+  assert.match(await heroku('config:unset OTHER -a demo'), 'done, v4')
+  assert.match(await refused('config:set 1X=y -a demo'), 'not a valid config var name')
+})
+
+test('heroku ps shows, scales, restarts and stops', async () => {
+  await host.deploy(await appRow('demo'), { web: 'node server.js', worker: 'node worker.js', release: 'true' })
+  assert.match(await heroku('ps -a demo'), /=== web \(Basic\): node server\.js \(1\)\s+web\.1: up /)
+  const scaled = await heroku('ps:scale web=2 worker+1:Standard-2X -a demo')
+  assert.match(scaled, 'now running web at 2:Basic, worker at 1:Standard-2X')
+  assert.match(await heroku('ps:restart -a demo'), 'Restarting all dynos on demo... done')
+  assert.match(await heroku('ps:stop -d web.1 -a demo'), 'Stopping dyno web.1 on demo... done')
+  assert.match(await refused('ps:scale nope=1 -a demo'), /process type \(nope\)/)
+})
+
+test('heroku releases lists, shows, prints output of and rolls back', async () => {
+  assert.match(await heroku('releases -a demo'), /v5 +Deploy aaaaaaaa/)
+  assert.match(await heroku('releases:info v2 -a demo'), /Change: +Set GREETING, OTHER config vars/)
+  const { id } = await host.d.db.selectFrom('releases').select('id').where('version', '=', 5).executeTakeFirstOrThrow()
+  const transcript = await host.d.transcripts.open(`release-${id}`)
+  transcript.write('migrated\n')
+  await transcript.end()
+  assert.match(await heroku('releases:output v5 -a demo'), 'migrated')
+  assert.match(await heroku('releases:rollback v5 -a demo'), 'Rolling back demo to v5... done, v6')
+  assert.match(await refused('releases:rollback v2 -a demo'), 'it has no code')
+})
+
+test('heroku logs shows what is there, and follows with --tail', async () => {
+  const { id } = await appRow('demo')
+  const say = (text: string) => host.d.logs.write(id, { at: Date.now(), source: 'app', dyno: 'web.1', text })
+  say('first words')
+  const logs = await heroku('logs -a demo')
+  assert.match(logs, /app\[web\.1\]: first words/)
+  assert.match(logs, 'app[api]: Scaled to web@2:Basic worker@1:Standard-2X by user admin@example.com')
+  const child = start(binary, ['logs', '--tail', '-a', 'demo', '-d', 'web'])
+  let seen = ''
+  await new Promise<void>((resolve, reject) => {
+    child.once('close', () => reject(new Error(`the tail ended: ${seen}`)))
+    child.stderr.on('data', (chunk) => {
+      seen += chunk
+    })
+    child.stdout.on('data', (chunk) => {
+      if (!seen.includes('first words') && String(chunk).includes('first words')) say('last words')
+      seen += chunk
+      if (seen.includes('last words')) resolve()
+    })
+  })
+  child.removeAllListeners('close').kill()
+})
+
+test('heroku buildpacks sets, adds, removes and clears; an unknown name changes nothing', async () => {
+  assert.match(await heroku('buildpacks:set heroku/nodejs -a demo'), 'will use heroku/nodejs.')
+  assert.match(await heroku('buildpacks:add https://example.com/b.git -a demo'), '2. https://example.com/b.git')
+  assert.match(await refused('buildpacks:add heroku/cobol -a demo'), 'There is no buildpack of that name here')
+  await heroku('buildpacks:remove heroku/nodejs -a demo')
+  assert.match(await heroku('buildpacks -a demo'), /^https:\/\/example\.com\/b\.git$/m)
+  assert.match(await heroku('buildpacks:clear -a demo'), 'Buildpacks cleared.')
+})
+
+test('heroku domains, stack, regions, maintenance and access', async () => {
+  assert.match(await heroku('domains:add www.example.com -a demo'), 'DNS Target demo.localhost')
+  assert.match(await heroku('domains -a demo'), /www\.example\.com +CNAME +demo\.localhost/)
+  assert.match(await heroku('domains:remove www.example.com -a demo'), 'Removing www.example.com from demo... done')
+  const stack = await heroku('stack -a demo')
+  assert.match(stack, '* heroku-24')
+  assert.match(stack.replace(/[\s›]+/g, ' '), "Sluice's own Debian images")
+  assert.match(await heroku('regions'), /^ +us /m)
+  assert.match(await heroku('maintenance:on -a demo'), 'Enabling maintenance mode for demo... done')
+  assert.match(await heroku('maintenance:off -a demo'), 'Disabling maintenance mode for demo... done')
+  assert.match(await heroku('access -a demo'), /admin@example\.com +owner/)
+})
+
+test('heroku apps:rename moves the git remote; apps:destroy removes app and remote', async () => {
+  assert.match(await heroku('apps:rename renamed -a demo'), 'Renaming demo to renamed... done')
+  assert.match((await execute('git', ['remote', '-v'])).out, '/renamed.git')
+  await heroku('git:remote -a renamed')
+  assert.match(await heroku('apps:destroy -a renamed --confirm renamed'), 'Destroying renamed')
+  assert.match(await refused('apps:info -a renamed'), "Couldn't find that app. Error ID: not_found")
+  assert.not.match(await readFile(join(home, '.git', 'config'), 'utf8'), 'renamed')
+})
+
+test.run()

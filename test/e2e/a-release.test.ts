@@ -31,18 +31,27 @@ test('A1: an unknown host is told that there is no such app', async () => {
   assert.match(page.body, /no such app/i)
 })
 
+/** Answers with what it is told to say, and at /build with the environment that its build had. */
+const nodeApp = (say: string) => ({
+  'package.json': JSON.stringify({
+    name: 'hello',
+    version: '1.0.0',
+    private: true,
+    scripts: {
+      start: 'node server.js',
+      'heroku-postbuild': 'node -e "fs.writeFileSync(\'build.json\', JSON.stringify(process.env))"',
+    },
+  }),
+  'server.js': `const { readFileSync } = require('node:fs')
+require('node:http')
+  .createServer(({ url }, reply) => reply.end(url === '/build' ? readFileSync('build.json') : '${say}\\n'))
+  .listen(process.env.PORT)
+`,
+})
+
 test('A2: a pushed Node.js app is v2, answers with its own text, and ps shows web.1 up', async () => {
   await platform.createApp('node-app')
-  const source = await platform.createSource({
-    'package.json': JSON.stringify({
-      name: 'hello',
-      version: '1.0.0',
-      private: true,
-      scripts: { start: 'node server.js' },
-    }),
-    'server.js':
-      "require('http').createServer((q, a) => a.end('hello from node\\n')).listen(process.env.PORT, () => console.log('up'))\n",
-  })
+  const source = await platform.createSource(nodeApp('hello from node'))
   const { code, output } = await platform.push(source, 'node-app')
   assert.is(code, 0, output)
   for (const line of [/-----> Node\.js app detected/, /-----> Compressing/, /-----> Launching/, /Released v2/])
@@ -74,7 +83,7 @@ const awkward = {
   BLANKS: '  two before, two after  ',
   DOUBLE: 'say "hello"',
   SINGLE: "it's",
-  DOLLAR: '$HOME ${PATH} $(id)',
+  DOLLAR: '$HOME $PATH $(id)',
   BACKSLASH: 'C:\\new\\table\\\\',
   BACKTICK: '`id`',
   EMPTY: '',
@@ -83,13 +92,17 @@ const awkward = {
 
 test('A4: config vars arrive byte for byte, in the dyno and in the build', async () => {
   await platform.createApp('exact')
-  await setConfig('exact', awkward)
-  // The same vars as files of the build's ENV_DIR, copied into the slug by a compile script of the app's own buildpack.
-  const source = await platform.createSource(sampleFiles())
-  const { code, output } = await platform.push(source, 'exact')
+  assert.equal(await setConfig('exact', awkward), awkward)
+  const { code, output } = await platform.push(await platform.createSource(nodeApp('exact')), 'exact')
   assert.is(code, 0, output)
-  const seen = await environment('exact')
-  for (const [name, value] of Object.entries(awkward)) assert.is(seen[name], value, name)
+  const built = JSON.parse((await platform.request('exact', '/build')).body)
+  for (const [name, value] of Object.entries(awkward)) assert.is(built[name], value, `${name} in the build`)
+  const sample = await platform.createSource(sampleFiles())
+  await platform.createApp('exact-dyno')
+  await setConfig('exact-dyno', awkward)
+  assert.is((await platform.push(sample, 'exact-dyno')).code, 0)
+  const seen = await environment('exact-dyno')
+  for (const [name, value] of Object.entries(awkward)) assert.is(seen[name], value, `${name} in the dyno`)
 })
 
 test('A5: several vars at once are one release; unsetting an unknown one is none', async () => {

@@ -41,7 +41,7 @@ sub serve {
     while (index($buffer, "\r\n\r\n") < 0) { sysread($client, $buffer, 65536, length $buffer) or return }
     my ($head, $rest) = split /\r\n\r\n/, $buffer, 2;
     if ($head =~ /^Upgrade:/mi) {
-      print $client "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n$rest";
+      print $client "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n$rest";
       while (sysread $client, my $bytes, 65536) { print $client $bytes }
       return;
     }

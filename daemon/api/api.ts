@@ -16,7 +16,7 @@ export function createApi(d: Daemon): (req: IncomingMessage, res: ServerResponse
   const { open, closed } = createRoutes(d)
   const koa = new Koa<State>()
   koa.on('error', (error) => d.log.warn('an answer was cut off', { error: messageOf(error) }))
-  koa.use(representation).use(requestId).use(refusal(d))
+  koa.use(representation).use(requestId(d)).use(refusal(d))
   koa.use(open.routes())
   koa.use(version).use(authentication(d)).use(missing(closed)).use(closed.routes())
   const listener = koa.callback()

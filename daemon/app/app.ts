@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Account } from '../account/account.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound, UserError } from '../errors.ts'
+import { invalid, notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { createRelease } from '../release/release.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { tell } from './activity.ts'
-import { addOwner } from './collaborator.ts'
+import { addOwner, requireOwner } from './collaborator.ts'
 import { generateName, parseName } from './name.ts'
 import { defaultStack, parseStack, type Stack } from './stack.ts'
 
@@ -62,12 +62,6 @@ export const listApps = (db: DbOrTx, account: Account, { own }: { own: boolean }
 /** For the platform's own use: no question is asked who wants to know. */
 export const appNamed = (db: DbOrTx, name: string): Promise<App | undefined> =>
   live(db).where('apps.name', '=', name).executeTakeFirst()
-
-/** Only the owner and the administrator may rename, share or destroy an app. */
-export function requireOwner(app: App, account: Account): void {
-  if (app.owner_id !== account.id && !account.admin)
-    throw new UserError('forbidden', `Only the owner of ${app.name} may do this.`)
-}
 
 /** The git repository, releases and domains stay; the app's own host name changes. */
 export async function renameApp(d: Daemon, app: App, account: Account, newName: string): Promise<App> {

@@ -47,7 +47,7 @@ export async function findCollaborator(db: DbOrTx, app: App, which: string): Pro
 
 /** Shares the app with an existing account. Throws UserError when there is none, or when it has the app already. */
 export async function addCollaborator(d: Daemon, app: App, by: Account, user: string): Promise<Collaborator> {
-  requireSharing(app, by)
+  requireOwner(app, by)
   const account = await accountNamed(d.db, user)
   if (!account) throw invalid(`There is no account ${user.slice(0, 200)} here, so the app cannot be shared with it.`)
   await decide(d.db, async (tx) => {
@@ -62,21 +62,22 @@ export async function addCollaborator(d: Daemon, app: App, by: Account, user: st
 /** The owner removes others; a collaborator may leave. */
 export async function removeCollaborator(d: Daemon, app: App, by: Account, which: string): Promise<Collaborator> {
   const collaborator = await findCollaborator(d.db, app, which)
-  if (collaborator.user.id !== by.id) requireSharing(app, by)
+  if (collaborator.user.id !== by.id) requireOwner(app, by)
   if (collaborator.role === 'owner') throw invalid(`${collaborator.user.email} owns ${app.name} and cannot be removed.`)
   await d.db.deleteFrom('collaborators').where('id', '=', collaborator.id).execute()
   tell(d, app, by, `Removed ${collaborator.user.email} as a collaborator`)
   return collaborator
 }
 
+/** Only the owner and the administrator may rename, share or destroy an app. */
+export function requireOwner(app: App, account: Account): void {
+  if (app.owner_id !== account.id && !account.admin)
+    throw new UserError('forbidden', `Only the owner of ${app.name} may do this.`)
+}
+
 /** Part of making an app. */
 export const addOwner = (tx: Tx, app: App, account: Account): Promise<unknown> =>
   insert(tx, app, { account, role: 'owner', now: app.created_at })
-
-function requireSharing(app: App, account: Account): void {
-  if (app.owner_id !== account.id && !account.admin)
-    throw new UserError('forbidden', `Only the owner of ${app.name} may share it.`)
-}
 
 const insert = (
   db: DbOrTx,

@@ -42,6 +42,16 @@ test('answers have Heroku’s media type, the id of the request, and what is lef
   assert.is(headers.get('ratelimit-remaining'), '4500')
 })
 
+test('what changed something is logged with its request and account, without its body', async () => {
+  await host.request('POST', '/apps', { body: { name: 'logged-app' }, headers: { 'request-id': 'audit-1' } })
+  const body = { SECRET: 'do-not-log' }
+  await host.request('PATCH', '/apps/logged-app/config-vars', { body, headers: { 'request-id': 'audit-2' } })
+  const line = host.logged.find((one) => one.includes('audit-2')) ?? ''
+  assert.match(line, '"app":"logged-app"')
+  assert.match(line, 'admin@example.com')
+  assert.not.match(host.logged.join(''), 'do-not-log')
+})
+
 test('a version that is not spoken here is not acceptable', async () => {
   const { status, json } = await host.request('GET', '/account', {
     headers: { accept: 'application/vnd.heroku+json; version=2' },
@@ -123,8 +133,7 @@ test('deeply nested JSON is an ordinary refusal', async () => {
 })
 
 test('what nobody expected is 500 with a general sentence; the cause is in the log only', async () => {
-  const { stack } = host.d
-  const listReleases = host.d.seal.open
+  const { open } = host.d.seal
   host.d.seal.open = () => {
     throw new Error('the-cause')
   }
@@ -139,8 +148,7 @@ test('what nobody expected is 500 with a general sentence; the cause is in the l
     assert.not.match(text, 'the-cause')
     assert.ok(host.logged.some((line) => line.includes('the-cause') && line.includes('r-500')))
   } finally {
-    host.d.seal.open = listReleases
-    host.d.stack = stack
+    host.d.seal.open = open
   }
 })
 

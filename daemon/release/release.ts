@@ -107,7 +107,7 @@ export async function rollback(
       config: await configOfRelease(d, target.id, tx),
     })
   })
-  announceRelease(d, release, account, `Rollback to v${idOrVersion.replace(/^v/, '')} by user ${account.email}`)
+  announceRelease(d, release, account, `${release.description} by user ${account.email}`)
   return release
 }
 

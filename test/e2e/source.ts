@@ -15,6 +15,7 @@ export interface Source {
   commit(files: Record<string, string>): Promise<string>
   /** The next version of the app, with another Procfile if given. */
   version(name: string, procfile?: Procfile): Promise<string>
+  head(): Promise<string>
   remove(): Promise<void>
 }
 
@@ -43,6 +44,7 @@ export async function createSource(git: Git, files: Record<string, string>): Pro
     commit,
     version: (name, procfile) =>
       commit({ version: `${name}\n`, ...(procfile ? { Procfile: formatProcfile(procfile) } : {}) }),
+    head: () => must('rev-parse', 'HEAD'),
     remove: () => rm(dir, { recursive: true, force: true }),
   }
 }

@@ -1,0 +1,115 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { describe, startLoad } from './load.ts'
+import { startPlatform } from './platform.ts'
+import { type Source, web } from './source.ts'
+
+const platform = await startPlatform()
+test.after(() => platform.stop())
+
+/** Pushes a version that cannot go live, under load; the old one must serve every request, before and after. */
+async function failing(
+  app: string,
+  spoil: (source: Source) => Promise<unknown>,
+  reason: RegExp,
+): Promise<{ output: string; source: Source }> {
+  const source = await platform.deploy(app)
+  const served = await source.head()
+  const load = startLoad(
+    platform.ports.http,
+    `${app}.localhost`,
+    ({ status, body }) => status === 200 && body === 'v1 web.1\n',
+  )
+  await spoil(source)
+  const { code, output } = await platform.push(source, app)
+  const result = await load.stop()
+  assert.is.not(code, 0, output)
+  assert.match(output, reason)
+  assert.match(output, /v2 still serves/)
+  assert.match(output, /pre-receive hook declined/)
+  assert.is(result.failures.length, 0, describe(result))
+  const refs = await platform.git(source.dir, 'ls-remote', `https://localhost:${platform.ports.api}/${app}.git`, 'main')
+  assert.match(refs.stdout, new RegExp(`^${served}\t`), 'the ref must not move')
+  assert.equal(
+    (await platform.releases(app)).map(({ version, status, current }) => [version, status, current]),
+    [
+      [1, 'succeeded', false],
+      [2, 'succeeded', true],
+      [3, 'failed', false],
+    ],
+  )
+  return { output, source }
+}
+
+/** The next good push takes a number that was never used. */
+async function recovers(app: string, source: Source): Promise<void> {
+  await source.version('v9', { web })
+  const { code, output } = await platform.push(source, app)
+  assert.is(code, 0, output)
+  assert.match(output, /Released v4/)
+  assert.match((await platform.request(app)).body, /^v9 /)
+}
+
+test('Z4: a release that exits while it boots leaves the old one serving, and the push says why', async () => {
+  const app = 'exits'
+  const spoil = (source: Source) => source.version('v2', { web: `BOOT=exit ${web}` })
+  const { output, source } = await failing(app, spoil, /web\.1 exited with status 1/)
+  assert.match(output, /cannot reach the database/)
+  await recovers(app, source)
+  const running = (await platform.containers()).filter(({ State }) => State === 'running')
+  assert.is(running.length, 1, 'no dyno of the failed release may be left')
+})
+
+test('Z4: releases that never listen, or listen on another port, fail after the boot timeout', async () => {
+  const spoil = (boot: string) => (source: Source) => source.version('v2', { web: `BOOT=${boot} ${web}` })
+  const timeout = /web\.1 did not accept connections on \$PORT within 60 seconds/
+  const [deaf, wrong] = await Promise.all([
+    failing('deaf', spoil('deaf'), timeout),
+    failing('wrong-port', spoil('wrong-port'), timeout),
+  ])
+  assert.match(deaf.output, /thinking forever/)
+  await recovers('wrong-port', wrong.source)
+})
+
+test('Z4: a release whose release command fails is never started', async () => {
+  const spoil = (source: Source) => source.version('v2', { web, release: 'echo migrating; exit 3' })
+  const { output, source } = await failing('migrating', spoil, /release command exited with status 3/)
+  assert.match(output, /migrating/)
+  await recovers('migrating', source)
+})
+
+test('a release command that succeeds runs once, before the cutover, with the new code and config', async () => {
+  const source = await platform.deploy('phased')
+  await source.version('v2', { web, release: 'echo "release command of $(cat version) in $DYNO"' })
+  const { code, output } = await platform.push(source, 'phased')
+  assert.is(code, 0, output)
+  assert.is(output.match(/release command of v2 in release\.\d+/g)?.length, 1, output)
+  assert.match((await platform.request('phased')).body, /^v2 /)
+})
+
+test('Z4: a build that fails makes no release, and the push shows its output', async () => {
+  const source = await platform.deploy('unbuilt')
+  await source.commit({ Procfile: '', 'server.pl': '', README: 'nothing to run' })
+  const { code, output } = await platform.push(source, 'unbuilt')
+  assert.is.not(code, 0)
+  assert.match(output, / ! {5}/)
+  assert.is((await platform.releases('unbuilt')).length, 2)
+  assert.match((await platform.request('unbuilt')).body, /^v1 /)
+})
+
+test('a config change that breaks the app leaves the old release serving, and does not leak into the next', async () => {
+  const app = 'misconfigured'
+  await platform.deploy(app)
+  const set = (vars: Record<string, string>) => platform.api('PATCH', `/apps/${app}/config-vars`, vars)
+  const load = startLoad(platform.ports.http, `${app}.localhost`)
+  await set({ BOOT: 'exit' })
+  assert.is((await platform.settled(app, 3)).status, 'failed')
+  await set({ FINE: '1' })
+  assert.is((await platform.settled(app, 4)).status, 'succeeded')
+  const seen = JSON.parse((await platform.request(app, '/env')).body)
+  assert.equal([seen.FINE, seen.BOOT], ['1', undefined])
+  const result = await load.stop()
+  assert.is(result.failures.length, 0, describe(result))
+})
+
+test.run()

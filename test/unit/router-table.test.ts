@@ -1,0 +1,56 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { formatAccount } from '../../router/line.ts'
+import { compile } from '../../router/table.ts'
+
+const lookup = compile([
+  { name: 'a', hosts: ['a.localhost', 'www.example.com'] },
+  { name: 'wild', hosts: ['*.example.com'] },
+  { name: 'deep', hosts: ['*.deep.example.com'] },
+])
+
+test('an exact name wins, then the longest pattern', () => {
+  assert.is(lookup.find('www.example.com')?.name, 'a')
+  assert.is(lookup.find('x.example.com')?.name, 'wild')
+  assert.is(lookup.find('x.y.example.com')?.name, 'wild')
+  assert.is(lookup.find('x.deep.example.com')?.name, 'deep')
+  assert.is(lookup.find('deep.example.com')?.name, 'wild')
+  assert.is(lookup.find('example.com'), undefined)
+  assert.is(lookup.find('b.localhost'), undefined)
+})
+
+test('a host that two apps claim makes the table wrong', () => {
+  assert.throws(() => compile([{ hosts: ['x'] }, { hosts: ['x'] }]), /two apps claim the host x/)
+})
+
+const account = {
+  code: null,
+  cause: '',
+  method: 'GET',
+  path: '/a"b',
+  host: 'a.localhost',
+  requestId: 'ID',
+  client: '192.0.2.9',
+  dyno: 'web.1',
+  connect: 1,
+  service: 18,
+  status: 200,
+  bytes: 13,
+  minor: 1,
+  tls: 'unknown',
+} as const
+
+test('a log line is in the format of Heroku’s Router 2.0', () => {
+  assert.is(
+    formatAccount(account),
+    'at=info method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http1.1 tls=false tls_version=unknown',
+  )
+  assert.is(
+    formatAccount({ ...account, code: 'H10', dyno: '', connect: undefined, service: undefined, status: 503, tls: 'tls1.3' }),
+    'at=error code=H10 desc="App crashed" method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno= connect= service= status=503 bytes= protocol=http1.1 tls=true tls_version=tls1.3',
+  )
+  assert.match(formatAccount({ ...account, code: 'H27', status: 499 }), /^sock=client at=warning code=H27 /)
+  assert.match(formatAccount({ ...account, code: 'H25', cause: 'oversized cookie' }), /desc="HTTP restriction: oversized cookie"/)
+})
+
+test.run()

@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
 import { refused } from './refused.ts'
 import { sampleFiles } from './source.ts'
@@ -29,24 +30,6 @@ test('A1: an unknown host is told that there is no such app', async () => {
   const page = await platform.request('no-such-app-anywhere')
   assert.is(page.status, 404)
   assert.match(page.body, /no such app/i)
-})
-
-/** Answers with what it is told to say, and at /build with the environment that its build had. */
-const nodeApp = (say: string) => ({
-  'package.json': JSON.stringify({
-    name: 'hello',
-    version: '1.0.0',
-    private: true,
-    scripts: {
-      start: 'node server.js',
-      'heroku-postbuild': 'node -e "fs.writeFileSync(\'build.json\', JSON.stringify(process.env))"',
-    },
-  }),
-  'server.js': `const { readFileSync } = require('node:fs')
-require('node:http')
-  .createServer(({ url }, reply) => reply.end(url === '/build' ? readFileSync('build.json') : '${say}\\n'))
-  .listen(process.env.PORT)
-`,
 })
 
 test('A2: a pushed Node.js app is v2, answers with its own text, and ps shows web.1 up', async () => {

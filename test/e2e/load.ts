@@ -14,6 +14,7 @@ export interface Result {
 }
 
 export interface Load {
+  sent(): number
   /** When an answer with this body was first and last seen, ms since the epoch. */
   seen(body: string): { first: number; last: number } | undefined
   /** Sends no more, waits for the answers under way, and tells what happened. */
@@ -68,6 +69,7 @@ export function startLoad(
   }, TICK)
 
   return {
+    sent: () => requests,
     seen: (body) => bodies.get(body),
     async stop() {
       clearInterval(timer)

@@ -1,0 +1,89 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { describe, startLoad } from './load.ts'
+import { startPlatform } from './platform.ts'
+import { waitFor } from './wait.ts'
+
+const platform = await startPlatform()
+test.after(() => platform.stop())
+
+const app = 'lasting'
+test.before(async () => {
+  await platform.deploy(app)
+})
+
+const answers = () =>
+  waitFor('the app to answer', async () => /^v1 web\.1/.test((await platform.request(app)).body), { within: 10_000 })
+const running = async () => (await platform.containers()).filter(({ State }) => State === 'running').map(({ Id }) => Id)
+
+test('apps are served while the daemon is dead', async () => {
+  const before = await running()
+  await platform.daemon.kill('SIGKILL')
+  const load = startLoad(platform.ports.http, `${app}.localhost`)
+  await waitFor('two hundred requests', () => load.sent() >= 200)
+  const result = await load.stop()
+  assert.is(result.failures.length, 0, describe(result))
+  await platform.startDaemon()
+  assert.equal(await running(), before)
+})
+
+test('a killed router serves again as soon as it is up, from its snapshot, before it reaches a daemon', async () => {
+  await platform.daemon.kill('SIGKILL')
+  await platform.router.kill('SIGKILL')
+  platform.router.start()
+  await answers()
+  await platform.startDaemon()
+  await answers()
+})
+
+test('a deploy goes through after the router was killed and started again', async () => {
+  await platform.router.kill('SIGKILL')
+  platform.router.start()
+  await answers()
+  const { version } = await platform.api<{ version: number }>('POST', `/apps/${app}/releases`, { release: '2' })
+  assert.is((await platform.settled(app, version)).status, 'succeeded')
+  await answers()
+})
+
+test('a release waits for a router and says so; it goes live once one is there', async () => {
+  await platform.router.kill('SIGKILL')
+  await platform.api('PATCH', `/apps/${app}/config-vars`, { LATE: '1' })
+  const newest = (await platform.releases(app)).at(-1)
+  assert.is(newest?.status, 'pending')
+  platform.router.start()
+  assert.is((await platform.settled(app, newest.version)).status, 'succeeded')
+  assert.is(JSON.parse((await platform.request(app, '/env')).body).LATE, '1')
+})
+
+test('a dyno that ends while the daemon is dead is replaced once the daemon is back', async () => {
+  const [before] = await platform.dynos(app)
+  await platform.daemon.kill('SIGKILL')
+  await platform.request(app, '/crash')
+  await waitFor('the dyno to have ended', async () => (await running()).length === 0)
+  await platform.startDaemon()
+  await waitFor('another dyno to be up', async () => {
+    const [dyno] = await platform.dynos(app)
+    return dyno?.state === 'up' && dyno.id !== before?.id
+  })
+  await answers()
+  await waitFor('the dead container to be removed', async () => (await platform.containers()).length === 1)
+})
+
+test('a crashed dyno is started again, and its requests are answered with H10 or by it, never with nothing', async () => {
+  const [before] = await platform.dynos(app)
+  await platform.request(app, '/crash')
+  const replies = []
+  for (;;) {
+    const reply = await platform.request(app)
+    replies.push(reply)
+    const [dyno] = await platform.dynos(app)
+    if (dyno?.state === 'up' && dyno.id !== before?.id && reply.status === 200) break
+    assert.ok(replies.length < 5000, 'the dyno did not come back')
+  }
+  assert.equal(
+    replies.filter(({ status }) => ![200, 502, 503].includes(status)),
+    [],
+  )
+})
+
+test.run()

@@ -1,0 +1,117 @@
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Command, interrupt } from './command.ts'
+import { nodeApp } from './node-app.ts'
+import { startPlatform } from './platform.ts'
+import type { Source } from './source.ts'
+import { waitFor } from './wait.ts'
+
+const platform = await startPlatform()
+test.after(() => platform.stop())
+
+const app = 'pushed'
+const forever = 'echo "the build waits" && sleep 300'
+let source: Source
+
+test.before(async () => {
+  await platform.createApp(app)
+  source = await platform.createSource(nodeApp('v1'))
+  const { code, output } = await platform.push(source, app)
+  assert.is(code, 0, output)
+})
+
+/** A push whose build is under way and does not end by itself. */
+async function building(): Promise<Command> {
+  await source.commit(nodeApp('never', forever))
+  const push = platform.push(source, app)
+  await waitFor('the build to be under way', () => /the build waits/.test(push.sofar()), { within: 60_000 })
+  return push
+}
+
+/** No build container, no pending build, the old release serves, and the next push goes through. */
+async function goesOn(say: string): Promise<void> {
+  await waitFor('the build container to be gone', async () => {
+    const running = (await platform.containers()).filter(({ State }) => State === 'running')
+    if (running.length !== 1) throw new Error(running.map(({ Labels }) => JSON.stringify(Labels)).join('\n'))
+    return true
+  })
+  await waitFor('no build to be pending', async () => {
+    const builds = await platform.api<{ status: string }[]>('GET', `/apps/${app}/builds`)
+    return builds.every(({ status }) => status !== 'pending')
+  })
+  assert.match((await platform.request(app)).body, /^v\d+\n$/)
+  await source.commit(nodeApp(say))
+  const { code, output } = await platform.push(source, app)
+  assert.is(code, 0, output)
+  assert.is((await platform.request(app)).body, `${say}\n`)
+}
+
+test('Z9: a second push while the first builds is refused in clear words, and the first goes on', async () => {
+  const first = await building()
+  const other = await platform.createSource(nodeApp('other'))
+  const second = await platform.push(other, app, '+main')
+  assert.is.not(second.code, 0, second.output)
+  assert.match(second.output, /remote: .*(build|deploy|push).*(progress|running|under way|already)/i)
+  assert.is(first.child.exitCode, null, first.sofar())
+  interrupt(first)
+  await first
+  await goesOn('v2')
+})
+
+test('Z9: Ctrl-C in the middle of a push stops its build, and the next push works', async () => {
+  const push = await building()
+  interrupt(push)
+  assert.is.not((await push).code, 0)
+  await goesOn('v3')
+})
+
+test('Z9: a killed hook leaves no lock, and the next push works', async () => {
+  const push = await building()
+  for (const pid of await hooks()) process.kill(pid, 'SIGKILL')
+  const { code, output } = await push
+  assert.is.not(code, 0, output)
+  await goesOn('v4')
+})
+
+test('a push to another branch is stored, said to deploy nothing, and makes no release', async () => {
+  const before = (await platform.releases(app)).length
+  const { code, output } = await platform.push(source, app, 'main:refs/heads/topic')
+  assert.is(code, 0, output)
+  assert.match(output, /remote: .*main/)
+  assert.is((await platform.releases(app)).length, before)
+})
+
+test('a push with a wrong token is refused', async () => {
+  const url = `https://x:wrong@localhost:${platform.ports.api}/${app}.git`
+  const { code, output } = await platform.git(source.dir, '-c', 'credential.helper=', 'push', url, 'main')
+  assert.is.not(code, 0)
+  assert.match(output, /Authentication failed|401|403/)
+})
+
+test('an app can be cloned', async () => {
+  const { code, output } = await platform.git(
+    source.dir,
+    'clone',
+    '--quiet',
+    `https://localhost:${platform.ports.api}/${app}.git`,
+    'copy',
+  )
+  assert.is(code, 0, output)
+  assert.match(await readFile(`${source.dir}/copy/server.js`, 'utf8'), /v4/)
+})
+
+/** The pre-receive hooks of this platform that run now. */
+async function hooks(): Promise<number[]> {
+  const found: number[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const command = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
+    const directory = await readlink(`/proc/${name}/cwd`).catch(() => '')
+    if (command.includes('pre-receive') && directory.startsWith(platform.data)) found.push(Number(name))
+  }
+  assert.ok(found.length > 0, 'a hook should be running')
+  return found
+}
+
+test.run()

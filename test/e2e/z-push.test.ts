@@ -21,12 +21,12 @@ test.before(async () => {
   assert.is(code, 0, output)
 })
 
-/** A push whose build is under way and does not end by itself. */
-async function building(): Promise<Command> {
+/** A push whose build is under way and does not end by itself; in an object, because awaiting a Command awaits its end. */
+async function building(): Promise<{ push: Command }> {
   await source.commit(nodeApp('never', forever))
   const push = platform.push(source, app)
   await waitFor('the build to be under way', () => /the build waits/.test(push.sofar()), { within: 60_000 })
-  return push
+  return { push }
 }
 
 /** No build container, no pending build, the old release serves, and the next push goes through. */
@@ -48,7 +48,7 @@ async function goesOn(say: string): Promise<void> {
 }
 
 test('Z9: a second push while the first builds is refused in clear words, and the first goes on', async () => {
-  const first = await building()
+  const { push: first } = await building()
   const other = await platform.createSource(nodeApp('other'))
   const second = await platform.push(other, app, '+main')
   assert.is.not(second.code, 0, second.output)
@@ -60,14 +60,14 @@ test('Z9: a second push while the first builds is refused in clear words, and th
 })
 
 test('Z9: Ctrl-C in the middle of a push stops its build, and the next push works', async () => {
-  const push = await building()
+  const { push } = await building()
   interrupt(push)
   assert.is.not((await push).code, 0)
   await goesOn('v3')
 })
 
 test('Z9: a killed hook leaves no lock, and the next push works', async () => {
-  const push = await building()
+  const { push } = await building()
   for (const pid of await hooks()) process.kill(pid, 'SIGKILL')
   const { code, output } = await push
   assert.is.not(code, 0, output)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 /** The daemon's settings, read once from the environment. The table in README.md is checked against `variables` by a test. */
@@ -33,8 +34,11 @@ export const variables = {
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
-  SLUICE_CA_BUNDLE: 'certificate authorities for builds and dynos (default: that of the host, if it has its own)',
+  SLUICE_CA_BUNDLE: 'certificate authorities for builds and dynos (default: those of the host)',
 } as const
+
+/** Where Debian and Fedora keep what the host trusts; behind an inspecting proxy builds get nowhere without it. */
+const HOST_BUNDLES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt']
 
 type Environment = Partial<Record<keyof typeof variables, string>>
 
@@ -52,7 +56,7 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
-    caBundle: env.SLUICE_CA_BUNDLE || undefined,
+    caBundle: env.SLUICE_CA_BUNDLE || HOST_BUNDLES.find((path) => existsSync(path)),
   }
 }
 

@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+import { demo, stopDemo } from './demo.ts'
+import { env } from './env.ts'
+import { Failure } from './settings.ts'
+import { start, stop } from './start.ts'
+
+const HELP = `sluice: the platform on this host (apps are driven with the heroku CLI)
+
+  sluice start          run daemon and router in the foreground
+  sluice stop           end a platform that runs in the background
+  sluice env            print shell exports for the heroku CLI and git
+  sluice demo           create an app, push a sample, request it
+  sluice demo --stop    end the platform that the demo has started
+
+Example:  eval "$(sluice env)" && heroku apps
+`
+
+async function main([command, ...args]: string[]): Promise<void> {
+  switch (command) {
+    case 'start':
+      return start()
+    case 'stop':
+      process.stdout.write((await stop()) ? 'The platform has ended.\n' : 'The platform was not running.\n')
+      return
+    case 'env':
+      return env()
+    case 'demo':
+      return args.includes('--stop') ? stopDemo() : demo()
+    case undefined:
+    case 'help':
+    case '--help':
+    case '-h':
+      process.stdout.write(HELP)
+      return
+    default:
+      throw new Failure(`There is no command "${command}". See: sluice help.`)
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  process.stderr.write(`sluice: ${error instanceof Failure ? error.message : ((error as Error).stack ?? error)}\n`)
+  process.exit(1)
+})

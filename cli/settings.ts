@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+
+/** Where the platform of this host is; the same variables as daemon and router read, with the same defaults (daemon/README.md). */
+export interface Settings {
+  data: string
+  apiPort: number
+  httpPort: number
+  tlsPort: number
+  domain: string
+}
+
+export const settings: Settings = {
+  data: resolve(process.env.SLUICE_DATA || '.sluice'),
+  apiPort: Number(process.env.SLUICE_PORT || 5000),
+  httpPort: Number(process.env.SLUICE_HTTP_PORT || 8080),
+  tlsPort: Number(process.env.SLUICE_TLS_PORT || 8443),
+  domain: process.env.SLUICE_DOMAIN || 'localhost',
+}
+
+export const packageRoot = resolve(import.meta.dirname, '..', '..')
+
+export const apiUrl = `http://localhost:${settings.apiPort}`
+
+/** A sentence for the user; the command ends with it and status 1. */
+export class Failure extends Error {}
+
+/** The operator's token, made by the daemon at its first start. */
+export async function adminToken(): Promise<string> {
+  const text =
+    process.env.SLUICE_ADMIN_TOKEN || (await readFile(join(settings.data, 'admin.token'), 'utf8').catch(() => ''))
+  if (!text.trim())
+    throw new Failure(`There is no token below ${settings.data} yet. Start the platform first: npm start.`)
+  return text.trim()
+}
+
+/** Whether the API answers to the operator's token. */
+export async function answers(): Promise<boolean> {
+  try {
+    const headers = { authorization: `Bearer ${await adminToken()}`, accept: 'application/vnd.heroku+json; version=3' }
+    const response = await fetch(`${apiUrl}/account`, { headers, signal: AbortSignal.timeout(2000) })
+    return response.ok
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,50 @@
+/** What a Procfile declares, and what its author should know about it. */
+export interface Procfile {
+  /** Type to command, in the order of the file. */
+  types: Map<string, string>
+  /** Sentences about lines that were ignored and names that other tools refuse. */
+  warnings: string[]
+  /** Sentences about what cannot be run at all; a build with one of these fails. */
+  errors: string[]
+}
+
+/** foreman's rule, which every Procfile in the wild was written for: a name, a colon, a shell command; anything else is no entry. */
+const ENTRY = /^([A-Za-z0-9_-]+):\s*(.+)$/
+const NO_COMMAND = /^[A-Za-z0-9_-]+:\s*$/
+/** Names that can be a label of a host name. */
+const STRICT = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
+const LONGEST_NAME = 63
+const MOST_TYPES = 100
+
+/** Reads a Procfile. It is not YAML: a command may hold colons, quotes and `#`. Of two entries of one name the later counts. */
+export function parseProcfile(text: string): Procfile {
+  const types = new Map<string, string>()
+  const warnings: string[] = []
+  const errors: string[] = []
+  for (const [index, line] of text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n').split('\n').entries()) {
+    const [, name, command] = ENTRY.exec(line) ?? []
+    if (name === undefined || command === undefined) {
+      const problem = ignored(line)
+      if (problem) warnings.push(`Procfile line ${index + 1} is ignored: ${problem}`)
+      continue
+    }
+    if (name.length > LONGEST_NAME)
+      errors.push(`The process type on line ${index + 1} of the Procfile is longer than ${LONGEST_NAME} characters.`)
+    else if (types.has(name)) warnings.push(`The Procfile declares ${name} twice; the later line counts.`)
+    else if (!STRICT.test(name))
+      warnings.push(`The process type ${name} should have only lower-case letters, digits and dashes in its name.`)
+    types.set(name, command.trimEnd())
+  }
+  if (types.size > MOST_TYPES) errors.push(`The Procfile declares ${types.size} process types; ${MOST_TYPES} are allowed.`)
+  if (types.size === 0) warnings.push('The Procfile declares no process types.')
+  return { types, warnings, errors }
+}
+
+function ignored(line: string): string | undefined {
+  const text = line.trim()
+  if (text === '' || text.startsWith('#')) return undefined
+  const shown = text.length > 60 ? `${text.slice(0, 60)}...` : text
+  if (NO_COMMAND.test(text)) return `"${shown}" has no command.`
+  if (ENTRY.test(text)) return `"${shown}" begins with a space.`
+  return `"${shown}" is not of the form "type: command".`
+}

@@ -73,7 +73,7 @@ export const requestHost = (port: number, host: string, path: string, asked: Ask
 
 /** The official CLI and git as a user of this platform has them, in a home directory of their own. */
 export interface Tools {
-  cli(args: string[], options?: { input?: string; cwd?: string }): Command
+  cli(args: string[], options?: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv }): Command
   git(dir: string, ...args: string[]): Command
 }
 
@@ -110,7 +110,8 @@ export async function createTools(target: { port: number; token: string; data: s
     }),
   }
   return {
-    cli: (args, options) => run([process.execPath, '--no-deprecation', heroku, ...args], { env, ...options }),
+    cli: (args, options) =>
+      run([process.execPath, '--no-deprecation', heroku, ...args], { ...options, env: { ...env, ...options?.env } }),
     git: (cwd, ...args) => run(['git', ...args], { cwd, env }),
   }
 }

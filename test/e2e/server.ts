@@ -5,6 +5,7 @@
  *
  *   /            v1 web.1
  *   /env         its environment as JSON
+ *   /ready       when it began to listen, ms since the epoch
  *   /slow?s=15   the same as / after so many seconds
  *   /crash       ends the dyno
  *   Upgrade: …   switches protocols and echoes
@@ -26,6 +27,7 @@ my $port = $boot eq 'wrong-port' ? $ENV{PORT} + 1 : $ENV{PORT};
 my $listener = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Listen => 128, ReuseAddr => 1)
   or die "listen: $!";
 print "$version listens on $port\n";
+chomp(my $ready = qx(date +%s%3N));
 while (my $client = $listener->accept) {
   my $pid = fork;
   die "fork: $!" unless defined $pid;
@@ -62,6 +64,7 @@ sub answer {
   my ($path) = @_;
   sleep $1 if $path =~ m{^/slow\?s=(\d+)};
   return '{' . join(',', map { quoted($_) . ':' . quoted($ENV{$_}) } sort keys %ENV) . '}' if $path eq '/env';
+  return $ready if $path eq '/ready';
   return "$version $ENV{DYNO}\n";
 }
 

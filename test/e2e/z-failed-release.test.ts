@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { describe, startLoad } from './load.ts'
@@ -95,6 +97,20 @@ test('Z4: a build that fails makes no release, and the push shows its output', a
   assert.match(output, / ! {5}/)
   assert.is((await platform.releases('unbuilt')).length, 2)
   assert.match((await platform.request('unbuilt')).body, /^v1 /)
+})
+
+test('Z4: a rollback to code that is gone from the disk fails, and the old release serves', async () => {
+  const app = 'lost-code'
+  const source = await platform.deploy(app)
+  await source.version('v2')
+  assert.is((await platform.push(source, app)).code, 0)
+  const { slug } = await platform.api<{ slug: { id: string } }>('GET', `/apps/${app}/releases/2`)
+  await rm(join(platform.data, 'slugs', slug.id), { recursive: true })
+  await platform.api('POST', `/apps/${app}/releases`, { release: '2' })
+  assert.is((await platform.settled(app, 4)).status, 'failed')
+  assert.match((await platform.request(app)).body, /^v2 /)
+  const { stdout } = await platform.cli(['logs', '--app', app, '--source', 'heroku'])
+  assert.match(stdout, /could not be started/)
 })
 
 test('a config change that breaks the app leaves the old release serving, and does not leak into the next', async () => {

@@ -1,0 +1,35 @@
+/** One line of the table: what was measured, each run of it, and the least that it could have taken. */
+export interface Row {
+  what: string
+  runs: number[]
+  /** What the engine, and the app's own boot, take for the same without Sluice. */
+  floor?: number
+  unit?: 'ms' | 'MB'
+}
+
+export const show = (value: number, unit: 'ms' | 'MB' = 'ms'): string =>
+  `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+const HEAD = ['', 'median', 'range', 'runs', 'engine and boot', 'Sluice adds', 'ratio']
+
+export function table(rows: Row[]): string {
+  const lines = [HEAD, ...rows.map(cells)]
+  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) => line.map((cell, column) => pad(cell, widths[column] ?? 0, column === 0)).join('  '))
+    .join('\n')
+}
+
+function cells({ what, runs, floor, unit }: Row): string[] {
+  const value = median(runs)
+  const range = runs.length > 1 ? `${show(Math.min(...runs), unit)} to ${show(Math.max(...runs), unit)}` : ''
+  const compared = floor === undefined ? ['', '', ''] : [show(floor), show(value - floor), (value / floor).toFixed(1)]
+  return [what, show(value, unit), range, String(runs.length), ...compared]
+}
+
+const pad = (cell: string, width: number, left: boolean): string => (left ? cell.padEnd(width) : cell.padStart(width))

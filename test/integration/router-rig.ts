@@ -13,7 +13,7 @@ export interface Rig {
   lines: string[]
   up: string[]
   drained: string[]
-  /** Puts one app, `a.localhost`, in force. */
+  /** Puts one app, `a.localhost`, in force, and lets the router tell what it has to tell about it. */
   serve(app: Partial<AppRoute>): void
   close(): Promise<void>
 }
@@ -34,7 +34,10 @@ export async function startRig(limits: Partial<Limits> = {}): Promise<Rig> {
     lines,
     up,
     drained,
-    serve: (app) => router.apply(tableOf(++version, app)),
+    serve(app) {
+      router.apply(tableOf(++version, app))
+      router.report()
+    },
     async close() {
       server.close()
       await router.close()
@@ -122,11 +125,17 @@ export function client(port: number): Client {
       return self
     },
     async until(pattern) {
-      await eventually(() => pattern.test(self.text), () => `${pattern} in ${JSON.stringify(self.text.slice(0, 500))}`)
+      await eventually(
+        () => pattern.test(self.text),
+        () => `${pattern} in ${JSON.stringify(self.text.slice(0, 500))}`,
+      )
       return self.text
     },
     async untilClosed() {
-      await eventually(() => self.closed, () => `the end after ${JSON.stringify(self.text.slice(0, 500))}`)
+      await eventually(
+        () => self.closed,
+        () => `the end after ${JSON.stringify(self.text.slice(0, 500))}`,
+      )
       return self.text
     },
   }
@@ -144,7 +153,8 @@ export function client(port: number): Client {
   return self
 }
 
-export const get = (...lines: string[]): string => ['GET / HTTP/1.1', 'Host: a.localhost', ...lines, '', ''].join('\r\n')
+export const get = (...lines: string[]): string =>
+  ['GET / HTTP/1.1', 'Host: a.localhost', ...lines, '', ''].join('\r\n')
 
 /** Polls until `test` holds; after ten seconds throws and names what it waited for. */
 export async function eventually(test: () => boolean, what: () => string): Promise<void> {

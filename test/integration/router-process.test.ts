@@ -1,0 +1,236 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { parseUp, type Table, type Up } from '../../router/protocol.ts'
+import { client, type Dyno, eventually, get, httpDyno, portOf, tableOf } from './router-rig.ts'
+
+/** The real process, against a daemon that only speaks the protocol. */
+
+const main = join(import.meta.dirname, '..', '..', 'router', 'main.js')
+
+interface FakeDaemon {
+  heard: Up[]
+  tokens: (string | undefined)[]
+  send(table: Table): void
+  cut(): void
+  close(): void
+}
+
+function fakeDaemon(port: number): FakeDaemon {
+  const server = new WebSocketServer({ port, host: '127.0.0.1', path: '/routers' })
+  let peer: WebSocket | undefined
+  const daemon: FakeDaemon = {
+    heard: [],
+    tokens: [],
+    send: (table) => peer?.send(JSON.stringify({ kind: 'table', table })),
+    cut: () => peer?.terminate(),
+    close() {
+      peer?.terminate()
+      server.close()
+    },
+  }
+  server.on('connection', (socket, req) => {
+    peer = socket
+    daemon.tokens.push(req.headers.authorization)
+    socket.on('message', (data) => daemon.heard.push(parseUp(String(data))))
+  })
+  return daemon
+}
+
+interface Place {
+  data: string
+  http: number
+  api: number
+  dyno: Dyno
+}
+
+let place: Place
+const running = new Set<ChildProcess>()
+
+test.before.each(async () => {
+  const data = await mkdtemp(join(tmpdir(), 'sluice-router-'))
+  await writeFile(join(data, 'router.token'), 'secret\n')
+  place = { data, http: await freePort(), api: await freePort(), dyno: await httpDyno((_, res) => res.end('hello')) }
+})
+
+test.after.each(async () => {
+  for (const child of running) child.kill('SIGKILL')
+  running.clear()
+  place.dyno.close()
+  await rm(place.data, { recursive: true, force: true })
+})
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+function start(): { child: ChildProcess; said(): string } {
+  let said = ''
+  const child = spawn(process.execPath, [main], {
+    env: {
+      ...process.env,
+      SLUICE_DATA: place.data,
+      SLUICE_PORT: String(place.api),
+      SLUICE_HTTP_PORT: String(place.http),
+      SLUICE_ROUTER_HOST: '127.0.0.1',
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  running.add(child)
+  child.stderr?.on('data', (chunk) => {
+    said += chunk
+  })
+  return { child, said: () => said }
+}
+
+const heard = <K extends Up['kind']>(daemon: FakeDaemon, kind: K) =>
+  daemon.heard.filter((message): message is Extract<Up, { kind: K }> => message.kind === kind)
+
+const waitFor = (daemon: FakeDaemon, kind: Up['kind'], count = 1) =>
+  eventually(
+    () => heard(daemon, kind).length >= count,
+    () => `${count} ${kind} in ${JSON.stringify(daemon.heard)}`,
+  )
+
+test('it says hello with its token, follows the table, answers, probes, drains, and hands up log lines', async () => {
+  const daemon = fakeDaemon(place.api)
+  start()
+  await waitFor(daemon, 'hello')
+  assert.equal(daemon.tokens, ['Bearer secret'])
+  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 1, applied: 0 }])
+  daemon.send(tableOf(7, { empty: 'starting', backends: [place.dyno.route('probe')] }))
+  await waitFor(daemon, 'health')
+  assert.equal(heard(daemon, 'health')[0], { kind: 'health', backend: 'dyno-1', up: true, reason: '' })
+  daemon.send(tableOf(8, { backends: [place.dyno.route()] }))
+  await waitFor(daemon, 'applied', 2)
+  await client(place.http).write(get()).until(/hello/)
+  await waitFor(daemon, 'log')
+  assert.match(
+    heard(daemon, 'log')[0]?.lines[0]?.text ?? '',
+    /^at=info method=GET path="\/" host=a.localhost .* status=200 bytes=5/,
+  )
+  assert.is(heard(daemon, 'log')[0]?.lines[0]?.app, 'app')
+  daemon.send(tableOf(9, { backends: [place.dyno.route('drain')] }))
+  await waitFor(daemon, 'drained')
+  assert.equal(
+    heard(daemon, 'applied').map(({ version }) => version),
+    [7, 8, 9],
+  )
+  daemon.close()
+})
+
+test('a table that it cannot apply is refused with the reason', async () => {
+  const daemon = fakeDaemon(place.api)
+  start()
+  await waitFor(daemon, 'hello')
+  const table = tableOf(2, {})
+  daemon.send({ version: 2, apps: [...table.apps, ...table.apps.map((app) => ({ ...app, id: 'other' }))] })
+  await waitFor(daemon, 'refused')
+  assert.match(heard(daemon, 'refused')[0]?.reason ?? '', /two apps claim the host a.localhost/)
+  daemon.close()
+})
+
+test('killed and started without a daemon, it serves from its snapshot, and tells the version when the daemon is back', async () => {
+  const daemon = fakeDaemon(place.api)
+  const first = start()
+  await waitFor(daemon, 'hello')
+  daemon.send(tableOf(5, { backends: [place.dyno.route()] }))
+  await waitFor(daemon, 'applied')
+  daemon.close()
+  first.child.kill('SIGKILL')
+  await once(first.child, 'exit')
+  const second = start()
+  await eventually(
+    () => second.said().includes('listens'),
+    () => `the router in ${second.said()}`,
+  )
+  await client(place.http).write(get()).until(/hello/)
+  const back = fakeDaemon(place.api)
+  await waitFor(back, 'hello')
+  assert.is(heard(back, 'hello')[0]?.applied, 5)
+  await waitFor(back, 'log')
+  back.close()
+})
+
+test('a damaged snapshot does not keep it from starting', async () => {
+  const { mkdir } = await import('node:fs/promises')
+  await mkdir(join(place.data, 'router'))
+  await writeFile(join(place.data, 'router', 'snapshot.json'), '{"kind":')
+  const { said } = start()
+  await eventually(
+    () => said().includes('listens'),
+    () => `the router in ${said()}`,
+  )
+  assert.match(said(), /The kept table cannot be used/)
+})
+
+test('it comes back by itself when the daemon goes away, with the token of that moment', async () => {
+  const daemon = fakeDaemon(place.api)
+  start()
+  await waitFor(daemon, 'hello')
+  await writeFile(join(place.data, 'router.token'), 'other')
+  daemon.cut()
+  await waitFor(daemon, 'hello', 2)
+  assert.equal(daemon.tokens, ['Bearer secret', 'Bearer other'])
+  daemon.send(tableOf(3, { backends: [place.dyno.route('drain')] }))
+  await waitFor(daemon, 'drained')
+  daemon.close()
+})
+
+test('SIGTERM lets the running request end and exits with 0', async () => {
+  const slow = await httpDyno((_, res) => void setTimeout(() => res.end('slow'), 300))
+  const daemon = fakeDaemon(place.api)
+  const { child } = start()
+  await waitFor(daemon, 'hello')
+  daemon.send(tableOf(1, { backends: [slow.route()] }))
+  await waitFor(daemon, 'applied')
+  const request = client(place.http).write(get())
+  await eventually(
+    () => slow.accepted === 1,
+    () => 'the request',
+  )
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'exit')
+  assert.is(code, 0)
+  assert.match(await request.untilClosed(), /Connection: close[\s\S]*slow$/)
+  assert.is(heard(daemon, 'log').length, 1)
+  slow.close()
+  daemon.close()
+})
+
+test('a taken port is one sentence and exit code 1', async () => {
+  const taken = createServer().listen(place.http, '127.0.0.1')
+  await once(taken, 'listening')
+  const { child, said } = start()
+  const [code] = await once(child, 'exit')
+  assert.is(code, 1)
+  assert.match(said(), new RegExp(`^<3>Port ${place.http} on 127.0.0.1 is taken by another program; [^\n]*\n$`))
+  taken.close()
+})
+
+test('the snapshot is the whole table', async () => {
+  const daemon = fakeDaemon(place.api)
+  start()
+  await waitFor(daemon, 'hello')
+  const table = tableOf(4, { backends: [place.dyno.route()] })
+  daemon.send(table)
+  await waitFor(daemon, 'applied')
+  assert.equal(JSON.parse(await readFile(join(place.data, 'router', 'snapshot.json'), 'utf8')), {
+    kind: 'table',
+    table,
+  })
+  daemon.close()
+})
+
+test.run()

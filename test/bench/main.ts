@@ -33,7 +33,7 @@ async function main(): Promise<void> {
       { what: 'config:set to all new', runs: await times(5, (run) => setConfig(platform, run, cutovers)), floor: run },
       { what: 'cutover: ready to first request on new', runs: cutovers.map(({ ready }) => ready) },
       { what: 'cutover: first on new to old gone', runs: cutovers.map(({ gone }) => gone) },
-      { what: 'ps:scale 1 to 4', runs: await times(3, () => scaleUp(platform)), floor: run },
+      { what: 'ps:scale 1 to 4', runs: await times(3, () => scaleUp(platform)), floor: floor.three },
       { what: 'API: GET /apps/NAME', runs: await latencies(platform, 200) },
       { what: 'request through the router', runs: await requests(platform, 200) },
       { what: 'memory of the daemon, idle', runs: [await memory(platform.daemon.pid)], unit: 'MB' },
@@ -142,13 +142,20 @@ const latencies = (platform: Platform, count: number) =>
 
 const requests = (platform: Platform, count: number) => times(count, () => timed(() => platform.request(app)))
 
-async function floors(platform: Platform): Promise<Floor & { build: number }> {
+/** One container, three at once, and a build container that does nothing. */
+async function floors(platform: Platform): Promise<Floor & { three: number; build: number }> {
   const [container] = await ofApp(platform)
   if (!container) throw new Error('the app has no container')
   const runs: Floor[] = []
   for (let run = 0; run < 5; run++) runs.push(await measureFloor(container.Id))
   const build = median(await times(3, () => measureBuildFloor(container.Id)))
-  return { start: median(runs.map(({ start }) => start)), boot: median(runs.map(({ boot }) => boot)), build }
+  const three = await times(3, () => timed(() => Promise.all([1, 2, 3].map(() => measureFloor(container.Id)))))
+  return {
+    three: median(three),
+    build,
+    start: median(runs.map(({ start }) => start)),
+    boot: median(runs.map(({ boot }) => boot)),
+  }
 }
 
 const memory = async (pid: number): Promise<number> =>

@@ -108,7 +108,7 @@ async function hooks(): Promise<number[]> {
     if (!/^\d+$/.test(name)) continue
     const command = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
     const directory = await readlink(`/proc/${name}/cwd`).catch(() => '')
-    if (command.includes('pre-receive') && directory.startsWith(platform.data)) found.push(Number(name))
+    if (/pre-receive|hook\.js/.test(command) && directory.startsWith(platform.data)) found.push(Number(name))
   }
   assert.ok(found.length > 0, 'a hook should be running')
   return found

@@ -1,0 +1,206 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative, resolve } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { variables } from '../../daemon/config.ts'
+
+/** The rules of the layout, each with its reason. A rule that is in the way is changed here, with a better reason, or obeyed. */
+const root = resolve(import.meta.dirname, '..', '..', '..')
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+const code = ['daemon', 'router', 'buildpacks', 'cli', 'test']
+const files = code.flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((path) => path.endsWith('.ts') && !path.startsWith(join('test', 'apps'))),
+)
+
+interface Rule {
+  /** Files below these. */
+  from: string[]
+  /** Files below these, or packages (`npm:name`), must not be imported... */
+  never: string[]
+  /** ...but for these. */
+  except?: string[]
+  because: string
+}
+
+const daemonFolders = ['account', 'api', 'app', 'build', 'git', 'release', 'route', 'run'].map(
+  (name) => `daemon/${name}/`,
+)
+const inDaemon = (...names: string[]): string[] => names.map((name) => `daemon/${name}/`)
+
+const rules: Rule[] = [
+  {
+    from: ['router/'],
+    never: ['daemon/', 'cli/', 'buildpacks/', 'test/'],
+    because: 'the router serves on when the daemon is down, and is installed alone on other hosts',
+  },
+  {
+    from: ['daemon/'],
+    never: ['router/', 'cli/', 'test/'],
+    except: ['router/protocol.ts'],
+    because: 'the protocol is all that daemon and router share',
+  },
+  {
+    from: ['cli/'],
+    never: ['daemon/', 'router/', 'test/'],
+    because: 'the command speaks HTTP, as any other client',
+  },
+  {
+    from: ['buildpacks/'],
+    never: ['router/', 'cli/', 'test/', ...daemonFolders],
+    because: 'images are made before there is a daemon',
+  },
+  {
+    from: ['daemon/', 'router/', 'buildpacks/', 'cli/', 'test/'],
+    never: ['npm:dockerode', 'npm:node-ssh'],
+    because: 'what an engine is, is known to daemon/engine only',
+  },
+  {
+    from: ['daemon/', 'router/', 'buildpacks/', 'cli/', 'test/'],
+    never: ['npm:sqlite3'],
+    because: 'there is one connection, and its transactions are immediate',
+  },
+  {
+    from: inDaemon('engine', 'store', 'logs'),
+    never: daemonFolders,
+    because: 'they are below the domain and know nothing of it',
+  },
+  {
+    from: inDaemon('route'),
+    never: inDaemon('run', 'release', 'build', 'app', 'api', 'git'),
+    because: 'imports go build -> release -> run -> route; what travels back is a row plus a poke',
+  },
+  {
+    from: inDaemon('run'),
+    never: inDaemon('release', 'build', 'app', 'api', 'git'),
+    because: 'imports go build -> release -> run -> route; what travels back is a row plus a poke',
+  },
+  {
+    from: inDaemon('release'),
+    never: inDaemon('build', 'app', 'api', 'git'),
+    because: 'imports go build -> release -> run -> route; what travels back is a row plus a poke',
+  },
+  {
+    from: inDaemon('build', 'account', 'app'),
+    never: inDaemon('api', 'git'),
+    because: 'the two front doors are on top',
+  },
+]
+
+/** Who may use the packages that the rules keep from everybody else. */
+const owners: Record<string, string> = {
+  'npm:dockerode': 'daemon/engine/',
+  'npm:node-ssh': 'daemon/engine/',
+  'npm:sqlite3': 'daemon/store/',
+}
+
+function importsOf(path: string): string[] {
+  const found = read(path).matchAll(/(?:^|\n)(?:import|export)\s(?:[^;'"]*?\sfrom\s)?'([^']+)'|\bimport\('([^']+)'\)/g)
+  return [...found].map(([, still, dynamic]) => {
+    const name = still ?? dynamic ?? ''
+    return name.startsWith('.') ? normalize(join(dirname(path), name)) : `npm:${name}`
+  })
+}
+
+const forbidden = ({ from, never, except = [] }: Rule): string[] =>
+  files
+    .filter((path) => from.some((folder) => path.startsWith(folder)))
+    .flatMap((path) =>
+      importsOf(path)
+        .filter((name) => never.some((prefix) => name === prefix || (prefix.endsWith('/') && name.startsWith(prefix))))
+        .filter((name) => !except.includes(name) && !path.startsWith(owners[name] ?? 'nobody/'))
+        // Composition: these two know all parts in order to put them together.
+        .filter(() => path !== 'daemon/main.ts' && path !== 'daemon/erase.ts')
+        .map((name) => `${path} imports ${name}`),
+    )
+
+for (const rule of rules)
+  test(`${rule.from.join(', ')} never imports ${rule.never.join(', ')}: ${rule.because}`, () => {
+    assert.equal(forbidden(rule), [])
+  })
+
+test('the scan sees the imports that are there', () => {
+  assert.ok(importsOf('daemon/server.ts').includes('router/protocol.ts'))
+  assert.ok(importsOf('daemon/store/database.ts').includes('npm:sqlite3'))
+  assert.ok(importsOf('test/unit/layout.test.ts').includes('daemon/config.ts'))
+})
+
+test('the top level is the one of the design', () => {
+  const wanted = ['package.json', 'daemon', 'buildpacks', 'router', 'cli', 'test', 'systemd', 'README.md']
+  const around = ['package-lock.json', 'tsconfig.json', 'biome.json', 'LICENSE', 'node_modules', 'dist']
+  const there = readdirSync(root).filter((name) => !name.startsWith('.'))
+  assert.equal(there.filter((name) => !wanted.includes(name) && !around.includes(name)).sort(), [])
+  assert.equal(
+    wanted.filter((name) => !there.includes(name)),
+    [],
+  )
+})
+
+test('no file is longer than 400 lines', () => {
+  assert.equal(
+    files.filter((path) => read(path).split('\n').length > 400),
+    [],
+  )
+})
+
+test('settings are read in one place of each program', () => {
+  const allowed = ['daemon/config.ts', 'router/config.ts', 'daemon/git/hook.ts']
+  const readers = files.filter(
+    (path) => /^(daemon|router|buildpacks)\//.test(path) && /process\.env\b/.test(read(path)),
+  )
+  assert.equal(
+    readers.filter((path) => !allowed.includes(path)),
+    [],
+  )
+})
+
+test('daemon/run sees time only through the clock, so that its tests do not wait', () => {
+  const direct = /\bDate\.now\b|\bnew Date\(\)|\bset(Timeout|Interval)\(|\bperformance\.now\b/
+  assert.equal(
+    files.filter((path) => path.startsWith('daemon/run/') && direct.test(read(path))),
+    [],
+  )
+})
+
+test('each table is written by the file that the schema names', () => {
+  const owned = new Map<string, string>()
+  for (const [, table = '', path = ''] of read('daemon/store/schema.ts').matchAll(/^ {2}(\w+): \w+ \/\/ (\S+)$/gm))
+    owned.set(table, `daemon/${path}`)
+  assert.ok(owned.size > 10)
+  const foreign: string[] = []
+  for (const path of files.filter((name) => name.startsWith('daemon/')))
+    for (const [, table = ''] of read(path).matchAll(
+      /\.(?:insertInto|updateTable|deleteFrom|replaceInto)\(\s*'(\w+)'/g,
+    ))
+      if (owned.get(table) !== path) foreign.push(`${path} writes ${table}`)
+  assert.equal(foreign, [])
+})
+
+test('every setting of the daemon is in its README', () => {
+  const text = read('daemon/README.md')
+  assert.equal(
+    Object.keys(variables).filter((name) => !text.includes(name)),
+    [],
+  )
+})
+
+test('every folder says what it is', () => {
+  const parts = readdirSync(join(root, 'daemon'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const folders = [...code, 'systemd', ...parts.map(({ name }) => join('daemon', name))]
+  assert.equal(
+    folders.filter((folder) => !existsSync(join(root, folder, 'README.md'))),
+    [],
+  )
+})
+
+test('no committed text names a place of the machine that it was written on', () => {
+  const names = new RegExp(['/wo', 'rk/(main|shared|\\.library)|/tmp/br', 'ief'].join(''))
+  assert.equal(
+    files.map((path) => relative('.', path)).filter((path) => names.test(read(path))),
+    [],
+  )
+})
+
+test.run()

@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,7 +52,8 @@ export interface Platform extends Tools {
 
 /** Boots a platform for one test file; rejects, with what the daemon said, when it does not come up. */
 export async function startPlatform(): Promise<Platform> {
-  const data = await mkdtemp(join(tmpdir(), 'sluice-e2e-'))
+  await sweep()
+  const data = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const home = await mkdtemp(join(tmpdir(), 'sluice-home-'))
   const ports = await freePorts()
   const env = environmentOf(data, ports)
@@ -60,10 +62,9 @@ export async function startPlatform(): Promise<Platform> {
   const sources: Source[] = []
   const stop = async () => {
     await Promise.all([router.kill(), daemon.kill()])
-    const installation = await readFile(join(data, 'installation'), 'utf8').catch(() => '')
-    if (installation !== '') await removeInstallation(installation.trim())
+    await erase(data)
     for (const source of sources) await source.remove()
-    for (const dir of [data, home]) await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+    await rm(home, { recursive: true, force: true })
   }
   process.on('exit', (code) => {
     if (code !== 0) process.stderr.write(`\n-- daemon --\n${tail(daemon.log())}\n-- router --\n${tail(router.log())}\n`)
@@ -129,6 +130,23 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
         { within: 90_000 },
       ),
     containers: async () => listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim()),
+  }
+}
+
+const PREFIX = 'sluice-e2e-'
+
+/** What the platform has in the engine and on disk. */
+async function erase(data: string): Promise<void> {
+  const installation = await readFile(join(data, 'installation'), 'utf8').catch(() => '')
+  if (installation !== '') await removeInstallation(installation.trim())
+  await rm(data, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** A test that was killed at its deadline could not clean up; the next one does. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = name.startsWith(PREFIX) && name.slice(PREFIX.length).split('-')[0]
+    if (pid && !existsSync(`/proc/${pid}`)) await erase(join(tmpdir(), name))
   }
 }
 

@@ -31,7 +31,7 @@ async function main(): Promise<void> {
       await writeSnapshot(snapshot, table).catch((error) =>
         warn(`The table cannot be kept on disk: ${messageOf(error)}`),
       )
-      await doors.openTls()
+      await doors.openTls().catch((error) => warn(messageOf(error)))
     },
     report: () => router.report(),
     warn,
@@ -79,7 +79,10 @@ class Doors {
     const [key, cert] = await Promise.all([file('key.pem'), file('cert.pem')])
     if (key === undefined || cert === undefined || this.secure) return
     this.secure = true
-    await this.listenOn(this.config.tlsPort, { key, cert })
+    await this.listenOn(this.config.tlsPort, { key, cert }).catch((error) => {
+      this.secure = false
+      throw error
+    })
   }
 
   close(): void {

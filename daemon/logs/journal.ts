@@ -48,8 +48,15 @@ export function openJournal(folder: string, log: Log): { journal: Journal; entri
   const previous = join(folder, 'previous')
   const positions = new Map<string, Position>()
   const entries: Entry[] = []
-  for (const file of [previous, current]) for (const row of rowsIn(file)) read(row)
-  const whole = endsWhole(current)
+  let whole = true
+  let written = 0
+  try {
+    for (const file of [previous, current]) for (const row of rowsIn(file)) read(row)
+    whole = endsWhole(current)
+    written = sizeOf(current)
+  } catch (error) {
+    log.error('stored log lines could not be read', { folder, error })
+  }
 
   function read(row: Row | { positions: Position[] }): void {
     if (!Array.isArray(row)) return row.positions.forEach(note)
@@ -67,7 +74,6 @@ export function openJournal(folder: string, log: Log): { journal: Journal; entri
 
   let pending: string[] = whole ? [] : ['\n']
   let pendingBytes = 0
-  let written = sizeOf(current)
   let dropped = { count: 0, since: 0 }
   let removed = false
   let timer: NodeJS.Timeout | undefined

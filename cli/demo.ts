@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir } from 'node:fs/promises'
+import { get } from 'node:http'
 import { join } from 'node:path'
 import { exportsFor } from './env.ts'
 import { Failure, packageRoot, settings } from './settings.ts'
@@ -85,13 +86,19 @@ async function createApp(run: Run, folder: string): Promise<void> {
   }
 }
 
+/** By address and Host header: not every machine resolves names below localhost, as browsers do. */
 async function request(): Promise<string> {
-  const response = await fetch(url.replace(`${APP}.${settings.domain}`, 'localhost'), {
-    headers: { host: `${APP}.${settings.domain}` },
-    signal: AbortSignal.timeout(30_000),
+  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const options = { port: settings.httpPort, headers: { host: `${APP}.${settings.domain}` }, timeout: 30_000 }
+    get(options, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk) => {
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+    }).on('error', reject)
   })
-  const text = await response.text()
-  if (!response.ok) throw new Failure(`The app answered ${response.status}. Look at its log: heroku logs --app ${APP}.`)
+  if (status !== 200) throw new Failure(`The app answered ${status}. Look at its log: heroku logs --app ${APP}.`)
   return text
 }
 

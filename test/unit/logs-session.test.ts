@@ -1,0 +1,144 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { systemClock } from '../../daemon/clock.ts'
+import { STATUS, UserError } from '../../daemon/errors.ts'
+import { createLog } from '../../daemon/log.ts'
+import { createLogs, type Logs } from '../../daemon/logs/logs.ts'
+import { createSession, type Session, serveSession } from '../../daemon/logs/session.ts'
+import { createSeal } from '../../daemon/store/seal.ts'
+
+const log = createLog(() => {})
+const seal = createSeal(Buffer.alloc(32, 7))
+let data = ''
+let logs: Logs
+let server: Server
+let ahead = 0
+const clock = { ...systemClock, now: () => Date.now() + ahead }
+
+test.before.each(async () => {
+  data = await mkdtemp(join(tmpdir(), 'sluice-session-'))
+  logs = createLogs({ data }, log)
+  ahead = 0
+  server = createServer((req, res) => {
+    serveSession({ logs, seal, clock, log }, (req.url ?? '').slice(1), req, res).catch((error: unknown) => {
+      res.writeHead(error instanceof UserError ? STATUS[error.id] : 500).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+})
+test.after.each(async () => {
+  await logs.close()
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+  await rm(data, { recursive: true })
+})
+
+const session = (fields: Partial<Session> = {}): string =>
+  createSession({ seal, clock }, 'a', { lines: 100, tail: false, filter: {}, ...fields })
+
+async function get(id: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+  const { port } = server.address() as AddressInfo
+  const call = request({ port, host: '127.0.0.1', path: `/${id}`, headers }).end()
+  const [response] = (await once(call, 'response')) as [IncomingMessage]
+  return response.setEncoding('utf8')
+}
+
+async function body(response: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of response) text += chunk
+  return text
+}
+
+/** Reads until the text has come; then leaves. */
+async function until(response: IncomingMessage, wanted: RegExp): Promise<string> {
+  let text = ''
+  for await (const chunk of response) {
+    text += chunk
+    if (wanted.test(text)) return text
+  }
+  throw new Error(`ended before ${wanted}: ${text}`)
+}
+
+const write = (text: string): void => logs.write('a', { at: 0, source: 'app', dyno: 'web.1', text })
+const events = { accept: 'text/event-stream' }
+
+test('a client of server-sent events gets the last lines, each with its id, and the end', async () => {
+  for (const text of ['one', 'two', 'three']) write(text)
+  const response = await get(session({ lines: 2 }), events)
+  assert.is(response.headers['content-type'], 'text/event-stream; charset=utf-8')
+  const [two, three] = logs.recent('a', {}, 2).map(({ seq }) => seq)
+  const head = 'data: 1970-01-01T00:00:00.000000+00:00 app[web.1]:'
+  assert.is(await body(response), `id: ${two}\n${head} two\n\nid: ${three}\n${head} three\n\n`)
+})
+
+test('other clients get plain lines', async () => {
+  write('one')
+  const response = await get(session())
+  assert.is(response.headers['content-type'], 'text/plain; charset=utf-8')
+  assert.is(await body(response), '1970-01-01T00:00:00.000000+00:00 app[web.1]: one\n')
+})
+
+test('a tail shows what was written before and what is written then', async () => {
+  write('before')
+  const response = await get(session({ tail: true }), events)
+  write('after')
+  assert.match(await until(response, /after/), /before[^]*after/)
+})
+
+test('a tail that comes back gets what it missed, and nothing twice', async () => {
+  const id = session({ tail: true })
+  write('seen')
+  const first = await until(await get(id, events), /seen\n\n/)
+  write('missed')
+  const last = /id: (\d+)/.exec(first)?.[1] ?? ''
+  const text = await until(await get(id, { ...events, 'last-event-id': last }), /missed\n\n/)
+  assert.not.match(text, /seen/)
+})
+
+test('a tail may come back after a day less a minute, a session may be opened within five minutes', async () => {
+  const id = session({ tail: true })
+  ahead = 6 * 60_000
+  assert.is((await get(id, events)).statusCode, 404)
+  ahead = 24 * 3600_000 - 60_000
+  const back = await get(id, { ...events, 'last-event-id': '0' })
+  assert.is(back.statusCode, 200)
+  back.destroy()
+  assert.is((await get(session({ tail: false }), events)).statusCode, 200)
+})
+
+test('an id that was not given out is not found', async () => {
+  const id = session()
+  const forged = id.slice(0, 40) + (id[40] === 'A' ? 'B' : 'A') + id.slice(41)
+  for (const wrong of ['x', forged]) assert.is((await get(wrong, events)).statusCode, 404)
+})
+
+test('the filter is part of the session', async () => {
+  write('web')
+  logs.write('a', { at: 0, source: 'heroku', dyno: 'router', text: 'at=info' })
+  assert.match(await body(await get(session({ filter: { source: 'heroku' } }))), /^[^\n]*at=info\n$/)
+})
+
+test('a tail ends cleanly when the daemon stops, so that the client comes back', async () => {
+  const response = await get(session({ tail: true }), events)
+  const ending = body(response)
+  await logs.close()
+  assert.is(await ending, '')
+})
+
+test('a client that does not read holds no lines back from others', async () => {
+  const stuck = await get(session({ tail: true }), events)
+  stuck.pause()
+  const text = 'z'.repeat(9000)
+  for (let n = 0; n < 1400; n++) write(`${n} ${text}`)
+  const reader = await get(session({ lines: 1 }))
+  assert.match(await body(reader), / 1399 z/)
+  stuck.destroy()
+})
+
+test.run()

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CompiledQuery } from 'kysely'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Db, decide, openDatabase } from '../../daemon/store/database.ts'
+import { migrations } from '../../daemon/store/migrations.ts'
+
+let folder = ''
+let path = ''
+let db: Db
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
+  path = join(folder, 'sluice.db')
+  db = await openDatabase(path)
+})
+test.after.each(async () => {
+  await db.destroy()
+  await rm(folder, { recursive: true })
+})
+
+const account = (email: string, name: string | null = null) => ({
+  id: randomUUID(),
+  email,
+  name,
+  admin: 0 as const,
+  created_at: 1,
+  updated_at: 1,
+  last_login: null,
+})
+const emails = async (): Promise<string[]> =>
+  (await db.selectFrom('accounts').select('email').orderBy('email').execute()).map(({ email }) => email)
+const refused = (promise: Promise<unknown>): Promise<string> => promise.then(() => 'it went through', String)
+const pragma = async (name: string): Promise<unknown> =>
+  Object.values((await db.executeQuery<Record<string, unknown>>(CompiledQuery.raw(`PRAGMA ${name}`))).rows[0] ?? {})[0]
+
+test('a decision is kept as a whole', async () => {
+  await decide(db, async (tx) => {
+    await tx.insertInto('accounts').values(account('a')).execute()
+    await tx.insertInto('accounts').values(account('b')).execute()
+  })
+  assert.equal(await emails(), ['a', 'b'])
+})
+
+test('a decision that throws is dropped as a whole, and the next one works', async () => {
+  const broken = decide(db, async (tx) => {
+    await tx.insertInto('accounts').values(account('a')).execute()
+    throw new Error('changed my mind')
+  })
+  assert.match(await refused(broken), 'changed my mind')
+  assert.equal(await emails(), [])
+  await db.insertInto('accounts').values(account('b')).execute()
+  assert.equal(await emails(), ['b'])
+})
+
+test('decisions at the same time come one after the other: none sees half of another, no count is lost', async () => {
+  const row = account('counter', '0')
+  await db.insertInto('accounts').values(row).execute()
+  const increase = () =>
+    decide(db, async (tx) => {
+      const { name } = await tx.selectFrom('accounts').select('name').where('id', '=', row.id).executeTakeFirstOrThrow()
+      await new Promise((resolve) => setImmediate(resolve))
+      await tx
+        .updateTable('accounts')
+        .set({ name: String(Number(name) + 1) })
+        .where('id', '=', row.id)
+        .execute()
+    })
+  await Promise.all(Array.from({ length: 50 }, increase))
+  const { name } = await db.selectFrom('accounts').select('name').executeTakeFirstOrThrow()
+  assert.is(name, '50')
+})
+
+test('a transaction holds the write lock from its start, also against another process', async () => {
+  const other = await openDatabase(path)
+  const order: string[] = []
+  let second: Promise<unknown> = Promise.resolve()
+  await decide(db, async (tx) => {
+    await tx.selectFrom('accounts').selectAll().execute()
+    second = other
+      .insertInto('accounts')
+      .values(account('second'))
+      .execute()
+      .then(() => order.push('second'))
+    for (let n = 0; n < 100; n++) await tx.selectFrom('accounts').selectAll().execute()
+    await tx.insertInto('accounts').values(account('first')).execute()
+    order.push('first')
+  })
+  await second
+  assert.equal(order, ['first', 'second'])
+  await other.destroy()
+})
+
+test('what was decided is on disk, with the safety that the design asks for', async () => {
+  await db.insertInto('accounts').values(account('a')).execute()
+  assert.is(await pragma('journal_mode'), 'wal')
+  assert.is(await pragma('synchronous'), 2)
+  assert.is(await pragma('foreign_keys'), 1)
+  await db.destroy()
+  db = await openDatabase(path)
+  assert.equal(await emails(), ['a'])
+})
+
+test('migrations run once, and the schema says how many did', async () => {
+  assert.is(await pragma('user_version'), migrations.length)
+  await db.destroy()
+  db = await openDatabase(path)
+  assert.is(await pragma('user_version'), migrations.length)
+})
+
+test('a database of a newer version is left alone, and the sentence says so', async () => {
+  await db.executeQuery(CompiledQuery.raw(`PRAGMA user_version = ${migrations.length + 1}`))
+  await db.destroy()
+  assert.match(await refused(openDatabase(path)), 'from a newer Sluice')
+  db = await openDatabase(join(folder, 'other.db'))
+})
+
+test('rows that point nowhere are refused', async () => {
+  const row = { id: randomUUID(), app_id: 'none', hostname: 'example.com', created_at: 1, updated_at: 1 }
+  assert.match(await refused(db.insertInto('domains').values(row).execute()), 'FOREIGN KEY')
+})
+
+test('the number of changed rows is told', async () => {
+  await db
+    .insertInto('accounts')
+    .values([account('a'), account('b')])
+    .execute()
+  const [{ numUpdatedRows } = { numUpdatedRows: 0n }] = await db
+    .updateTable('accounts')
+    .set({ updated_at: 2 })
+    .execute()
+  assert.is(numUpdatedRows, 2n)
+  const [{ numDeletedRows } = { numDeletedRows: 0n }] = await db
+    .deleteFrom('accounts')
+    .where('email', '=', 'none')
+    .execute()
+  assert.is(numDeletedRows, 0n)
+})
+
+test.run()

@@ -1,84 +1,79 @@
-import { PassThrough } from 'node:stream'
-import type Docker from 'dockerode'
-import { type Connection, explain, unlessMissing } from './connection.ts'
+import type { Readable } from 'node:stream'
+import { type Connection, explain } from './connection.ts'
+import { inspectContainer, removeContainer } from './container.ts'
+import { containers } from './dyno.ts'
+import type { Ends } from './ends.ts'
 import type { BuildProcess, BuildSpec } from './engine.ts'
-import { ensureNetwork } from './network.ts'
-import { buildOptions, LABEL, type Surroundings } from './spec.ts'
+import { frames } from './frames.ts'
+import type { Networks } from './network.ts'
+import { buildContainer, labelFilter, nameOf, type Site } from './spec.ts'
 
-const KILLED = 137
+interface Parts {
+  engine: Connection
+  site(): Promise<Site>
+  networks: Networks
+  ends: Ends
+}
 
-/** Runs one build to its end. The container is gone when `exit` settles, whichever way. */
-export async function runBuild(
-  engine: Connection,
-  around: Surroundings,
-  spec: BuildSpec,
-  signal: AbortSignal,
-): Promise<BuildProcess> {
+/** Starts a build container; from then on `exit` owns it and removes it whatever happens. */
+export async function runBuild(parts: Parts, spec: BuildSpec, signal: AbortSignal): Promise<BuildProcess> {
   signal.throwIfAborted()
-  const network = `sluice-build-${around.installation.slice(0, 8)}`
-  const labels = { [LABEL.installation]: around.installation, [LABEL.kind]: 'build' }
-  await ensureNetwork(engine, { name: network, subnet: undefined, open: false, labels })
-  const container = await engine.ask('make a build container', (docker) =>
-    docker.createContainer(buildOptions(spec, around, network)),
-  )
+  const { engine } = parts
+  const site = await parts.site()
+  const name = nameOf(site.installation, `build-${spec.id}`)
   try {
-    const output = await attach(engine, container)
-    const waiting = engine.docker.getContainer(container.id).wait({ condition: 'next-exit' })
-    waiting.catch(() => {})
-    await engine.ask('start a build container', () => container.start())
-    return { output, exit: ended(engine, container, waiting, { output, signal }) }
+    await parts.networks.ofBuilds()
+    const image = await engine.ask('find the image of the build', (docker) => docker.getImage(spec.image).inspect())
+    const options = buildContainer(site, spec, image.Config?.Env ?? [])
+    const container = await engine.ask('create the build', (docker) => docker.createContainer(options))
+    const attached = await engine.ask('attach to the build', () =>
+      container.attach({ stream: true, stdout: true, stderr: true }),
+    )
+    signal.throwIfAborted()
+    await engine.ask('start the build', () => container.start())
+    const exit = ended(parts, { id: spec.id, name }, signal)
+    exit.catch(() => {})
+    return { output: outputOf(engine, attached as unknown as Readable, signal), exit }
   } catch (error) {
-    await remove(engine, container)
-    throw explain(engine.socket, 'run a build', error)
+    await removeContainer(engine, name)
+    throw error
   }
 }
 
-async function attach(engine: Connection, container: Docker.Container): Promise<PassThrough> {
-  const raw = await engine.ask('attach to a build container', () =>
-    container.attach({ stream: true, stdout: true, stderr: true }),
-  )
-  const output = new PassThrough()
-  engine.docker.modem.demuxStream(raw, output, output)
-  raw.on('end', () => output.end())
-  raw.on('close', () => output.end())
-  raw.on('error', () => output.end())
-  return output
+/** Removes every build container of this installation, and their network. */
+export async function removeBuilds({ engine, site, networks }: Parts): Promise<void> {
+  const left = await containers(engine, labelFilter((await site()).installation, { kind: 'build' }))
+  for (const { Id } of left) await removeContainer(engine, Id)
+  await networks.removeOfBuilds()
+}
+
+async function* outputOf(engine: Connection, attached: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    for await (const { data } of frames(attached)) yield data
+  } catch (error) {
+    if (!signal.aborted) throw explain(engine.socket, 'read the output of the build', error)
+  }
 }
 
 async function ended(
-  engine: Connection,
-  container: Docker.Container,
-  waiting: Promise<{ StatusCode: number }>,
-  { output, signal }: { output: PassThrough; signal: AbortSignal },
+  { engine, ends }: Parts,
+  build: { id: string; name: string },
+  signal: AbortSignal,
 ): Promise<{ exitCode: number; outOfMemory: boolean }> {
-  const aborted = new Promise<never>((_, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-  })
-  aborted.catch(() => {})
+  const removal = () => void removeContainer(engine, build.name).catch(() => {})
+  signal.addEventListener('abort', removal)
   try {
-    const { StatusCode } = await Promise.race([waiting, aborted])
-    const state = await unlessMissing(
-      engine.ask('look at a build container', () => container.inspect()),
-      undefined,
-    )
-    // cgroup v1 engines never say that memory ran out; a kill that was not ours has hardly another cause
-    return { exitCode: StatusCode, outOfMemory: state?.State.OOMKilled === true || StatusCode === KILLED }
+    if (signal.aborted) removal()
+    await engine.docker.getContainer(build.name).wait()
+    const exited = await inspectContainer(engine, build.name)
+    signal.throwIfAborted()
+    const exitCode = exited?.State.ExitCode ?? 0
+    return { exitCode, outOfMemory: ends.outOfMemory(build.id, exitCode, exited?.State.OOMKilled) }
   } catch (error) {
-    if (signal.aborted) throw signal.reason
-    throw explain(engine.socket, 'run a build', error)
+    signal.throwIfAborted()
+    throw explain(engine.socket, 'wait for the build', error)
   } finally {
-    await remove(engine, container)
-    output.end()
+    signal.removeEventListener('abort', removal)
+    await removeContainer(engine, build.name)
   }
 }
-
-/** Kills a container and removes it; a missing one is success. */
-export const remove = (engine: Connection, container: { id: string }): Promise<unknown> =>
-  unlessMissing(
-    engine.ask('remove a container', (docker) => docker.getContainer(container.id).remove({ force: true, v: true })),
-    undefined,
-  ).catch((error: Error) => {
-    if (!/already in progress/.test(error.message)) throw error
-  })

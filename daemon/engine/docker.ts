@@ -1,73 +1,57 @@
 import type { Log } from '../log.ts'
-import { remove, runBuild } from './build.ts'
+import { removeBuilds, runBuild } from './build.ts'
 import { connect } from './connection.ts'
-import { createGate, type Host, listDynos, startDyno, stopDyno } from './dyno.ts'
-import type { Engine, LogChunk } from './engine.ts'
-import { removeNetworks } from './network.ts'
-import { LABEL } from './spec.ts'
-import { readLogs, watchEvents } from './stream.ts'
+import { createDynos } from './dyno.ts'
+import { createEnds } from './ends.ts'
+import type { Engine } from './engine.ts'
+import { watchEvents } from './events.ts'
+import { createDynoLogs } from './logs.ts'
+import { createNetworks } from './network.ts'
+import type { Site } from './spec.ts'
 
 export interface DockerOptions {
+  /** Path of the engine's unix socket. */
   socket: string
   /** Tells this installation's containers from those of others on the same engine. */
   installation: string
+  /** Absolute path; private layers of dynos are made below it, and slugs must be on the same host. */
   data: string
-  caBundle: string | undefined
+  caBundle?: string | undefined
   log: Log
 }
 
 const PING = 5000
-/** How long a stop waits for those who read the dyno's last output. */
-const LAST_WORDS = 2000
 
-/** One Docker engine on this machine. */
-export function createDockerEngine({ socket, installation, data, caBundle }: DockerOptions): Engine {
+/** The engine on one machine: Docker behind a unix socket. */
+export function createDockerEngine({ socket, installation, data, caBundle, log }: DockerOptions): Engine {
   const engine = connect(socket)
-  const around = { installation, caBundle }
-  const host: Host = { engine, around, data }
-  const gate = createGate()
-  const readers = new Map<string, Set<Promise<void>>>()
+  const networks = createNetworks(engine, installation)
+  const logs = createDynoLogs(engine, installation)
+  const ends = createEnds()
 
-  const read = async (id: string): Promise<void> => {
-    const open = [...(readers.get(id) ?? [])]
-    if (open.length === 0) return
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LAST_WORDS)
-    })
-    await Promise.race([Promise.all(open), late])
-    clearTimeout(timer)
+  let known: Site | undefined
+  const site = async (): Promise<Site> => {
+    if (known) return known
+    const { NCPU, ServerVersion } = await engine.ask('describe itself', (docker) => docker.info())
+    log.info('engine', { version: ServerVersion, cores: NCPU })
+    known = { installation, data, caBundle, cores: NCPU }
+    return known
   }
 
-  async function* logs(id: string, since: number, signal: AbortSignal): AsyncGenerator<LogChunk> {
-    let done = () => {}
-    const reading = new Promise<void>((resolve) => {
-      done = resolve
-    })
-    const open = readers.get(id) ?? new Set()
-    readers.set(id, open.add(reading))
-    try {
-      yield* readLogs(engine, { id, since }, signal)
-    } finally {
-      done()
-      open.delete(reading)
-      if (open.size === 0) readers.delete(id)
-    }
-  }
-
+  const parts = { engine, site, networks, logs, ends }
+  const dynos = createDynos(parts)
   return {
-    start: (spec, signal) => gate(() => startDyno(host, spec, signal)),
-    stop: (id, grace) => stopDyno(host, id, grace, () => read(id)),
-    list: () => listDynos(host),
-    watch: (signal) => watchEvents(engine, installation, signal),
-    logs,
-    build: (spec, signal) => runBuild(engine, around, spec, signal),
+    start: dynos.start,
+    stop: dynos.stop,
+    list: dynos.list,
+    watch: (signal) => watchEvents(engine, installation, ends, signal),
+    logs: logs.follow,
+    build: (spec, signal) => runBuild(parts, spec, signal),
     async sweepBuilds() {
-      const filters = { label: [`${LABEL.installation}=${installation}`, `${LABEL.kind}=build`] }
-      const left = await engine.ask('list containers', (docker) => docker.listContainers({ all: true, filters }))
-      for (const { Id } of left) await remove(engine, { id: Id })
+      await removeBuilds(parts)
+      await dynos.sweep()
     },
-    removeApp: (app) => removeNetworks(engine, installation, app),
-    ping: () => engine.ask('answer', (docker) => docker.ping(), PING).then(() => undefined),
+    removeApp: dynos.eraseApp,
+    ping: async () => void (await engine.ask('answer', (docker) => docker.ping(), PING)),
   }
 }

@@ -1,133 +1,178 @@
+/**
+ * A dyno on the engine, by what exists of it:
+ *
+ *              createVolume       createContainer        startContainer            the command ends
+ *   nothing ----------------> layer ------------> created ------------> running ----------------------> exited
+ *      ^                        |                    |                     |                              |
+ *      +------------------------+--------------------+-----erase-----------+------------------------------+
+ *
+ * `start` goes on from whichever it finds, so it may be repeated after a crash at any line; `erase` takes away what there is, in
+ * any state. Names are made from the dyno's id, so the engine itself refuses a second container of one dyno.
+ */
 import type Docker from 'dockerode'
 import { limits } from '../limits.ts'
-import { remove } from './build.ts'
-import { type Connection, statusOf, unlessMissing } from './connection.ts'
-import type { DynoSpec, Placed } from './engine.ts'
-import { ensureNetwork } from './network.ts'
-import { containerName, dynoOptions, LABEL, type Surroundings } from './spec.ts'
-import { createVolume, removeVolume } from './volume.ts'
+import { type Connection, statusOf } from './connection.ts'
+import { inspectContainer, removeContainer, terminate } from './container.ts'
+import type { Ends } from './ends.ts'
+import { type DynoSpec, EngineError, type Placed } from './engine.ts'
+import type { DynoLogs } from './logs.ts'
+import type { Networks } from './network.ts'
+import { createSlots } from './slots.ts'
+import { dynoContainer, LABEL, labelFilter, nameOf, type Site } from './spec.ts'
+import { createVolume, layeredDynos, removeVolume } from './volume.ts'
 
-/** Dynos of one installation on one engine. */
-export interface Host {
+export interface Dynos {
+  start(spec: DynoSpec, signal?: AbortSignal): Promise<Placed>
+  stop(id: string, grace: number): Promise<void>
+  list(): Promise<Placed[]>
+  /** Removes whatever an app has left. */
+  eraseApp(app: string): Promise<void>
+  /** Removes dynos that were created and never started, and layers without a dyno. */
+  sweep(): Promise<void>
+}
+
+export interface Parts {
   engine: Connection
-  around: Surroundings
-  /** The data folder, for writable layers. */
-  data: string
+  site(): Promise<Site>
+  networks: Networks
+  logs: DynoLogs
+  ends: Ends
 }
 
-/** Starts a dyno or finds it started; what a failure leaves is removed. */
-export async function startDyno({ engine, around, data }: Host, spec: DynoSpec, signal?: AbortSignal): Promise<Placed> {
-  const found = await inspect(engine, spec.id)
-  if (found && found.State.Status !== 'created') return placedOf(found)
-  try {
-    signal?.throwIfAborted()
-    if (!found) {
-      const labels = { [LABEL.installation]: around.installation, [LABEL.app]: spec.app.id }
-      await ensureNetwork(engine, { ...spec.network, open: true, labels })
-      const volume = await createVolume(engine, data, spec)
-      await engine.ask('make a container', (docker) => docker.createContainer(dynoOptions(spec, around, volume)))
-    }
-    signal?.throwIfAborted()
-    await engine.ask('start a container', (docker) => docker.getContainer(containerName(spec.id)).start())
-    const started = await inspect(engine, spec.id)
-    if (!started) throw new Error('the container vanished')
-    return placedOf(started)
-  } catch (error) {
-    await remove(engine, { id: containerName(spec.id) }).catch(() => {})
-    await removeVolume(engine, data, spec.id).catch(() => {})
-    throw error
+/** Inspections at once while listing. */
+const LOOKS_AT_ONCE = 16
+
+export function createDynos({ engine, site, networks, logs, ends }: Parts): Dynos {
+  const starting = new Map<string, { placed: Promise<Placed>; abort: AbortController }>()
+  const slots = createSlots(limits.startsAtOnce)
+
+  const erase = async (id: string): Promise<void> => {
+    const here = await site()
+    ends.killing(id)
+    await removeContainer(engine, nameOf(here.installation, id))
+    await removeVolume(engine, here, id)
   }
-}
 
-/** SIGTERM, SIGKILL after `grace`, then everything of it goes, once `read` says that its output was read. */
-export async function stopDyno(
-  { engine, data }: Host,
-  id: string,
-  grace: number,
-  read: () => Promise<void>,
-): Promise<void> {
-  const container = { id: containerName(id) }
-  const stop = engine.ask(
-    'stop a container',
-    (docker) => docker.getContainer(container.id).stop({ t: Math.ceil(grace / 1000) }),
-    grace + STOP_ANSWER,
-  )
-  await unlessMissing(stop, undefined).catch((error: unknown) => {
-    if (statusOf(error) !== NOT_MODIFIED) throw error
-  })
-  await read()
-  await remove(engine, container)
-  await removeVolume(engine, data, id)
-}
-
-/** The engine's answer to stopping what does not run. */
-const NOT_MODIFIED = 304
-const STOP_ANSWER = 30_000
-
-/** Every dyno of the installation. Only ended ones are inspected one by one, for their exit codes. */
-export async function listDynos({ engine, around }: Host): Promise<Placed[]> {
-  const filters = { label: [`${LABEL.installation}=${around.installation}`, `${LABEL.kind}=dyno`] }
-  const containers = await engine.ask('list containers', (docker) => docker.listContainers({ all: true, filters }))
-  const placed = await Promise.all(
-    containers.map(async (container): Promise<Placed | undefined> => {
-      if (container.State === 'running') return runningOf(container)
-      const found = await inspect(engine, container.Id)
-      return found && found.State.Status !== 'created' ? placedOf(found) : undefined
-    }),
-  )
-  return placed.filter((one) => one !== undefined)
-}
-
-const inspect = (engine: Connection, id: string): Promise<Docker.ContainerInspectInfo | undefined> =>
-  unlessMissing(
-    engine.ask('look at a container', (docker) =>
-      docker.getContainer(id.length === 64 ? id : containerName(id)).inspect(),
-    ),
-    undefined,
-  )
-
-const identity = (labels: Record<string, string>) => ({
-  id: labels[LABEL.id] ?? '',
-  app: labels[LABEL.app] ?? '',
-  release: labels[LABEL.release] ?? '',
-  type: labels[LABEL.type] ?? '',
-  name: labels[LABEL.name] ?? '',
-})
-
-const runningOf = (container: Docker.ContainerInfo): Placed => ({
-  ...identity(container.Labels),
-  running: true,
-  exitCode: null,
-  outOfMemory: false,
-  address: Object.values(container.NetworkSettings.Networks)[0]?.IPAddress || null,
-  startedAt: container.Created * 1000,
-})
-
-const SIGKILLED = 137
-
-function placedOf({ Config, State, NetworkSettings }: Docker.ContainerInspectInfo): Placed {
-  return {
-    ...identity(Config.Labels),
-    running: State.Running,
-    exitCode: State.Running ? null : State.ExitCode,
-    outOfMemory: !State.Running && State.OOMKilled && State.ExitCode === SIGKILLED,
-    address: State.Running ? Object.values(NetworkSettings.Networks)[0]?.IPAddress || null : null,
-    startedAt: Date.parse(State.StartedAt),
-  }
-}
-
-/** Lets so many starts go on at a time; more only slow one another down. */
-export function createGate(width: number = limits.startsAtOnce): <T>(work: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = []
-  let inside = 0
-  return async (work) => {
-    if (inside >= width) await new Promise<void>((resolve) => waiting.push(resolve))
-    inside++
+  const place = async (spec: DynoSpec, signal: AbortSignal): Promise<Placed> => {
+    const here = await site()
+    const name = nameOf(here.installation, spec.id)
+    const found = await inspectContainer(engine, name)
+    if (found && found.State.Status !== 'created') return placedOf(found, ends)
     try {
-      return await work()
-    } finally {
-      inside--
-      waiting.shift()?.()
+      await networks.ofApp(spec.app, spec.network)
+      signal.throwIfAborted()
+      if (!found) await create(engine, here, spec)
+      signal.throwIfAborted()
+      await run(engine, name, spec.name)
+      signal.throwIfAborted()
+      const now = await inspectContainer(engine, name)
+      if (!now) throw new EngineError(`${spec.name} was removed while it started.`)
+      return placedOf(now, ends)
+    } catch (error) {
+      await erase(spec.id)
+      throw error
     }
+  }
+
+  return {
+    start(spec, signal) {
+      const known = starting.get(spec.id)
+      if (known) return known.placed
+      const abort = new AbortController()
+      const either = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal
+      const placed = slots(() => place(spec, either), either).finally(() => starting.delete(spec.id))
+      starting.set(spec.id, { placed, abort })
+      return placed
+    },
+
+    async stop(id, grace) {
+      const start = starting.get(id)
+      start?.abort.abort(new EngineError('The dyno was stopped before it had started.'))
+      await start?.placed.catch(() => {})
+      const name = nameOf((await site()).installation, id)
+      const found = await inspectContainer(engine, name)
+      if (found?.State.Running) await terminate(engine, name, grace, () => ends.killing(id))
+      if (found) await logs.settled(id)
+      await erase(id)
+    },
+
+    async list() {
+      const here = await site()
+      const all = await containers(engine, labelFilter(here.installation, { kind: 'dyno' }))
+      const found = await inspectAll(
+        engine,
+        all.filter(({ Labels }) => !starting.has(Labels[LABEL.id] ?? '')).map(({ Id }) => Id),
+      )
+      return found.map((one) => placedOf(one, ends))
+    },
+
+    async eraseApp(app) {
+      const here = await site()
+      const left = await containers(engine, labelFilter(here.installation, { kind: 'dyno', app }))
+      const ids = new Set(left.map(({ Labels }) => Labels[LABEL.id] ?? ''))
+      for (const id of await layeredDynos(engine, here, app)) ids.add(id)
+      for (const id of ids) await erase(id)
+      await networks.removeOfApp(app)
+    },
+
+    async sweep() {
+      const here = await site()
+      const all = await containers(engine, labelFilter(here.installation, { kind: 'dyno' }))
+      const whole = new Set(all.filter(({ State }) => State !== 'created').map(({ Labels }) => Labels[LABEL.id] ?? ''))
+      const ids = new Set(all.map(({ Labels }) => Labels[LABEL.id] ?? ''))
+      for (const id of await layeredDynos(engine, here)) ids.add(id)
+      for (const id of ids) if (!whole.has(id) && !starting.has(id)) await erase(id)
+    },
+  }
+}
+
+/** Containers that carry all these labels, running or not. */
+export const containers = (engine: Connection, label: string[]): Promise<Docker.ContainerInfo[]> =>
+  engine.ask('list containers', (docker) => docker.listContainers({ all: true, filters: { label } }))
+
+async function create(engine: Connection, site: Site, spec: DynoSpec): Promise<void> {
+  const image = await engine.ask(`find the image of ${spec.name}`, (docker) => docker.getImage(spec.image).inspect())
+  await createVolume(engine, site, spec)
+  const options = dynoContainer(site, spec, image.Config?.Env ?? [])
+  try {
+    await engine.ask(`create ${spec.name}`, (docker) => docker.createContainer(options))
+  } catch (error) {
+    // Another process of this installation was quicker.
+    if (statusOf(error) !== 409) throw error
+  }
+}
+
+const run = (engine: Connection, name: string, shown: string): Promise<unknown> =>
+  engine.ask(`start ${shown}`, (docker) => docker.getContainer(name).start())
+
+async function inspectAll(engine: Connection, ids: string[]): Promise<Docker.ContainerInspectInfo[]> {
+  const found: Docker.ContainerInspectInfo[] = []
+  const rest = [...ids]
+  const look = async () => {
+    for (let id = rest.pop(); id !== undefined; id = rest.pop()) {
+      const one = await inspectContainer(engine, id)
+      if (one) found.push(one)
+    }
+  }
+  await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))
+  return found
+}
+
+function placedOf({ Config, State, NetworkSettings }: Docker.ContainerInspectInfo, ends: Ends): Placed {
+  const label = (name: keyof typeof LABEL) => Config.Labels[LABEL[name]] ?? ''
+  const ended = !State.Running && State.Status !== 'created'
+  const addresses = Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress)
+  const startedAt = Date.parse(State.StartedAt)
+  return {
+    id: label('id'),
+    app: label('app'),
+    release: label('release'),
+    type: label('type'),
+    name: label('name'),
+    running: State.Running,
+    exitCode: ended ? State.ExitCode : null,
+    outOfMemory: ended && ends.outOfMemory(label('id'), State.ExitCode, State.OOMKilled),
+    address: State.Running ? (addresses.find(Boolean) ?? null) : null,
+    startedAt: Math.max(startedAt, 0),
   }
 }

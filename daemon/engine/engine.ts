@@ -15,7 +15,7 @@ export interface Engine {
   logs(id: string, since: number, signal: AbortSignal): AsyncIterable<LogChunk>
   /** Runs a build container; aborting `signal` kills and removes it. */
   build(spec: BuildSpec, signal: AbortSignal): Promise<BuildProcess>
-  /** Removes build containers that a crashed daemon left behind. */
+  /** Removes what a crashed daemon left behind: build containers, dynos that were created and never started, layers without a dyno. */
   sweepBuilds(): Promise<void>
   /** Removes what an app without dynos leaves: its network and volumes. */
   removeApp(app: string): Promise<void>

@@ -1,51 +1,73 @@
+import type Docker from 'dockerode'
 import { type Connection, statusOf, unlessMissing } from './connection.ts'
 import { EngineError } from './engine.ts'
-import { LABEL } from './spec.ts'
+import { buildNetworkOf, LABEL, labelFilter } from './spec.ts'
 
-/** A bridge that only its members share. `subnet` undefined leaves the choice to the engine. `open`: members reach one another. */
-export interface Network {
-  name: string
-  subnet: string | undefined
-  open: boolean
-  labels: Record<string, string>
+export interface Networks {
+  /** Makes an app's own network unless it is there. Any number of callers at once is fine. */
+  ofApp(app: { id: string; name: string }, network: { name: string; subnet: string }): Promise<void>
+  /** Makes the network of builds, in which they cannot reach one another, unless it is there. */
+  ofBuilds(): Promise<void>
+  removeOfApp(app: string): Promise<void>
+  /** For when no build runs. */
+  removeOfBuilds(): Promise<void>
 }
 
-/** Makes the network unless it is there; several callers at once make one. */
-export async function ensureNetwork(engine: Connection, network: Network): Promise<void> {
-  const found = await unlessMissing(
-    engine.ask('look up a network', (docker) => docker.getNetwork(network.name).inspect()),
-    undefined,
-  )
-  if (found) return
-  try {
-    await engine.ask(`make the network ${network.name}`, (docker) =>
-      docker.createNetwork({
-        Name: network.name,
-        Driver: 'bridge',
-        CheckDuplicate: true,
-        Labels: network.labels,
-        Options: { 'com.docker.network.bridge.enable_icc': String(network.open) },
-        ...(network.subnet === undefined ? {} : { IPAM: { Config: [{ Subnet: network.subnet }] } }),
+export function createNetworks(engine: Connection, installation: string): Networks {
+  /** One creation at a time by name: the engine would make two networks of one name. */
+  const making = new Map<string, Promise<void>>()
+
+  const ensure = (what: string, options: Docker.NetworkCreateOptions): Promise<void> => {
+    const known = making.get(options.Name)
+    if (known) return known
+    const made = make(engine, what, options).finally(() => making.delete(options.Name))
+    making.set(options.Name, made)
+    return made
+  }
+  const common = { Driver: 'bridge', CheckDuplicate: true } as const
+
+  return {
+    ofApp: (app, { name, subnet }) =>
+      ensure(`make the network ${subnet} of ${app.name}`, {
+        ...common,
+        Name: name,
+        IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] },
+        Labels: { [LABEL.installation]: installation, [LABEL.app]: app.id },
       }),
-    )
+    ofBuilds: () =>
+      ensure('make the network of builds', {
+        ...common,
+        Name: buildNetworkOf(installation),
+        Options: { 'com.docker.network.bridge.enable_icc': 'false' },
+        Labels: { [LABEL.installation]: installation, [LABEL.kind]: 'build' },
+      }),
+    removeOfApp: (app) => removeAll(engine, labelFilter(installation, { app })),
+    removeOfBuilds: () => removeAll(engine, labelFilter(installation, { kind: 'build' })),
+  }
+}
+
+async function make(engine: Connection, what: string, options: Docker.NetworkCreateOptions): Promise<void> {
+  const there = engine.ask(what, (docker) => docker.getNetwork(options.Name).inspect())
+  if (await unlessMissing(there, null)) return
+  try {
+    await engine.ask(what, (docker) => docker.createNetwork(options))
   } catch (error) {
     if (statusOf(error) === 409) return
-    if (/overlap/i.test((error as Error).message))
-      throw new EngineError(
-        `The network ${network.subnet} overlaps with another on this host. Set SLUICE_NETWORK_POOL to a /16 that is free.`,
-        { cause: error },
-      )
+    if (error instanceof Error && /overlap/i.test(error.message)) throw overlap(options, error)
     throw error
   }
 }
 
-/** Removes the networks of an app. */
-export async function removeNetworks(engine: Connection, installation: string, app: string): Promise<void> {
-  const filters = { label: [`${LABEL.installation}=${installation}`, `${LABEL.app}=${app}`] }
-  const networks = await engine.ask('list networks', (docker) => docker.listNetworks({ filters }))
-  for (const { Id } of networks)
-    await unlessMissing(
-      engine.ask('remove a network', (docker) => docker.getNetwork(Id).remove()),
-      undefined,
-    )
+const overlap = (options: Docker.NetworkCreateOptions, cause: Error): EngineError =>
+  new EngineError(
+    `The network ${options.IPAM?.Config?.[0]?.Subnet} overlaps with another network on this host. Set SLUICE_NETWORK_POOL to a /16 that is free.`,
+    { cause: cause instanceof EngineError ? cause.cause : cause },
+  )
+
+async function removeAll(engine: Connection, label: string[]): Promise<void> {
+  const found = await engine.ask('list networks', (docker) => docker.listNetworks({ filters: { label } }))
+  for (const { Id, Name } of found) {
+    const remove = engine.ask(`remove the network ${Name}`, (docker) => docker.getNetwork(Id).remove())
+    await unlessMissing(remove, undefined)
+  }
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
 import { SocketConn } from './conn.ts'
 import type { Router } from './router.ts'
 
@@ -8,26 +8,37 @@ export interface Place {
   port: number
 }
 
-/** Listens for clients, with TLS when there is a certificate. Rejects with one clear sentence when it cannot. */
-export async function listen(router: Router, place: Place, tls?: { key: Buffer; cert: Buffer }): Promise<Server> {
-  const accept = (socket: Socket) => {
-    const entrance = {
-      client: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
-      proto: tls ? ('https' as const) : ('http' as const),
-      port: socket.localPort ?? place.port,
-      tls: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'unknown').replace('TLSv', 'tls') : 'unknown',
-    }
-    router.accept(entrance, (handler) => new SocketConn(socket, handler))
+/** Listens for clients. Rejects with one clear sentence when it cannot. */
+export async function listen(router: Router, place: Place): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => accept(router, socket, 'http'))
+  await listening(server, place)
+  return server
+}
+
+/** The same with TLS; a handshake that takes longer than a head may is cut. */
+export async function listenTls(router: Router, place: Place, pair: { key: Buffer; cert: Buffer }): Promise<TlsServer> {
+  const options = { ...pair, allowHalfOpen: true, ALPNProtocols: ['http/1.1'], handshakeTimeout: router.limits.head }
+  const server = createTlsServer(options, (socket) => accept(router, socket, 'https'))
+  await listening(server, place)
+  return server
+}
+
+function accept(router: Router, socket: Socket, proto: 'http' | 'https'): void {
+  const entrance = {
+    client: (socket.remoteAddress ?? '').replace(/^::ffff:/, ''),
+    proto,
+    port: socket.localPort ?? 0,
+    tls: socket instanceof TLSSocket ? (socket.getProtocol() ?? 'unknown').replace('TLSv', 'tls') : 'unknown',
   }
-  const server = tls
-    ? createTlsServer({ ...tls, allowHalfOpen: true, ALPNProtocols: ['http/1.1'] }, accept)
-    : createServer({ allowHalfOpen: true }, accept)
+  router.accept(entrance, (handler) => new SocketConn(socket, handler))
+}
+
+async function listening(server: Server, place: Place): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(explain(error, place), { cause: error })))
     server.listen({ ...place, ipv6Only: place.host.includes(':'), backlog: 4096 }, resolve)
   })
   server.on('error', () => {})
-  return server
 }
 
 function explain(error: NodeJS.ErrnoException, { host, port }: Place): string {

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import type { Server } from 'node:net'
 import { join } from 'node:path'
+import { createSecureContext, type Server as TlsServer } from 'node:tls'
 import { type Config, readConfig } from './config.ts'
 import { type Control, createControl } from './control.ts'
-import { absent, listen, type Place } from './listener.ts'
+import { absent, listen, listenTls, type Place } from './listener.ts'
 import type { Table } from './protocol.ts'
 import { Router } from './router.ts'
 import { readSnapshot, writeSnapshot } from './snapshot.ts'
@@ -55,11 +56,13 @@ async function restore(router: Router, snapshot: string): Promise<number> {
   }
 }
 
+/** The public ports. */
 class Doors {
   private readonly router: Router
   private readonly config: Config
-  private readonly servers: Server[] = []
-  private secure = false
+  private readonly plain: Server[] = []
+  private readonly secure: TlsServer[] = []
+  private certificate: Buffer | undefined
 
   constructor(router: Router, config: Config) {
     this.router = router
@@ -67,37 +70,49 @@ class Doors {
   }
 
   async open(): Promise<void> {
-    await this.listenOn(this.config.httpPort)
+    await this.listenOn(this.config.httpPort, async (place) => {
+      this.plain.push(await listen(this.router, place))
+    })
     await this.openTls()
     process.stderr.write(`<6>router listens on ${this.config.hosts.join(', ')} port ${this.config.httpPort}\n`)
   }
 
-  /** The certificate may be made after we have started; until then there is no TLS port. */
+  /** Serves with the certificate as it is now: it may be made, and renewed, after we have started. */
   async openTls(): Promise<void> {
-    if (this.secure) return
     const file = (name: string) => readFile(join(this.config.data, 'tls', name)).catch(() => undefined)
     const [key, cert] = await Promise.all([file('key.pem'), file('cert.pem')])
-    if (key === undefined || cert === undefined || this.secure) return
-    this.secure = true
-    await this.listenOn(this.config.tlsPort, { key, cert }).catch((error) => {
-      this.secure = false
-      throw error
-    })
+    if (key === undefined || cert === undefined || this.certificate?.equals(cert)) return
+    if (!matching(key, cert)) return warn('The key and the certificate do not belong together; TLS stays as it was.')
+    if (this.certificate === undefined)
+      await this.listenOn(this.config.tlsPort, async (place) => {
+        this.secure.push(await listenTls(this.router, place, { key, cert }))
+      })
+    else for (const server of this.secure) server.setSecureContext({ key, cert })
+    this.certificate = cert
   }
 
   close(): void {
-    for (const server of this.servers) server.close()
+    for (const server of [...this.plain, ...this.secure]) server.close()
   }
 
-  private async listenOn(port: number, tls?: { key: Buffer; cert: Buffer }): Promise<void> {
+  private async listenOn(port: number, listenAt: (place: Place) => Promise<void>): Promise<void> {
     for (const host of this.config.hosts) {
-      const place: Place = { host, port }
       try {
-        this.servers.push(await listen(this.router, place, tls))
+        await listenAt({ host, port })
       } catch (error) {
         if (!(absent(error) && this.config.hosts.length > 1)) throw error
       }
     }
+  }
+}
+
+/** False while the two files are being replaced. */
+function matching(key: Buffer, cert: Buffer): boolean {
+  try {
+    createSecureContext({ key, cert })
+    return true
+  } catch {
+    return false
   }
 }
 

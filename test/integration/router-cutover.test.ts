@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { createServer } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { client, eventually, get, httpDyno, type Rig, rawDyno, startRig } from './router-rig.ts'
@@ -76,7 +77,6 @@ test('a backend is up when it accepts, not before, and that is told again with e
   gone.close()
   rig.serve({ empty: 'starting', backends: [gone.route('probe')] })
   assert.equal(rig.up, [])
-  const { createServer } = await import('node:net')
   const late = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1')
   await eventually(
     () => rig.up.length === 1,

@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { get as httpsGet } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { parseUp, type Table, type Up } from '../../router/protocol.ts'
 import { client, type Dyno, eventually, get, httpDyno, portOf, tableOf } from './router-rig.ts'
 
@@ -46,6 +48,7 @@ function fakeDaemon(port: number): FakeDaemon {
 interface Place {
   data: string
   http: number
+  https: number
   api: number
   dyno: Dyno
 }
@@ -56,7 +59,13 @@ const running = new Set<ChildProcess>()
 test.before.each(async () => {
   const data = await mkdtemp(join(tmpdir(), 'sluice-router-'))
   await writeFile(join(data, 'router.token'), 'secret\n')
-  place = { data, http: await freePort(), api: await freePort(), dyno: await httpDyno((_, res) => res.end('hello')) }
+  place = {
+    data,
+    http: await freePort(),
+    https: await freePort(),
+    api: await freePort(),
+    dyno: await httpDyno((_, res) => res.end('hello')),
+  }
 })
 
 test.after.each(async () => {
@@ -83,6 +92,7 @@ function start(): { child: ChildProcess; said(): string } {
       SLUICE_DATA: place.data,
       SLUICE_PORT: String(place.api),
       SLUICE_HTTP_PORT: String(place.http),
+      SLUICE_TLS_PORT: String(place.https),
       SLUICE_ROUTER_HOST: '127.0.0.1',
     },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -164,7 +174,6 @@ test('killed and started without a daemon, it serves from its snapshot, and tell
 })
 
 test('a damaged snapshot does not keep it from starting', async () => {
-  const { mkdir } = await import('node:fs/promises')
   await mkdir(join(place.data, 'router'))
   await writeFile(join(place.data, 'router', 'snapshot.json'), '{"kind":')
   const { said } = start()
@@ -217,6 +226,28 @@ test('a taken port is one sentence and exit code 1', async () => {
   assert.is(code, 1)
   assert.match(said(), new RegExp(`^<3>Port ${place.http} on 127.0.0.1 is taken by another program; [^\n]*\n$`))
   taken.close()
+})
+
+test('it serves TLS once the daemon has made a certificate', async () => {
+  const daemon = fakeDaemon(place.api)
+  start()
+  await waitFor(daemon, 'hello')
+  await ensureCertificates({ data: place.data, domain: 'localhost', api: { hosts: [] } })
+  daemon.send(tableOf(1, { backends: [place.dyno.route()] }))
+  await waitFor(daemon, 'applied')
+  const ca = await readFile(join(place.data, 'tls', 'ca.pem'))
+  const options = {
+    host: '127.0.0.1',
+    port: place.https,
+    servername: 'localhost',
+    ca,
+    headers: { host: 'a.localhost' },
+  }
+  const [res] = await once(httpsGet(options), 'response')
+  assert.is(res.statusCode, 200)
+  await waitFor(daemon, 'log')
+  assert.match(heard(daemon, 'log')[0]?.lines[0]?.text ?? '', / tls=true tls_version=tls1\.3$/)
+  daemon.close()
 })
 
 test('the snapshot is the whole table', async () => {

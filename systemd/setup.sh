@@ -2,6 +2,7 @@
 # Makes a Debian machine ready for Sluice: packages, the build, a container engine, the stack images. Every step looks first and does
 # only what is missing, so that repeating it is quick and harmless. Usage: setup.sh [--for=demo|start|test]
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 purpose=start
@@ -13,7 +14,6 @@ for argument; do
 done
 data=${SLUICE_DATA:-.sluice}
 socket=${SLUICE_ENGINE:-/var/run/docker.sock}
-stamps=node_modules/.sluice
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -44,10 +44,10 @@ check_machine() {
 
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
-  [ -S "$socket" ] || command -v dockerd >/dev/null || wanted+=(dockerd:docker.io)
+  answers || wanted+=(dockerd:docker.io)
   node -e 'require("sqlite3")' 2>/dev/null || wanted+=(python3:python3 make:make g++:g++)
   for pair in "${wanted[@]}"; do
-    command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || echo "${pair#*:}"
+    command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
@@ -66,33 +66,36 @@ install_packages() {
     fail "These packages could not be installed: ${packages[*]}. Check the network and the disk, then run this again."
 }
 
-# The hash of what a step depends on, kept beside its result.
-fresh() { [ -e "$stamps/$1" ] && [ "$(cat "$stamps/$1")" = "$2" ]; }
-stamp() { mkdir -p "$stamps" && printf %s "$2" >"$stamps/$1"; }
+# Whether node_modules holds what the lock file names; what is for other platforms may be absent.
+modules_match() {
+  node -e '
+    const packages = (path) => JSON.parse(require("fs").readFileSync(path, "utf8")).packages
+    const [wanted, there] = [packages("package-lock.json"), packages("node_modules/.package-lock.json")]
+    for (const [path, { version, optional }] of Object.entries(wanted))
+      if (path && !optional && there[path]?.version !== version) process.exit(1)
+    require("sqlite3")' 2>/dev/null
+}
 
 install_modules() {
-  local hash
-  hash=$(cat package-lock.json <(node --version) | sha256sum)
-  fresh modules "$hash" && return
+  modules_match && return
   # Headers that came with Node spare a download when sqlite3 is compiled.
   local prefix
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
   [ -e "$prefix/include/node/node.h" ] && export npm_config_nodedir=$prefix
-  step "installing npm packages (sqlite3 is compiled: a minute or two)" npm ci --no-audit --no-fund ||
+  step "installing npm packages (sqlite3 is compiled: about two minutes)" npm ci --no-audit --no-fund ||
     fail "npm could not install the packages. Check the network and npm's registry setting, then run this again."
-  node -e 'require("sqlite3")' 2>/dev/null || step "compiling sqlite3" npm rebuild sqlite3 --foreground-scripts ||
-    fail "The sqlite3 package could not be compiled. Its messages are above."
-  stamp modules "$hash"
+  modules_match || fail "The npm packages are there, but sqlite3 does not load. See $data/setup.log, and try: npm rebuild sqlite3"
 }
 
 build() {
   local hash
   hash=$(find daemon router buildpacks cli test tsconfig.json package-lock.json -type f \( -name '*.ts' -o -name '*.json' \) -print0 |
     sort -z | xargs -0 sha256sum | sha256sum)
-  [ -e dist/daemon/main.js ] && fresh build "$hash" && return
-  rm -rf dist
+  [ "$(cat dist/.sources 2>/dev/null)" = "$hash" ] && return
+  [ -e dist/.sources ] || rm -rf dist
+  rm -f dist/.sources
   step "compiling TypeScript" npm run --silent build || fail "The TypeScript sources do not compile. The messages are above."
-  stamp build "$hash"
+  printf %s "$hash" >dist/.sources
 }
 
 answers() { [ -S "$socket" ] && curl_engine >/dev/null 2>&1; }
@@ -110,25 +113,44 @@ start_engine() {
   if [ -d /run/systemd/system ]; then
     step "starting docker.service" systemctl start docker || fail "docker.service does not start. See: journalctl -u docker"
   else
-    mount_cgroups
-    drop_stale_pids
-    say "starting dockerd"
-    setsid --fork dockerd >>"$data/engine.log" 2>&1 </dev/null
+    start_dockerd
+    return
   fi
   local tries
   for ((tries = 0; tries < 150; tries++)); do
     answers && return
     sleep 0.2
   done
-  tail -n 15 "$data/engine.log" >&2 2>/dev/null || true
-  fail "The Docker engine did not answer within 30 seconds. Its last messages are above."
+  fail "docker.service is up, but $socket did not answer within 30 seconds. See: journalctl -u docker"
+}
+
+start_dockerd() {
+  local log=$data/engine.log pid waited
+  mount_cgroups
+  drop_stale_pids
+  say "starting the Docker engine (log: $log)"
+  setsid dockerd >>"$log" 2>&1 </dev/null 9>&- &
+  pid=$!
+  for ((waited = 0; waited < 300; waited++)); do
+    answers && return
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -n 15 "$log" >&2
+  fail "The Docker engine did not start. Its last messages are above; the whole log is $log."
 }
 
 # Machines without an init system may have mounted no controllers.
 mount_cgroups() {
   [ -e /sys/fs/cgroup/cgroup.controllers ] || [ -d /sys/fs/cgroup/memory ] && return
-  mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null ||
-    fail "No cgroup controllers are mounted and mounting them failed; containers cannot be limited here."
+  local controller
+  mount -t tmpfs cgroup /sys/fs/cgroup || fail "Control groups cannot be mounted here, so containers could not be limited. Use a virtual machine."
+  for controller in $(awk '$4 == 1 { print $1 }' /proc/cgroups 2>/dev/null); do
+    mkdir -p "/sys/fs/cgroup/$controller"
+    mount -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" 2>/dev/null || rmdir "/sys/fs/cgroup/$controller"
+  done
+  [ -d /sys/fs/cgroup/memory ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
+    fail "The kernel offers no memory controller, so containers could not be limited. Use another kernel."
 }
 
 # A pid file that names a process of another program keeps the engine from starting.
@@ -141,10 +163,19 @@ drop_stale_pids() {
   done
 }
 
+# Two at once would install and compile into the same folders.
+take_turns() {
+  exec 9>"$data/setup.lock"
+  flock --nonblock 9 && return
+  say "another set-up is running; waiting for it"
+  flock 9
+}
+
 check_machine
+take_turns
 install_packages
 install_modules
 build
 start_engine
-node dist/buildpacks/stack.js
+node dist/buildpacks/stack/main.js "$socket"
 [ "$purpose" = test ] || say "ready ($SECONDS s)"

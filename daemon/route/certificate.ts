@@ -157,7 +157,7 @@ async function readPair(folder: string, key: string, cert: string): Promise<Cert
 
 async function writePair(folder: string, files: Record<string, string>): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
-    await writeFile(join(folder, `${name}.new`), text, { mode: 0o600 })
+    await writeFile(join(folder, `${name}.new`), text, { mode: 0o600, flush: true })
     await rename(join(folder, `${name}.new`), join(folder, name))
   }
 }

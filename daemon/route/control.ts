@@ -1,5 +1,13 @@
 import type { WebSocket } from 'ws'
-import { type AppRoute, type Down, PROTOCOL, parseUp, type Table, type Up } from '../../router/protocol.ts'
+import {
+  type AppRoute,
+  type Backend,
+  type Down,
+  PROTOCOL,
+  parseUp,
+  type Table,
+  type Up,
+} from '../../router/protocol.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -37,6 +45,7 @@ interface Peer {
   /** Newest version of ours that it follows; 0 until it has answered on this connection. */
   applied: number
   heardAt: number
+  /** Backends in mode `probe` that it has reached, and in mode `drain` that have no request left; forgotten with the mode. */
   healthy: Set<string>
   drained: Set<string>
 }
@@ -48,7 +57,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   let table: Table = { version: 0, apps: [] }
   /** By app: its route as text, and the version in which it last changed. */
   let routes = new Map<string, { text: string; version: number }>()
-  let appOfBackend = new Map<string, string>()
+  let backends = new Map<string, { app: string; mode: Backend['mode'] }>()
   let publishing: Promise<void> = Promise.resolve()
 
   const live = (): Peer[] => [...peers].filter((peer) => clock.now() - peer.heardAt < limits.routerSilence)
@@ -62,15 +71,18 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   const setTable = (apps: AppRoute[], version: number): void => {
     const before = routes
     routes = new Map()
-    appOfBackend = new Map()
+    backends = new Map()
     for (const app of apps) {
       const text = JSON.stringify(app)
       const old = before.get(app.id)
       routes.set(app.id, old?.text === text ? old : { text, version })
-      for (const backend of app.backends) appOfBackend.set(backend.id, app.id)
+      for (const { id, mode } of app.backends) backends.set(id, { app: app.id, mode })
     }
     table = { version, apps }
-    for (const peer of peers) for (const set of [peer.healthy, peer.drained]) forgetOthers(set, appOfBackend)
+    for (const { healthy, drained } of peers) {
+      for (const id of healthy) if (backends.get(id)?.mode !== 'probe') healthy.delete(id)
+      for (const id of drained) if (backends.get(id)?.mode !== 'drain') drained.delete(id)
+    }
   }
 
   const publishNow = async (): Promise<void> => {
@@ -114,7 +126,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   }
 
   const changed = (backend: string): void => {
-    const app = appOfBackend.get(backend)
+    const app = backends.get(backend)?.app
     if (app !== undefined) sources.changed(app)
   }
 
@@ -172,8 +184,4 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       for (const peer of peers) peer.socket.close(1001, 'the daemon is stopping')
     },
   }
-}
-
-const forgetOthers = (set: Set<string>, known: Map<string, string>): void => {
-  for (const id of set) if (!known.has(id)) set.delete(id)
 }

@@ -92,6 +92,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     async close() {
       const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
       http.closeIdleConnections()
+      for (const websocket of websockets.clients) websocket.close(1001, 'the daemon is stopping')
       const force = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, LINGER)

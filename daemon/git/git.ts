@@ -124,7 +124,13 @@ async function serve({ d, hooks, pushes }: Setup, call: Call): Promise<void> {
     git.stdout.resume()
     git.stdin.end()
   })
-  await new Promise<void>((resolve) => git.on('close', () => resolve()).on('error', () => resolve()))
+  await new Promise<void>((resolve) => {
+    git.on('close', () => resolve())
+    git.on('error', (error) => {
+      d.log.error('git could not be started', { error })
+      resolve()
+    })
+  })
   push?.end()
   res.end()
 }

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   )
   if (!update && others.length > 0)
     process.stdout.write('Pushed to branch other than [main, master], skipping build.\n')
-  return update ? deploy(update.commit) : 0
+  return update ? deploy(update) : 0
 }
 
 function refuse(why: string): number {
@@ -42,14 +42,19 @@ const parse = (input: string): Update[] =>
       return { commit, ref }
     })
 
-function deploy(commit: string): Promise<number> {
+function deploy({ commit, ref }: Update): Promise<number> {
   const tree = spawnSync('git', ['rev-parse', '--verify', `${commit}^{tree}`], { encoding: 'utf8' }).stdout.trim()
   return new Promise((resolve) => {
     const call = request({
       socketPath: process.env.SLUICE_SOCKET,
       method: 'POST',
       path: '/deploy',
-      headers: { 'x-sluice-push': process.env.SLUICE_PUSH ?? '', 'x-sluice-commit': commit, 'x-sluice-tree': tree },
+      headers: {
+        'x-sluice-push': process.env.SLUICE_PUSH ?? '',
+        'x-sluice-ref': ref,
+        'x-sluice-commit': commit,
+        'x-sluice-tree': tree,
+      },
     })
     const lost = () => resolve(refuse('The platform went away during this deploy. Push again when it is back.'))
     call.on('error', lost)

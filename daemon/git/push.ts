@@ -8,6 +8,7 @@ import type { App } from '../app/app.ts'
 import type { deploy } from '../build/deploy.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
+import { pointHead } from './repository.ts'
 
 export type DeployRequest = Parameters<typeof deploy>[1]
 export type Deploy = (request: DeployRequest) => Promise<unknown>
@@ -80,6 +81,9 @@ async function receive(
       signal: AbortSignal.any([push.signal, hookGone.signal]),
     })
     accepted = true
+    await pointHead(d.config.data, push.app.id, String(req.headers['x-sluice-ref'])).catch((error: unknown) =>
+      d.log.warn('the default branch was not set', { app: push.app.id, error }),
+    )
   } catch (error) {
     if (!(error instanceof UserError)) {
       d.log.error('deploy failed', { app: push.app.id, error })

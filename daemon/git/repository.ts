@@ -30,6 +30,12 @@ export async function ensureRepository(data: string, app: string): Promise<strin
   return path
 }
 
+/** A clone checks out the branch that was deployed last, `main` or `master`. */
+export async function pointHead(data: string, app: string, ref: string): Promise<void> {
+  const args = ['--git-dir', repositoryPath(data, app), 'symbolic-ref', 'HEAD', ref]
+  if (/^refs\/heads\/(main|master)$/.test(ref)) await run('git', args, { env: gitEnvironment() })
+}
+
 /** All that git needs to know of the world, and nothing of the daemon's own. */
 export const gitEnvironment = (): Record<string, string> => ({
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

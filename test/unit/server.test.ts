@@ -1,0 +1,174 @@
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { connect, createServer as createNetServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { WebSocket } from 'ws'
+import { readConfig } from '../../daemon/config.ts'
+import { ensureCertificates } from '../../daemon/route/certificate.ts'
+import { type ApiServer, createServer } from '../../daemon/server.ts'
+import { freePort } from '../integration/git-rig.ts'
+
+let data = ''
+let port = 0
+let ca = ''
+let server: ApiServer
+let api: RequestListener
+let routers: WebSocket[]
+
+test.before.each(async () => {
+  data = await mkdtemp(join(tmpdir(), 'sluice-server-'))
+  port = await freePort()
+  api = (req, res) => res.end(`api ${req.url}`)
+  routers = []
+  server = await make()
+  await server.listen()
+  ca = await readFile(join(data, 'tls', 'ca.pem'), 'utf8')
+})
+test.after.each(async () => {
+  await server.close()
+  await rm(data, { recursive: true })
+})
+
+async function make(hosts = '127.0.0.1,::1'): Promise<ApiServer> {
+  const config = readConfig({ SLUICE_DATA: data, SLUICE_PORT: String(port), SLUICE_HOST: hosts })
+  const parts = {
+    api: ((req, res) => api(req, res)) satisfies RequestListener,
+    git: (req: IncomingMessage, res: { end(text: string): void }) => {
+      if (!req.url?.includes('.git/')) return false
+      res.end('git')
+      return true
+    },
+    routers: (socket: WebSocket) => void routers.push(socket),
+    routerToken: 'router-token',
+    tls: await ensureCertificates(config),
+  }
+  return createServer(parts, config)
+}
+
+async function get(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number | undefined; text: string }> {
+  const request = url.startsWith('https') ? httpsRequest(url, { ca, headers }) : httpRequest(url, { headers })
+  const [response] = (await once(request.end(), 'response')) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response) text += chunk
+  return { status: response.statusCode, text }
+}
+
+test('HTTP and TLS are served on the same port, with a certificate that the authority vouches for', async () => {
+  for (const protocol of ['http', 'https'])
+    for (const host of ['localhost', '127.0.0.1'])
+      assert.is((await get(`${protocol}://${host}:${port}/apps`)).text, 'api /apps')
+})
+
+test('requests for repositories go to git', async () => {
+  assert.is((await get(`http://localhost:${port}/sample.git/info/refs`)).text, 'git')
+})
+
+test('a first byte that comes alone is enough to tell, and what follows is not lost', async () => {
+  const socket = connect(port, '127.0.0.1')
+  socket.write('G')
+  await new Promise((resolve) => setImmediate(resolve))
+  socket.write('ET /slow HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  assert.match(text, /api \/slow$/)
+})
+
+test('clients that leave without a word, or speak nonsense, do no harm', async () => {
+  for (const nonsense of ['', '\x16', '\x16\x03\x01\xff\xff garbage', '\0\0\0\0', 'HELLO\r\n\r\n']) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.resume().end(nonsense, 'latin1')
+    await once(socket, 'close')
+  }
+  assert.is((await get(`https://localhost:${port}/`)).status, 200)
+})
+
+test('the growing Request-Id of the official CLI fits', async () => {
+  assert.is((await get(`http://localhost:${port}/`, { 'request-id': 'x'.repeat(60_000) })).status, 200)
+  assert.is((await get(`http://localhost:${port}/`, { 'request-id': 'x'.repeat(70_000) })).status, 431)
+})
+
+test('a router with the token is let in, over HTTP and TLS', async () => {
+  for (const protocol of ['ws', 'wss']) {
+    const socket = new WebSocket(`${protocol}://localhost:${port}/routers`, {
+      ca,
+      headers: { authorization: 'Bearer router-token' },
+    })
+    await once(socket, 'open')
+    routers.at(-1)?.send('table')
+    const [message] = (await once(socket, 'message')) as [Buffer]
+    assert.is(String(message), 'table')
+  }
+  assert.is(routers.length, 2)
+})
+
+test('a router without the token, and a websocket to anywhere else, is refused', async () => {
+  for (const [path, authorization] of [
+    ['/routers', ''],
+    ['/routers', 'Bearer router-tokem'],
+    ['/routers', 'router-token'],
+    ['/other', 'Bearer router-token'],
+  ] as const) {
+    const socket = new WebSocket(`ws://localhost:${port}${path}`, { headers: { authorization } })
+    const [error] = (await once(socket, 'error')) as [Error]
+    assert.match(error.message, /401|404/)
+  }
+  assert.is(routers.length, 0)
+})
+
+test('a taken port is told in one sentence with the way out', async () => {
+  const second = await make('127.0.0.1')
+  const why = await second.listen().then(
+    () => '',
+    (error: Error) => error.message,
+  )
+  assert.is(
+    why,
+    `Port ${port} of 127.0.0.1 is taken, perhaps by another Sluice. Stop that, or set SLUICE_PORT to a free port.`,
+  )
+})
+
+test('a close ends idle connections and routers at once', async () => {
+  const router = new WebSocket(`ws://localhost:${port}/routers`, { headers: { authorization: 'Bearer router-token' } })
+  await once(router, 'open')
+  const closed = once(router, 'close')
+  const started = performance.now()
+  await server.close()
+  await closed
+  assert.ok(performance.now() - started < 1500)
+})
+
+test('a close lets a running answer end, and waits no longer than a few seconds for one that does not', async () => {
+  let answered = (): void => {}
+  const asked = new Promise<void>((resolve) => {
+    answered = resolve
+  })
+  let finish = (): void => {}
+  api = (req, res) => {
+    res.write('half ')
+    if (req.url === '/ends') finish = () => res.end('whole')
+    answered()
+  }
+  const ends = get(`http://localhost:${port}/ends`)
+  await asked
+  const never = get(`http://localhost:${port}/never`).catch(() => 'cut')
+  const closing = server.close()
+  finish()
+  assert.is((await ends).text, 'half whole')
+  await closing
+  assert.is(await never, 'cut')
+  await new Promise<void>((resolve, reject) => {
+    const again = createNetServer().on('error', reject)
+    again.listen(port, '127.0.0.1', () => again.close(() => resolve()))
+  })
+})
+
+test.run()

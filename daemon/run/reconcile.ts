@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import type { Pass } from '../runner.ts'
 import type { Schema } from '../store/schema.ts'
 import { desired } from './desired.ts'
-import { type Dyno, dynosOf } from './dyno.ts'
+import { type Dyno, dynosOf, updateDyno } from './dyno.ts'
 import type { Placements } from './placement.ts'
 import { plan, type Seen, type Wanted } from './plan.ts'
 import { perform } from './steps.ts'
@@ -21,6 +21,7 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
     for (let round = 0; round < ROUNDS; round++) {
       const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst()
       if (!app || !placements.known) return null
+      await noteAddresses(d, placements, id)
       await d.routers.publish()
       const dynos = await dynosOf(d.db, id)
       const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements)), d.clock.now(), limits)
@@ -36,6 +37,14 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
     }
     d.log.error('an app does not come to rest', { app: id, rounds: ROUNDS })
     return d.clock.now() + SECOND
+  }
+}
+
+/** Routers probe a dyno while it starts, so its row gets its address as soon as the engine tells it. */
+async function noteAddresses(d: Daemon, placements: Placements, app: string): Promise<void> {
+  for (const dyno of await dynosOf(d.db, app)) {
+    const address = placements.of(dyno.id)?.address ?? null
+    if (address !== null && address !== dyno.address) await updateDyno(d.db, dyno.id, { address }, ['starting', 'up'])
   }
 }
 

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { interrupt, type Outcome } from './command.ts'
 import { startPlatform } from './platform.ts'
-import { type Source, sampleFiles, web } from './source.ts'
+import { sampleFiles, web } from './source.ts'
 import { waitFor } from './wait.ts'
 
 /** The official CLI, unmodified, through the life of one app: what a user reads and the exit code, command by command. */
@@ -14,11 +14,7 @@ test.after(() => platform.stop())
 const app = 'crisp-morning'
 const email = 'admin@sluice.localhost'
 const worker = 'perl -e "sleep 1000"'
-let source: Source
-
-test.before(async () => {
-  source = await platform.createSource(sampleFiles({ web, worker }))
-})
+const source = await platform.prepare(() => platform.createSource(sampleFiles({ web, worker })))
 
 /** Runs a command in the working copy and asserts that it succeeds; status lines are on stderr, results on stdout. */
 async function heroku(line: string, options?: { env?: NodeJS.ProcessEnv }): Promise<Outcome> {

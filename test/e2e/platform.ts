@@ -47,6 +47,8 @@ export interface Platform extends Tools {
   /** The release, once it has succeeded or failed. */
   settled(app: string, version: number): Promise<Release>
   containers(): Promise<Container[]>
+  /** Does what a test file needs before its tests; ends the platform when that fails. */
+  prepare<Result>(work: () => Promise<Result>): Promise<Result>
   stop(): Promise<void>
 }
 
@@ -74,6 +76,7 @@ export async function startPlatform(): Promise<Platform> {
     daemon.start()
     const token = await answers()
     router.start()
+    await waitFor('the router to answer', () => requestHost(ports.http, 'localhost', '/'))
     const tools = await createTools({ port: ports.api, token, data, home })
     const startDaemon = async () => {
       daemon.start()
@@ -130,6 +133,11 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
         { within: 90_000 },
       ),
     containers: async () => listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim()),
+    prepare: (work) =>
+      work().catch(async (error: unknown) => {
+        await parts.stop()
+        throw error
+      }),
   }
 }
 

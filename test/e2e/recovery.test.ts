@@ -8,9 +8,7 @@ const platform = await startPlatform()
 test.after(() => platform.stop())
 
 const app = 'lasting'
-test.before(async () => {
-  await platform.deploy(app)
-})
+await platform.prepare(() => platform.deploy(app))
 
 const answers = () =>
   waitFor('the app to answer', async () => /^v1 web\.1/.test((await platform.request(app)).body), { within: 10_000 })

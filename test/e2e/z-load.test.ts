@@ -2,19 +2,15 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { describe, type Load, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
-import type { Source } from './source.ts'
 import { waitFor } from './wait.ts'
 
 const platform = await startPlatform()
 test.after(() => platform.stop())
 
-let source: Source
-let load: Load
 const app = 'loaded'
+const source = await platform.prepare(() => platform.deploy(app))
+let load: Load
 
-test.before(async () => {
-  source = await platform.deploy(app)
-})
 test.before.each(() => {
   load = startLoad(platform.ports.http, `${app}.localhost`)
 })

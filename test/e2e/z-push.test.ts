@@ -4,7 +4,6 @@ import * as assert from 'uvu/assert'
 import { type Command, interrupt } from './command.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
-import type { Source } from './source.ts'
 import { waitFor } from './wait.ts'
 
 const platform = await startPlatform()
@@ -12,13 +11,12 @@ test.after(() => platform.stop())
 
 const app = 'pushed'
 const forever = 'echo "the build waits" && sleep 300'
-let source: Source
-
-test.before(async () => {
+const source = await platform.prepare(async () => {
   await platform.createApp(app)
-  source = await platform.createSource(nodeApp('v1'))
+  const source = await platform.createSource(nodeApp('v1'))
   const { code, output } = await platform.push(source, app)
   assert.is(code, 0, output)
+  return source
 })
 
 /** A push whose build is under way and does not end by itself; in an object, because awaiting a Command awaits its end. */

@@ -75,5 +75,9 @@ function pool(value: string): string {
   return value
 }
 
+/** What programs of the host are started with: everything but Sluice's own settings, among which are secrets. */
+export const hostEnvironment = (env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SLUICE_')))
+
 /** The package's own folder, for the scripts and buildpacks that are shipped beside `dist`. */
 export const packageRoot = resolve(import.meta.dirname, '..', '..')

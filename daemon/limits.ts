@@ -22,6 +22,10 @@ export const limits = {
   buildPids: 2048,
   /** Source, cache and slug of one build together. */
   buildDisk: 6 * GiB,
+  /** Builds stop when the disk has less than this left. */
+  diskReserve: 512 * MiB,
+  buildpackTime: 60 * SECOND,
+  buildpackSize: 64 * MiB,
   sourceSize: 1 * GiB,
   slugSize: 1 * GiB,
   configSize: 64 * KiB,

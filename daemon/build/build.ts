@@ -66,14 +66,16 @@ export const succeedBuild = (
     .where('status', '=', 'pending')
     .execute()
 
-/** Does nothing to a build that has ended. */
-export const failBuild = (d: Daemon, build: string, failure: string): Promise<unknown> =>
-  d.db
+/** Returns whether it had not ended before. */
+export async function failBuild(d: Daemon, build: string, failure: string): Promise<boolean> {
+  const { numUpdatedRows } = await d.db
     .updateTable('builds')
     .set({ status: 'failed', failure, updated_at: d.clock.now() })
     .where('id', '=', build)
     .where('status', '=', 'pending')
-    .execute()
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
 
 /** Newest first. */
 export const listBuilds = (db: DbOrTx, app: string): Promise<Build[]> =>
@@ -89,7 +91,11 @@ export async function findBuild(db: DbOrTx, app: string, id: string): Promise<Bu
 export async function failInterrupted(d: Daemon): Promise<void> {
   await d.db
     .updateTable('builds')
-    .set({ status: 'failed', failure: 'The platform was restarted during the build. Push again.', updated_at: d.clock.now() })
+    .set({
+      status: 'failed',
+      failure: 'The platform was restarted during the build. Push again.',
+      updated_at: d.clock.now(),
+    })
     .where('status', '=', 'pending')
     .execute()
   await d.engine.sweepBuilds()

@@ -21,7 +21,11 @@ export function parseProcfile(text: string): Procfile {
   const types = new Map<string, string>()
   const warnings: string[] = []
   const errors: string[] = []
-  for (const [index, line] of text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n').split('\n').entries()) {
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, '')
+    .replaceAll('\r\n', '\n')
+    .split('\n')
+    .entries()) {
     const [, name, command] = ENTRY.exec(line) ?? []
     if (name === undefined || command === undefined) {
       const problem = ignored(line)
@@ -35,7 +39,8 @@ export function parseProcfile(text: string): Procfile {
       warnings.push(`The process type ${name} should have only lower-case letters, digits and dashes in its name.`)
     types.set(name, command.trimEnd())
   }
-  if (types.size > MOST_TYPES) errors.push(`The Procfile declares ${types.size} process types; ${MOST_TYPES} are allowed.`)
+  if (types.size > MOST_TYPES)
+    errors.push(`The Procfile declares ${types.size} process types; ${MOST_TYPES} are allowed.`)
   if (types.size === 0) warnings.push('The Procfile declares no process types.')
   return { types, warnings, errors }
 }

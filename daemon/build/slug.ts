@@ -65,7 +65,17 @@ export async function ensureTree(config: Place, slug: string): Promise<void> {
   const next = `${tree}.next`
   await rm(next, { recursive: true, force: true })
   await mkdir(next, { recursive: true })
-  const args = ['-x', '--zstd', '-p', '--strip-components=2', '--same-owner', '-C', next, '-f', slugArchive(config, slug)]
+  const args = [
+    '-x',
+    '--zstd',
+    '-p',
+    '--strip-components=2',
+    '--same-owner',
+    '-C',
+    next,
+    '-f',
+    slugArchive(config, slug),
+  ]
   const tar = spawn('tar', args, { stdio: 'ignore' })
   const [code] = await once(tar, 'exit')
   if (code !== 0) throw new Error(`the slug ${slug} could not be unpacked (tar ended with ${code})`)

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto'
+import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundled, listInstallations } from '../app/buildpack.ts'
+import { type Config, packageRoot } from '../config.ts'
+import type { Daemon } from '../daemon.ts'
+import { UserError } from '../errors.ts'
+import { run } from './command.ts'
+import { fetchBuildpack, publicUrl } from './fetch.ts'
+
+/** A buildpack as one build uses it. */
+export interface Buildpack {
+  /** What the app names: a URL, or the name of a bundled one. */
+  url: string
+  /** For the output: without password. */
+  name: string
+  /** Changes when its content does. */
+  revision: string
+  /** Puts it where the compile script looks for buildpack `n`. */
+  place(packs: string, n: number): Promise<void>
+}
+
+export interface Selection {
+  /** chosen: each of them must fit. detect: the first that fits is used. */
+  mode: 'chosen' | 'detect'
+  buildpacks: Buildpack[]
+}
+
+/** The buildpacks that an app names, or all bundled ones in the order in which they are tried. Fetches what is not here. */
+export async function selectBuildpacks(d: Daemon, app: string, signal: AbortSignal): Promise<Selection> {
+  const named = await listInstallations(d.db, app)
+  const urls = named.length > 0 ? named.map(({ url }) => url) : bundled.map(({ name }) => name)
+  const buildpacks: Buildpack[] = []
+  for (const url of urls) buildpacks.push(await resolveBuildpack(d, url, signal))
+  return { mode: named.length > 0 ? 'chosen' : 'detect', buildpacks }
+}
+
+async function resolveBuildpack(d: Daemon, url: string, signal: AbortSignal): Promise<Buildpack> {
+  if (/^[\w-]+\/[\w-]+$/.test(url)) return bundledBuildpack(d.config, url)
+  const { archive, revision } = await fetchBuildpack(d.config, url, signal)
+  return { url, name: publicUrl(url), revision, place: (packs, n) => copyFile(archive, join(packs, `${n}.tar`)) }
+}
+
+async function bundledBuildpack(config: Config, name: string): Promise<Buildpack> {
+  if (!bundled.some((one) => one.name === name))
+    throw new UserError('invalid_params', `There is no buildpack ${name}. See \`heroku buildpacks\` and set another.`)
+  const folder = join(packageRoot, 'buildpacks', name.replace(/^.*\//, ''))
+  const registry = await npmRegistry(config)
+  return {
+    url: name,
+    name,
+    revision: await hashFolder(folder, registry),
+    async place(packs, n) {
+      const pack = join(packs, String(n))
+      await cp(folder, pack, { recursive: true })
+      await mkdir(join(pack, 'etc'), { recursive: true })
+      await writeFile(join(pack, 'etc', 'registry'), `${registry}\n`)
+    },
+  }
+}
+
+const hostRegistry = new Map<'npm', Promise<string>>()
+
+/** The operator's, or what npm on this host uses; asked once. Empty when there is no npm, and then the buildpack says so. */
+function npmRegistry({ npmRegistry }: Config): Promise<string> {
+  if (npmRegistry !== undefined) return Promise.resolve(npmRegistry)
+  const asked =
+    hostRegistry.get('npm') ??
+    run('npm', ['config', 'get', 'registry'], { cwd: '/' }).then(
+      (answer) => answer.trim(),
+      () => '',
+    )
+  hostRegistry.set('npm', asked)
+  return asked
+}
+
+/** Names, executable bits and contents of a folder of ours. */
+export async function hashFolder(folder: string, ...more: string[]): Promise<string> {
+  const hash = createHash('sha256')
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  for (const path of paths.sort())
+    hash
+      .update(`${path.slice(folder.length)}\0`)
+      .update(await readFile(path))
+      .update('\0')
+  for (const text of more) hash.update(`${text}\0`)
+  return hash.digest('hex')
+}

@@ -1,0 +1,43 @@
+import { spawn } from 'node:child_process'
+import { hostEnvironment } from '../config.ts'
+
+export interface CommandOptions {
+  signal?: AbortSignal
+  /** Added to the host's own. Secrets go here, never into `args`. */
+  env?: Record<string, string>
+  cwd?: string
+  /** Its stdout counts whatever it exits with. */
+  anyExit?: boolean
+}
+
+const MOST_OUTPUT = 64 * 1024
+
+/** Runs a program of the host, without a shell, and returns the beginning of its stdout. Throws with the end of its stderr. */
+export function run(
+  program: string,
+  args: string[],
+  { signal, env = {}, cwd, anyExit = false }: CommandOptions = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(signal ? { signal, killSignal: 'SIGKILL' } : {}),
+      env: { ...hostEnvironment(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (stdout.length < MOST_OUTPUT) stdout += chunk.toString()
+    })
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr = (stderr + chunk.toString()).slice(-2000)
+    })
+    child.on('error', (error) => reject(signal?.aborted ? signal.reason : error))
+    child.on('close', (code) => {
+      if (signal?.aborted) reject(signal.reason)
+      else if (code === 0 || anyExit) resolve(stdout)
+      else reject(new Error(`${program} ended with ${code}: ${stderr.trim()}`))
+    })
+  })
+}

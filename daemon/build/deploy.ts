@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Account } from '../account/account.ts'
+import type { App } from '../app/app.ts'
+import type { Daemon } from '../daemon.ts'
+import { messageOf, UserError } from '../errors.ts'
+import { currentConfig } from '../release/config.ts'
+import { announceRelease, createRelease, type Release } from '../release/release.ts'
+import { decide } from '../store/database.ts'
+import { type Build, failBuild, startBuild, succeedBuild } from './build.ts'
+import { selectBuildpacks } from './buildpack.ts'
+import { compile, discard } from './compile.ts'
+import { keyOf } from './key.ts'
+import { awaitLaunch } from './launch.ts'
+import { formatSize, type Output, openOutput } from './output.ts'
+import { type Result, wasTold } from './result.ts'
+import { insertSlug, keepSlug, releaseOf, type Slug, slugWithKey } from './slug.ts'
+
+export interface DeployRequest {
+  app: App
+  account: Account
+  /** The commit, or what the client calls its source. */
+  version: string
+  /** Equal for equal sources: the id of the git tree, or a hash of the archive. */
+  sourceKey: string
+  /** A tar. */
+  archive: Readable
+  output(chunk: string | Buffer): void
+  signal: AbortSignal
+}
+
+/** What a deploy works with from its first line to its last. */
+export interface Deploy {
+  d: Daemon
+  request: DeployRequest
+  build: Build
+  output: Output
+}
+
+/** A slug that is to be released, and whether its row is there already. */
+interface Made {
+  slug: Slug
+  buildpacks: Result['buildpacks']
+  fresh: boolean
+}
+
+/**
+ * From a source to a release that serves. Resolves when it serves; throws when it does not, after the output has said why (UserError),
+ * with the old release serving on. An aborted signal undoes what is not live yet.
+ */
+export async function deploy(d: Daemon, request: DeployRequest): Promise<Release> {
+  const begun = await begin(d, request)
+  try {
+    const made = await makeSlug(begun)
+    const release = await makeRelease(begun, made)
+    await awaitLaunch(begun, made.slug, release)
+    return release
+  } catch (error) {
+    throw await refuse(begun, error)
+  } finally {
+    discard(d, begun.build.id)
+    await begun.output.end()
+  }
+}
+
+async function begin(d: Daemon, request: DeployRequest): Promise<Deploy> {
+  const { app, account, version } = request
+  try {
+    const build = await startBuild(d, { app, account, version })
+    const output = await openOutput(d, build.id, request.output)
+    tell(d, app, `Build started by user ${account.email}`)
+    return { d, request, build, output }
+  } catch (error) {
+    if (error instanceof UserError) request.output(` !     ${error.message}\n`)
+    throw error
+  }
+}
+
+async function makeSlug({ d, request, build, output }: Deploy): Promise<Made> {
+  const { app, signal } = request
+  const stack = d.stack(app.stack)
+  output.step(`Building on the ${app.stack.replace(/^h/, 'H')} stack`)
+  if (stack.origin === 'debian') output.detail('(its image is made from Debian packages on this host)')
+  const selection = await selectBuildpacks(d, app.id, signal)
+  const config = await currentConfig(d, app.id)
+  const key = await keyOf({ source: request.sourceKey, stack: stack.build, selection, config })
+  const known = await slugWithKey(d, app.id, key)
+  if (known) return reuse({ d, request, build, output }, known)
+  const job = {
+    build: build.id,
+    app,
+    version: request.version,
+    archive: request.archive,
+    selection,
+    config,
+    output,
+    signal,
+  }
+  const result = await compile(d, job)
+  showTypes(output, result)
+  output.step('Compressing...')
+  const slug = slugOf(d, { app, request, key, result })
+  await keepSlug(d.config, slug.id, result)
+  output.detail(`Done: ${formatSize(slug.size)}`)
+  output.detail(slug.checksum)
+  return { slug, buildpacks: result.buildpacks, fresh: true }
+}
+
+async function reuse({ d, request, output }: Deploy, slug: Slug): Promise<Made> {
+  request.archive.resume()
+  const version = await releaseOf(d.db, slug.id)
+  output.step(
+    `Reusing slug${version === undefined ? '' : ` of v${version}`} (source, buildpacks, config and stack are the same)`,
+  )
+  const before = await d.db
+    .selectFrom('builds')
+    .select('buildpacks')
+    .where('slug_id', '=', slug.id)
+    .orderBy('created_at', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return { slug, buildpacks: before ? JSON.parse(before.buildpacks) : [], fresh: false }
+}
+
+const slugOf = (
+  d: Daemon,
+  { app, request, key, result }: { app: App; request: DeployRequest; key: string; result: Result },
+): Slug => ({
+  id: randomUUID(),
+  app_id: app.id,
+  key,
+  commit: request.version,
+  checksum: result.checksum,
+  size: result.size,
+  process_types: JSON.stringify(Object.fromEntries(result.processTypes)),
+  buildpack_description: result.description,
+  stack: app.stack,
+  created_at: d.clock.now(),
+})
+
+function showTypes(output: Output, { declared, defaults, description, buildpacks, warnings }: Result): void {
+  const left = 'Procfile declares types'
+  const right = buildpacks.length === 1 ? `Default types for ${description}` : 'Default types for buildpack'
+  const width = Math.max(left.length, right.length)
+  const shown = (types: string[]) => [...types].sort().join(', ') || '(none)'
+  output.step('Discovering process types')
+  for (const warning of warnings) output.problem(warning)
+  output.detail(`${left.padEnd(width)} -> ${shown(declared)}`)
+  if (defaults.length > 0) output.detail(`${right.padEnd(width)} -> ${shown(defaults)}`)
+  output.blank()
+}
+
+/** Slug, release and build are one decision: there is no slug row without its release, and no build that half succeeded. */
+async function makeRelease({ d, request, build }: Deploy, { slug, buildpacks, fresh }: Made): Promise<Release> {
+  const { app, account, version, signal } = request
+  const description = `Deploy ${version.slice(0, 8)}`
+  signal.throwIfAborted()
+  const release = await decide(d.db, async (tx) => {
+    if (fresh) await insertSlug(tx, slug)
+    const made = { app: app.id, account: account.id, description, slugId: slug.id, attended: true }
+    const release = await createRelease(d, tx, made)
+    await succeedBuild(d, tx, build.id, { slug_id: slug.id, release_id: release.id, buildpacks })
+    return release
+  })
+  tell(d, app, 'Build succeeded')
+  announceRelease(d, release, account, `${description} by user ${account.email}`)
+  return release
+}
+
+/** Says why, unless that was said, and makes sure that the build's row has ended. */
+async function refuse({ d, request, build, output }: Deploy, error: unknown): Promise<unknown> {
+  const interrupted = request.signal.aborted
+  const known = error instanceof UserError
+  const why = interrupted
+    ? 'The push was interrupted.'
+    : known
+      ? error.message
+      : 'Something went wrong on the platform.'
+  if (!known && !interrupted) d.log.error('deploy failed', { app: request.app.id, build: build.id, error })
+  const failed = await failBuild(d, build.id, why)
+  if (!wasTold(error)) output.problem(why)
+  output.blank()
+  output.problem('Push failed')
+  if (failed) tell(d, request.app, `Build failed: ${why.split('\n')[0]}`)
+  return known ? error : new UserError('internal_server_error', why, { cause: messageOf(error) })
+}
+
+const tell = (d: Daemon, app: App, text: string): void =>
+  d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })

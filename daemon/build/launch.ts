@@ -1,0 +1,57 @@
+import { UserError } from '../errors.ts'
+import { abandon, outcome, reached } from '../release/outcome.ts'
+import type { Release } from '../release/release.ts'
+import type { Deploy } from './deploy.ts'
+import type { Slug } from './slug.ts'
+
+/**
+ * Waits until the release serves, showing its release command's output. Throws UserError, with the reason, when it does not come to
+ * that. Aborted, it gives the release up unless its cutover has begun, which is then waited for.
+ */
+export async function awaitLaunch({ d, request, output }: Deploy, slug: Slug, release: Release): Promise<void> {
+  const { app, signal } = request
+  const command = Object.hasOwn(JSON.parse(slug.process_types), 'release')
+  output.step('Launching...')
+  if (command)
+    output.problem('Release command declared: this new release will not be available until the command succeeds.')
+  output.detail(`Released v${release.version}`)
+  output.detail(`${appUrl(d.config, app.name)} deployed to Sluice`)
+  output.blank()
+  try {
+    if (command) await showPhase({ d, output }, release, signal)
+    await settled({ d, output }, release, signal)
+  } catch (error) {
+    if (!signal.aborted || (await abandon(d, release.id, 'The push was interrupted.'))) throw error
+    await settled({ d, output }, release, new AbortController().signal)
+  }
+}
+
+type Shown = Pick<Deploy, 'd' | 'output'>
+
+async function settled({ d, output }: Shown, release: Release, signal: AbortSignal): Promise<void> {
+  const { succeeded, reason } = await outcome(d, release.id, signal)
+  if (!succeeded) throw new UserError('invalid_params', reason ?? `v${release.version} failed.`)
+  output.write('Verifying deploy... done.\n')
+}
+
+/** The transcript is opened before the command runs, so that following it does not end before it began. */
+async function showPhase({ d, output }: Shown, release: Release, signal: AbortSignal): Promise<void> {
+  output.write('Running release command...\n\n')
+  const transcript = await d.transcripts.open(`release-${release.id}`)
+  const showing = (async () => {
+    for await (const chunk of d.transcripts.follow(`release-${release.id}`, signal)) output.write(chunk)
+  })()
+  showing.catch(() => {})
+  try {
+    await reached(d, release.id, ['booting', 'cutover'], signal)
+  } finally {
+    await transcript.end()
+  }
+  await showing
+  output.blank()
+}
+
+const HTTP = 80
+
+export const appUrl = (config: { domain: string; router: { httpPort: number } }, app: string): string =>
+  `http://${app}.${config.domain}${config.router.httpPort === HTTP ? '' : `:${config.router.httpPort}`}/`

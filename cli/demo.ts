@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir } from 'node:fs/promises'
-import { get } from 'node:http'
+import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { exportsFor } from './env.ts'
-import { Failure, packageRoot, settings } from './settings.ts'
+import { adminToken, apiUrl, Failure, packageRoot, settings } from './settings.ts'
 import { startDetached, stop } from './start.ts'
 
 const APP = 'demo'
@@ -18,7 +18,7 @@ export async function demo(): Promise<void> {
   const folder = await sampleRepository(run)
   await timed('Creating the app', () => createApp(run, folder))
   const pushed = await timed('Pushing with git', () => run('git', ['push', 'heroku', 'HEAD:refs/heads/main'], folder))
-  const answered = await timed(`Requesting ${url}`, request)
+  const answered = await timed(`Requesting ${url}`, requestApp)
   say(['', answered.text.trim(), ''])
   say([
     `Your app is at ${url}`,
@@ -79,26 +79,28 @@ async function sampleRepository(run: Run): Promise<string> {
 }
 
 async function createApp(run: Run, folder: string): Promise<void> {
-  try {
-    await run('heroku', ['git:remote', '--app', APP], folder)
-  } catch {
-    await run('heroku', ['create', APP], folder)
-  }
+  if (await appExists()) await run('heroku', ['git:remote', '--app', APP], folder)
+  else await run('heroku', ['create', APP], folder)
 }
 
-/** By address and Host header: not every machine resolves names below localhost, as browsers do. */
-async function request(): Promise<string> {
-  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const options = { port: settings.httpPort, headers: { host: `${APP}.${settings.domain}` }, timeout: 30_000 }
-    get(options, (response) => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (chunk) => {
-        text += chunk
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
-    }).on('error', reject)
+async function appExists(): Promise<boolean> {
+  const headers = { authorization: `Bearer ${await adminToken()}`, accept: 'application/vnd.heroku+json; version=3' }
+  const { status } = await fetch(`${apiUrl}/apps/${APP}`, { headers, signal: AbortSignal.timeout(30_000) })
+  if (status !== 200 && status !== 404) throw new Failure(`The API answered ${status} when asked for the app ${APP}.`)
+  return status === 200
+}
+
+/** Asks the router by the app's name, which not every resolver takes for this host. */
+async function requestApp(): Promise<string> {
+  const host = `${APP}.${settings.domain}`
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    get({ host: 'localhost', port: settings.httpPort, headers: { host }, timeout: 30_000 }, resolve)
+      .on('timeout', () => reject(new Failure(`The router at port ${settings.httpPort} gave no answer in 30 seconds.`)))
+      .on('error', reject)
   })
-  if (status !== 200) throw new Failure(`The app answered ${status}. Look at its log: heroku logs --app ${APP}.`)
+  const text = Buffer.concat(await response.toArray()).toString()
+  if (response.statusCode !== 200)
+    throw new Failure(`The app answered ${response.statusCode}. Look at its log: heroku logs --app ${APP}`)
   return text
 }
 

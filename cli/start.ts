@@ -1,59 +1,68 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { answers, apiUrl, Failure, packageRoot, settings } from './settings.ts'
+
+/*
+ *   foreground:  claim the pid file -> daemon and router as children -> both answer: say so -> a signal: both end -> pid file goes
+ *   background:  the same in a session of its own, whose output goes to a file; the caller waits until both answer
+ *
+ * The pid file counts only while its process lives and is one of ours, so one that a crash left behind is in nobody's way. The children
+ * get SIGTERM from the kernel when their parent dies.
+ */
 
 const pidFile = () => join(settings.data, 'sluice.pid')
 const logFile = () => join(settings.data, 'sluice.log')
+const main = join(packageRoot, 'dist/cli/main.js')
 
 /** A process that ends this soon after its first start has a reason that starting it again will not mend. */
 const EARLY = 3000
 const FIRST_PAUSE = 250
 const LAST_PAUSE = 10_000
 const READY_WITHIN = 60_000
+const STOPPED_WITHIN = 60_000
+/** Bytes; a log longer than this is put aside (one generation) when the platform starts in the background. */
+const LONGEST_LOG = 16 * 1024 ** 2
 
 /** Runs daemon and router in the foreground until a signal; one that dies is started again. */
 export async function start(): Promise<void> {
   await mkdir(settings.data, { recursive: true, mode: 0o700 })
-  if (await answers())
-    throw new Failure(`The platform is running already at ${apiUrl}. End it with: npm run demo -- --stop.`)
-  await writeFile(pidFile(), String(process.pid))
+  if ((await answers()) || !(await claim()))
+    throw new Failure(`The platform is running already at ${apiUrl}. End it with: npm run demo -- --stop`)
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort())
-  const children = [keep('daemon', stopping), keep('router', stopping)]
   void ready(stopping.signal).then((up) => up && tell())
-  try {
-    await Promise.all(children)
-  } finally {
-    await rm(pidFile(), { force: true })
-  }
+  const ends = await Promise.allSettled([keep('daemon', stopping), keep('router', stopping)])
+  await rm(pidFile(), { force: true })
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
 }
 
 /** Starts the platform in the background unless it runs, and waits until it answers. */
 export async function startDetached(): Promise<void> {
   if (await answers()) return
   await mkdir(settings.data, { recursive: true, mode: 0o700 })
-  const log = openSync(logFile(), 'a', 0o600)
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/cli/main.js'), 'start'], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  })
-  closeSync(log)
-  child.unref()
   const ended = new AbortController()
-  child.on('exit', () => ended.abort())
-  if (!(await ready(ended.signal))) throw new Failure(`The platform does not start. ${await lastWords()}`)
+  const from = await logSize()
+  if (!(await claimant())) {
+    const log = openSync(logFile(), 'a', 0o600)
+    const child = spawn(process.execPath, [main, 'start'], { detached: true, stdio: ['ignore', log, log] })
+    closeSync(log)
+    child.unref()
+    child.on('exit', () => ended.abort())
+  }
+  if (!(await ready(ended.signal))) throw new Failure(`The platform does not start. ${await lastWords(from)}`)
 }
 
-/** Ends the platform; apps keep running unless their containers are stopped as well. Returns false when it was not running. */
+/** Ends the platform; dynos keep running. Returns false when it was not running. */
 export async function stop(): Promise<boolean> {
-  const pid = Number(await readFile(pidFile(), 'utf8').catch(() => ''))
-  if (!pid || !alive(pid)) return false
+  const pid = await claimant()
+  if (!pid) return false
   process.kill(pid, 'SIGTERM')
-  for (let waited = 0; alive(pid) && waited < 60_000; waited += 100)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  if (alive(pid)) throw new Failure(`Process ${pid} did not end within a minute. See ${logFile()}.`)
+  for (const deadline = Date.now() + STOPPED_WITHIN; (await claimant()) === pid; await pause(50))
+    if (Date.now() > deadline)
+      throw new Failure(`Process ${pid} did not end within a minute. See ${logFile()}, then: kill -9 ${pid}`)
   return true
 }
 
@@ -61,27 +70,35 @@ export async function stop(): Promise<boolean> {
 async function keep(part: 'daemon' | 'router', stopping: AbortController): Promise<void> {
   for (let failures = 0; !stopping.signal.aborted; ) {
     const began = Date.now()
-    const child = spawn(process.execPath, [join(packageRoot, `dist/${part}/main.js`)], { stdio: 'inherit' })
-    const code = await ended(child, stopping.signal)
+    const code = await ended(spawnPart(part), stopping.signal)
     if (stopping.signal.aborted) return
-    if (failures === 0 && Date.now() - began < EARLY && code === 1) {
+    const lived = Date.now() - began
+    if (failures === 0 && lived < EARLY && code === 1) {
       stopping.abort()
       throw new Failure(`The ${part} could not start; its reason is above.`)
     }
-    failures = Date.now() - began > LAST_PAUSE ? 1 : failures + 1
+    failures = lived > LAST_PAUSE ? 1 : failures + 1
     process.stderr.write(`sluice: the ${part} ended (${code}); it is started again\n`)
-    await new Promise((resolve) => setTimeout(resolve, Math.min(LAST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))))
+    const wait = Math.min(LAST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
+    await pause(wait, undefined, { signal: stopping.signal }).catch(() => {})
   }
 }
+
+const spawnPart = (part: string): ChildProcess =>
+  spawn('setpriv', ['--pdeathsig', 'TERM', process.execPath, join(packageRoot, `dist/${part}/main.js`)], {
+    stdio: 'inherit',
+  })
 
 function ended(child: ChildProcess, signal: AbortSignal): Promise<number | string | null> {
   const stop = () => child.kill('SIGTERM')
   signal.addEventListener('abort', stop, { once: true })
   return new Promise((resolve) => {
-    child.on('exit', (code, by) => {
+    const end = (how: number | string | null) => {
       signal.removeEventListener('abort', stop)
-      resolve(code ?? by)
-    })
+      resolve(how)
+    }
+    child.on('exit', (code, by) => end(code ?? by))
+    child.on('error', (error) => end(error.message))
   })
 }
 
@@ -89,7 +106,7 @@ function ended(child: ChildProcess, signal: AbortSignal): Promise<number | strin
 async function ready(signal: AbortSignal): Promise<boolean> {
   for (const deadline = Date.now() + READY_WITHIN; Date.now() < deadline && !signal.aborted; ) {
     if ((await answers()) && (await routerAnswers())) return true
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await pause(100)
   }
   return false
 }
@@ -101,28 +118,52 @@ const routerAnswers = (): Promise<boolean> =>
   )
 
 function tell(): void {
-  process.stdout.write(
-    [
-      '',
-      `Sluice is up. API and git: ${apiUrl} (HTTP and TLS). Apps: http://APP.${settings.domain}:${settings.httpPort}`,
-      'In another shell:  eval "$(npm run -s env)" && heroku apps',
-      '',
-      '',
-    ].join('\n'),
-  )
+  const lines = [
+    `Sluice is up. API and git: ${apiUrl} (HTTP and TLS). Apps: http://APP.${settings.domain}:${settings.httpPort}`,
+    'In another shell:  eval "$(npm run -s env)" && heroku apps',
+  ]
+  process.stdout.write(`\n${lines.join('\n')}\n\n`)
 }
 
-async function lastWords(): Promise<string> {
-  const lines = (await readFile(logFile(), 'utf8').catch(() => '')).trim().split('\n')
-  const own = lines.filter((line) => line.startsWith('sluice: ')).slice(-3)
-  return own.length > 0 ? own.join(' ') : `See ${logFile()}.`
-}
-
-function alive(pid: number): boolean {
+/** Takes the pid file, unless a live process of ours has it. */
+async function claim(): Promise<boolean> {
+  if (await claimant()) return false
+  await rm(pidFile(), { force: true })
   try {
-    process.kill(pid, 0)
+    await writeFile(pidFile(), String(process.pid), { flag: 'wx' })
     return true
-  } catch {
-    return false
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** The process that runs the platform, if there is one; a number in an old file may belong to another program by now. */
+async function claimant(): Promise<number | undefined> {
+  const pid = Number(await readFile(pidFile(), 'utf8').catch(() => ''))
+  const command = pid && (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
+  return command && command.includes('\0start\0') && command.includes('cli') ? pid : undefined
+}
+
+/** Where this start's lines will begin. */
+async function logSize(): Promise<number> {
+  const size = await stat(logFile()).then(
+    (found) => found.size,
+    () => 0,
+  )
+  if (size <= LONGEST_LOG) return size
+  await rename(logFile(), `${logFile()}.1`)
+  return 0
+}
+
+async function lastWords(from: number): Promise<string> {
+  const file = await open(logFile(), 'r')
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(64 * 1024), position: from })
+    const lines = buffer.toString('utf8', 0, bytesRead).split('\n')
+    const own = lines.filter((line) => line.startsWith('sluice: ')).map((line) => line.slice('sluice: '.length))
+    return own.length > 0 ? own.slice(0, 3).join(' ') : `See ${logFile()}.`
+  } finally {
+    await file.close()
   }
 }

@@ -45,6 +45,7 @@ async function main(): Promise<void> {
   await signalled()
   log.info('stopping')
   stopping.abort(new Error('the daemon is stopping'))
+  d.logs.endFollowers()
   await server.close()
   d.routers.close()
   await d.runner.stop()

@@ -48,6 +48,8 @@ export function createServer(parts: Parts, config: Config): ApiServer {
       if (!parts.git(req, res)) parts.api(req, res)
     },
   )
+  // It never listens itself, but only from this event on does it count connections: without it slow heads are never cut.
+  http.emit('listening')
   const websockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
   http.on('upgrade', (req, socket, head) => {
     if (req.url !== '/routers') return refuse(socket, '404 Not Found')
@@ -91,7 +93,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     },
     async close() {
       const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
-      http.closeIdleConnections()
+      http.close()
       for (const websocket of websockets.clients) websocket.close(1001, 'the daemon is stopping')
       const force = setTimeout(() => {
         for (const socket of sockets) socket.destroy()

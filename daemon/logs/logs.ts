@@ -23,6 +23,8 @@ export interface Logs {
   position(app: string, dyno: string): Position | undefined
   /** Deletes the app's lines for good; later ones of the same app are ignored. */
   remove(app: string): Promise<void>
+  /** Ends the followers, now and from now on; lines are still taken. */
+  endFollowers(): void
   /** Ends followers and writes what is not on disk yet. */
   close(): Promise<void>
 }
@@ -41,7 +43,8 @@ interface Book {
 export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
   const books = new Map<string, Book>()
   const removed = new Set<string>()
-  const closing = new AbortController()
+  const ending = new AbortController()
+  let closed = false
 
   const bookOf = (app: string): Book => {
     const known = books.get(app)
@@ -64,7 +67,7 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
 
   return {
     write(app, line, position) {
-      if (!removed.has(app) && !closing.signal.aborted) append(bookOf(app), line, position)
+      if (!removed.has(app) && !closed) append(bookOf(app), line, position)
     },
     recent(app, filter, n) {
       if (removed.has(app)) return []
@@ -80,7 +83,7 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
       if (removed.has(app)) return nothing()
       const book = bookOf(app)
       const place = after === undefined ? book.ring.next : placeAfter(book.ring, after)
-      return followBook(book, filter, AbortSignal.any([signal, closing.signal]), place)
+      return followBook(book, filter, AbortSignal.any([signal, ending.signal]), place)
     },
     position: (app, dyno) => (removed.has(app) ? undefined : bookOf(app).journal.position(dyno)),
     async remove(app) {
@@ -90,8 +93,10 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
       for (const wake of book.readers) wake()
       await book.journal.remove()
     },
+    endFollowers: () => ending.abort(),
     async close() {
-      closing.abort()
+      ending.abort()
+      closed = true
       await Promise.all([...books.values()].map(({ journal }) => journal.close()))
     },
   }

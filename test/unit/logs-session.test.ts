@@ -127,7 +127,7 @@ test('the filter is part of the session', async () => {
 test('a tail ends cleanly when the daemon stops, so that the client comes back', async () => {
   const response = await get(session({ tail: true }), events)
   const ending = body(response)
-  await logs.close()
+  logs.endFollowers()
   assert.is(await ending, '')
 })
 

@@ -110,13 +110,13 @@ export function dynoVolume(site: Site, spec: DynoSpec): Docker.VolumeCreateOptio
 }
 
 /**
- * Sources the slug's profile scripts, then runs the command (`$1`) as a child in the foreground. After a SIGTERM it stays until every
+ * Sources the slug's profile scripts (with `||`, which keeps a `set -e` of theirs from ending the shell), then runs the command (`$1`) as a child in the foreground. After a SIGTERM it stays until every
  * process has ended, because the container ends with it; a shell such as that of `a | b` dies of the signal at once while `a` still
  * finishes its work. Processes that left the process group get the signal then. Its own variables must not collide with config vars.
  */
 export const LAUNCH = `unset TINI_KILL_PROCESS_GROUP
 for __sluice in /app/.profile.d/*.sh /app/.profile; do
-  if [ -f "$__sluice" ] && [ -r "$__sluice" ]; then . "$__sluice"; set +eu; fi
+  if [ -f "$__sluice" ] && [ -r "$__sluice" ]; then . "$__sluice" || :; set +eu; fi
 done
 unset __sluice
 [ "$PWD" = /app ] || cd /app

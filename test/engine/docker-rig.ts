@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto'
+import { chown, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createDockerEngine } from '../../daemon/engine/docker.ts'
+import { DYNO_UID } from '../../daemon/engine/engine.ts'
+import { createLog } from '../../daemon/log.ts'
+import { listContainers, listNetworks, listVolumes, removeInstallation } from '../e2e/engine.ts'
+import { ensureTestImage } from './image.ts'
+import type { Rig } from './rig.ts'
+
+export const socket = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
+
+export interface DockerRig extends Rig {
+  data: string
+  installation: string
+  close(): Promise<void>
+}
+
+/** A real engine with an installation and a data folder of its own. `third` is the third octet of its networks. */
+export async function createDockerRig(third: number, caBundle?: string): Promise<DockerRig> {
+  const image = await ensureTestImage(socket)
+  const data = await mkdtemp(join(tmpdir(), 'sluice-engine-'))
+  const installation = randomUUID()
+  const slug = await makeSlug(data)
+  const log = createLog(() => {})
+  const engine = () => createDockerEngine({ socket, installation, data, caBundle, log })
+  return {
+    engine,
+    image,
+    slug,
+    data,
+    installation,
+    network: { name: `sluice-test-${installation}`, subnet: `10.102.${third}.0/26` },
+    commands: {
+      stays: 'echo ready; exec sleep 600',
+      ignoresTerm: 'trap "" TERM; echo ready; while :; do sleep 0.1; done',
+      exits: (code) => `exit ${code}`,
+      prints: (count) => `for n in $(seq ${count}); do echo "line $n"; done; echo "the end" >&2`,
+      buildPrints: (count, code) => bash(`for n in $(seq ${count}); do echo "line $n"; done; exit ${code}`),
+      buildStays: bash('echo ready; exec sleep 600'),
+    },
+    async leftovers() {
+      return [
+        ...(await listContainers(installation)).map(({ Id }) => `container ${Id}`),
+        ...(await listNetworks(installation)).map(({ Name }) => `network ${Name}`),
+        ...(await listVolumes(installation)).map(({ Name }) => `volume ${Name}`),
+        ...(await readdir(join(data, 'dynos')).catch(() => [])).map((id) => `layer of ${id}`),
+      ]
+    },
+    async close() {
+      await removeInstallation(installation)
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+export const bash = (script: string): string[] => ['/bin/bash', '-c', script]
+
+async function makeSlug(data: string): Promise<string> {
+  const slug = join(data, 'slugs', randomUUID(), 'tree')
+  await mkdir(join(slug, '.profile.d'), { recursive: true })
+  const files = {
+    shared: 'as it was\n',
+    '.profile.d/a.sh': 'set -e\nfalse\nexport FROM_A=never\n',
+    '.profile.d/b.sh': 'export FROM_B="of b" PATH="/app/bin:$PATH"\n',
+    '.profile': 'export FROM_PROFILE=last\n',
+  }
+  for (const [name, text] of Object.entries(files)) await writeFile(join(slug, name), text)
+  for (const name of ['', '.profile.d', ...Object.keys(files)]) await chown(join(slug, name), DYNO_UID, DYNO_UID)
+  return slug
+}

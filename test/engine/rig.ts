@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import type { BuildSpec, DynoSpec, Engine, EngineEvent, LogChunk } from '../../daemon/engine/engine.ts'
+import { waitFor } from '../e2e/wait.ts'
+
+/** What an implementation brings to be held to the contract. */
+export interface Rig {
+  /** A further engine object over the same containers, as after a restart of the daemon. */
+  engine(): Engine
+  image: string
+  slug: string
+  network: { name: string; subnet: string }
+  commands: Commands
+  /** Names of all that exists of this rig in the engine and on the disk. */
+  leftovers(): Promise<string[]>
+}
+
+/** Commands with these effects. Those that stay print a line `ready` first. */
+export interface Commands {
+  stays: string
+  ignoresTerm: string
+  exits(code: number): string
+  /** `line 1` to `line <count>` on stdout, then `the end` on stderr, then exit 0. */
+  prints(count: number): string
+  /** argv of builds: `line 1` to `line <count>`, then exit; and one that stays. */
+  buildPrints(count: number, code: number): string[]
+  buildStays: string[]
+}
+
+const MiB = 1024 * 1024
+export const never = new AbortController().signal
+
+/** One app of a test; its name is in every id, so that tests do not meet. */
+export const appOf = (rig: Rig, app = randomUUID()) => ({
+  id: app,
+  spec: (command: string, more: Partial<DynoSpec> = {}): DynoSpec => ({
+    id: randomUUID(),
+    app: { id: app, name: 'contract' },
+    release: { id: randomUUID(), version: 7 },
+    type: 'web',
+    name: 'web.1',
+    image: rig.image,
+    command,
+    env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/app'],
+    slug: rig.slug,
+    memory: 256 * MiB,
+    cpu: 1,
+    pids: 64,
+    network: rig.network,
+    ...more,
+  }),
+  build: (command: string[], more: Partial<BuildSpec> = {}): BuildSpec => ({
+    id: randomUUID(),
+    app,
+    image: rig.image,
+    command,
+    env: ['PATH=/usr/local/bin:/usr/bin:/bin'],
+    mounts: [],
+    memory: 256 * MiB,
+    pids: 64,
+    cpu: 1,
+    ...more,
+  }),
+})
+
+/** All output of a dyno, until it ends. */
+export async function outputOf(engine: Engine, id: string, since = 0): Promise<LogChunk[]> {
+  const chunks: LogChunk[] = []
+  for await (const chunk of engine.logs(id, since, never)) chunks.push(chunk)
+  return chunks
+}
+
+export const textOf = (chunks: LogChunk[]): string => Buffer.concat(chunks.map(({ data }) => data)).toString()
+
+/** Resolves when the dyno has printed this. */
+export async function printed(engine: Engine, id: string, text: string): Promise<void> {
+  const enough = new AbortController()
+  let seen = ''
+  for await (const { data } of engine.logs(id, 0, enough.signal)) {
+    seen += data.toString()
+    if (seen.includes(text)) return enough.abort()
+  }
+  throw new Error(`the dyno ended without printing "${text}"; it printed: ${seen}`)
+}
+
+/** Resolves with the exit code when the engine lists the dyno as ended. */
+export async function ended(engine: Engine, id: string): Promise<number> {
+  const one = await waitFor(`dyno ${id} to end`, async () =>
+    (await engine.list()).find((placed) => placed.id === id && !placed.running),
+  )
+  return one.exitCode ?? Number.NaN
+}
+
+/** Collects events until `enough`; the subscription exists when this returns. */
+export function collectEvents(engine: Engine, enough: (seen: EngineEvent[]) => boolean): Promise<EngineEvent[]> {
+  const stop = new AbortController()
+  const events = engine.watch(stop.signal)
+  return (async () => {
+    const seen: EngineEvent[] = []
+    for await (const event of events) {
+      seen.push(event)
+      if (enough(seen)) stop.abort()
+    }
+    return seen
+  })()
+}

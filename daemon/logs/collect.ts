@@ -29,7 +29,7 @@ const ATTEMPTS = 10
 const FIRST_RETRY = 100
 const LAST_RETRY = 5000
 /** After so many bytes of one dyno the others have their turn. */
-const TURN = 256 * 1024
+const TURN = 64 * 1024
 
 interface Reader {
   dyno: { id: string; app: string; name: string; since: number }

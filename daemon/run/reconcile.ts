@@ -24,7 +24,7 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
       await noteAddresses(d, placements, id)
       await d.routers.publish()
       const dynos = await dynosOf(d.db, id)
-      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements)), d.clock.now(), limits)
+      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements, app)), d.clock.now(), limits)
       if (steps.length === 0) {
         if (app.destroyed_at !== null && dynos.length === 0) await erase(app)
         return wakeAt
@@ -57,7 +57,7 @@ async function wantedOf(d: Daemon, app: App): Promise<Wanted> {
 }
 
 const seen =
-  (d: Daemon, placements: Placements) =>
+  (d: Daemon, placements: Placements, app: App) =>
   (dyno: Dyno): Seen => ({
     id: dyno.id,
     release: dyno.release_id,
@@ -73,5 +73,6 @@ const seen =
     since: dyno.updated_at,
     container: placements.state(dyno.id),
     healthy: dyno.type === 'web' && d.routers.healthy(dyno.id),
-    drained: dyno.state === 'draining' && d.routers.drained(dyno.id),
+    // Nobody waits for the answers of a destroyed app, and routers no longer know it.
+    drained: dyno.state === 'draining' && (app.destroyed_at !== null || d.routers.drained(dyno.id)),
   })

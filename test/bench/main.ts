@@ -118,12 +118,7 @@ async function setConfig(platform: Platform, run: number, cutovers: Cutover[]): 
 
 /** Nothing of the app but one dyno is left. */
 const alone = (platform: Platform) =>
-  waitFor('the old dynos to be gone', async () => (await ofApp(platform)).length === 1, fast)
-
-async function ofApp(platform: Platform) {
-  const { id } = await platform.api<{ id: string }>('GET', `/apps/${app}`)
-  return (await platform.containers()).filter(({ Labels }) => Object.values(Labels).includes(id))
-}
+  waitFor('the old dynos to be gone', async () => (await platform.containers(app)).length === 1, fast)
 
 async function scaleUp(platform: Platform): Promise<number> {
   const scale = (quantity: number) => platform.api('PATCH', `/apps/${app}/formation/web`, { quantity })
@@ -144,7 +139,7 @@ const requests = (platform: Platform, count: number) => times(count, () => timed
 
 /** One container, three at once, and a build container that does nothing. */
 async function floors(platform: Platform): Promise<Floor & { three: number; build: number }> {
-  const [container] = await ofApp(platform)
+  const [container] = await platform.containers(app)
   if (!container) throw new Error('the app has no container')
   const runs: Floor[] = []
   for (let run = 0; run < 5; run++) runs.push(await measureFloor(container.Id))

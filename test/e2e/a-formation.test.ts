@@ -12,6 +12,9 @@ const scale = (app: string, quantities: Record<string, number | string>) =>
   platform.api('PATCH', `/apps/${app}/formation`, {
     updates: Object.entries(quantities).map(([type, quantity]) => ({ type, quantity })),
   })
+/** Asks for pages as a browser does. */
+const browser = { headers: { accept: 'text/html' } }
+
 const running = async (app: string) =>
   (await platform.dynos(app))
     .filter(({ state }) => state === 'up')
@@ -25,8 +28,8 @@ const shows = (app: string, names: string[]) =>
   })
 const ended = (app: string, names: string[]) =>
   waitFor(`only ${names.join(', ')} of ${app} to be in the engine`, async () => {
-    const seen = (await platform.containers()).filter(({ State }) => State === 'running').length
-    if (seen !== names.length) throw new Error(`${seen} containers run`)
+    const seen = (await platform.containers(app)).length
+    if (seen !== names.length) throw new Error(`there are ${seen} containers`)
     return true
   })
 
@@ -65,7 +68,7 @@ test('A9: an app scaled to zero shows a 503 page with code H14, and a deploy kee
   const source = await platform.deploy('zero')
   await scale('zero', { web: 0 })
   const page = await waitFor('the page of an app without web dynos', async () => {
-    const reply = await platform.request('zero')
+    const reply = await platform.request('zero', '/', browser)
     return reply.status === 503 && reply
   })
   assert.match(page.body, /<html/i)

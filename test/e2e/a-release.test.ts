@@ -21,7 +21,7 @@ const environment = async (app: string): Promise<Record<string, string>> =>
 test('A1: a new app has v1 without code, and its address shows a page, not a bad gateway', async () => {
   await platform.createApp('blank')
   assert.equal(await described('blank'), ['v1 Initial release succeeded'])
-  const page = await platform.request('blank')
+  const page = await platform.request('blank', '/', { headers: { accept: 'text/html' } })
   assert.not.ok([500, 502].includes(page.status), `${page.status}`)
   assert.match(page.body, /<html/i)
 })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { type Asked, callApi, createTools, type Reply, requestHost, type Tools } from './client.ts'
 import type { Command } from './command.ts'
-import { type Container, listContainers, removeInstallation } from './engine.ts'
+import { appLabel, type Container, listContainers, removeInstallation } from './engine.ts'
 import { createSource, type Procfile, type Source, sampleFiles } from './source.ts'
 import { waitFor } from './wait.ts'
 
@@ -46,7 +46,8 @@ export interface Platform extends Tools {
   dynos(app: string): Promise<Dyno[]>
   /** The release, once it has succeeded or failed. */
   settled(app: string, version: number): Promise<Release>
-  containers(): Promise<Container[]>
+  /** Those of one app, or of all. */
+  containers(app?: string): Promise<Container[]>
   /** Does what a test file needs before its tests; ends the platform when that fails. */
   prepare<Result>(work: () => Promise<Result>): Promise<Result>
   stop(): Promise<void>
@@ -132,7 +133,12 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
         },
         { within: 90_000 },
       ),
-    containers: async () => listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim()),
+    async containers(app) {
+      const all = await listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim())
+      if (app === undefined) return all
+      const { id } = await api<{ id: string }>('GET', `/apps/${app}`)
+      return all.filter(({ Labels }) => Labels[appLabel] === id)
+    },
     prepare: (work) =>
       work().catch(async (error: unknown) => {
         await parts.stop()

@@ -37,8 +37,7 @@ async function whole(app: string): Promise<void> {
   await waitFor(`${app} to have one release that serves and no other container`, async () => {
     const releases = await platform.releases(app)
     const dynos = await platform.dynos(app)
-    const { id } = await platform.api<{ id: string }>('GET', `/apps/${app}`)
-    const containers = (await platform.containers()).filter(({ Labels }) => JSON.stringify(Labels).includes(id))
+    const containers = await platform.containers(app)
     const seen = JSON.stringify({ releases: releases.map(({ status }) => status), dynos, containers })
     if (releases.some(({ status }) => status === 'pending')) throw new Error(seen)
     if (dynos.length !== 1 || dynos[0]?.state !== 'up' || containers.length !== 1) throw new Error(seen)
@@ -70,7 +69,7 @@ test('Z5: the daemon is killed right after the release was made', async () => {
 })
 
 test('Z5: the daemon is killed while the new dyno boots', async () => {
-  const running = async () => (await platform.containers()).filter(({ State }) => State === 'running').length
+  const running = async () => (await platform.containers('at-boot')).filter(({ State }) => State === 'running').length
   const boots = () => waitFor('the new container to run', async () => (await running()) === 2, fast)
   assert.is.not((await killedDuring('at-boot', boots)).code, 0)
 })

@@ -30,7 +30,7 @@ async function building(): Promise<{ push: Command }> {
 /** No build container, no pending build, the old release serves, and the next push goes through. */
 async function goesOn(say: string): Promise<void> {
   await waitFor('the build container to be gone', async () => {
-    const running = (await platform.containers()).filter(({ State }) => State === 'running')
+    const running = (await platform.containers(app)).filter(({ State }) => State === 'running')
     if (running.length !== 1) throw new Error(running.map(({ Labels }) => JSON.stringify(Labels)).join('\n'))
     return true
   })

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import { type Connection, explain, statusOf } from './connection.ts'
 import type { LogChunk } from './engine.ts'
-import { type Frame, frames } from './frames.ts'
+import { frames } from './frames.ts'
+import { createPieces, type Piece, startOf } from './piece.ts'
 import { nameOf } from './spec.ts'
 
 export interface DynoLogs {
@@ -29,19 +30,12 @@ export function createDynoLogs(engine: Connection, installation: string): DynoLo
 
   async function* follow(id: string, since: number, signal: AbortSignal): AsyncGenerator<LogChunk> {
     const leave = enter(id)
-    let stream: Readable | undefined
-    const stop = () => stream?.destroy()
-    signal.addEventListener('abort', stop)
     try {
-      stream = await openLog(engine, nameOf(installation, id), since)
-      if (signal.aborted) return
-      for await (const frame of frames(stream)) yield stamped(frame)
+      yield* whole(engine, { name: nameOf(installation, id), since }, signal)
     } catch (error) {
       if (signal.aborted || isGone(error)) return
       throw explain(engine.socket, 'read the output of a dyno', error)
     } finally {
-      signal.removeEventListener('abort', stop)
-      stop()
       leave()
     }
   }
@@ -61,17 +55,72 @@ export function createDynoLogs(engine: Connection, installation: string): DynoLo
   }
 }
 
-async function openLog(engine: Connection, name: string, since: number): Promise<Readable> {
-  const options = { follow: true, stdout: true, stderr: true, timestamps: true, since: since / 1000 } as const
-  const stream = await engine.ask('read the output of a dyno', (docker) => docker.getContainer(name).logs(options))
-  return stream as Readable
+interface Position {
+  name: string
+  /** ms */
+  since: number
 }
 
-/** Each message starts with the engine's time, in nanoseconds, and a blank. */
-function stamped({ stream, data }: Frame): LogChunk {
-  const blank = data.indexOf(0x20)
-  const at = Date.parse(data.toString('latin1', 0, blank))
-  return Number.isNaN(at) ? { stream, at: Date.now(), data } : { stream, at, data: data.subarray(blank + 1) }
+/**
+ * Follows until the end, then reads what came last once more: the engine (20.10) may end a stream that it follows before it has sent
+ * what the process printed just before it ended. By the time the end is known the log is complete.
+ */
+async function* whole(engine: Connection, { name, since }: Position, signal: AbortSignal): AsyncGenerator<LogChunk> {
+  const pieces = createPieces()
+  const from = (since / 1000).toFixed(3)
+  yield* read(engine, { name, since: from, follow: true }, signal, pieces.next)
+  await unlessAborted(engine.docker.getContainer(name).wait(), signal)
+  const again = pieces.again()
+  yield* read(engine, { name, since: again.since ?? from, follow: false }, signal, again.next)
+}
+
+async function* read(
+  engine: Connection,
+  { name, ...options }: { name: string; since: string; follow: boolean },
+  signal: AbortSignal,
+  next: (piece: Piece) => LogChunk | null,
+): AsyncGenerator<LogChunk> {
+  let stream: Readable | undefined
+  const stop = () => stream?.destroy()
+  signal.addEventListener('abort', stop)
+  try {
+    stream = await openLog(engine, name, options)
+    if (signal.aborted) return
+    for await (const frame of frames(stream)) {
+      const chunk = next(startOf(frame))
+      if (chunk) yield chunk
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stop()
+  }
+}
+
+/** As a stream in both cases, so that a long log is never held in memory. */
+function openLog(engine: Connection, name: string, options: { since: string; follow: boolean }): Promise<Readable> {
+  const query = new URLSearchParams({ stdout: '1', stderr: '1', timestamps: '1', since: options.since })
+  if (options.follow) query.set('follow', '1')
+  const path = `/containers/${name}/logs?${query}&`
+  return engine.ask(
+    'read the output of a dyno',
+    ({ modem }) =>
+      new Promise((resolve, reject) =>
+        modem.dial(
+          { path, method: 'GET', isStream: true, statusCodes: { 200: true } },
+          (error: unknown, stream: unknown) => (error ? reject(error) : resolve(stream as Readable)),
+        ),
+      ),
+  )
+}
+
+async function unlessAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const { promise, resolve } = ending()
+  signal.addEventListener('abort', resolve)
+  work.catch(() => {})
+  await Promise.race([work, promise])
+  signal.removeEventListener('abort', resolve)
+  signal.throwIfAborted()
 }
 
 /** No such container, or one that is being removed. */

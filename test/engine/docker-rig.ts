@@ -62,7 +62,7 @@ async function makeSlug(data: string): Promise<string> {
   await mkdir(join(slug, '.profile.d'), { recursive: true })
   const files = {
     shared: 'as it was\n',
-    '.profile.d/a.sh': 'set -e\nfalse\nexport FROM_A=never\n',
+    '.profile.d/a.sh': 'set -e\nfalse\nexport FROM_A="of a"\n',
     '.profile.d/b.sh': 'export FROM_B="of b" PATH="/app/bin:$PATH"\n',
     '.profile': 'export FROM_PROFILE=last\n',
   }

@@ -1,0 +1,185 @@
+import { execFile } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { DynoSpec } from '../../daemon/engine/engine.ts'
+import { call, listContainers, listNetworks, listVolumes } from '../e2e/engine.ts'
+import { createDockerRig } from '../engine/docker-rig.ts'
+import { appOf, ended, outputOf, printed, textOf } from '../engine/rig.ts'
+
+const rig = await createDockerRig(1, '/etc/hostname')
+test.after(() => rig.close())
+const engine = rig.engine()
+
+/** Runs a dyno to its end, gives what it printed, and removes it. */
+async function run(command: string, more: Partial<DynoSpec> = {}): Promise<string> {
+  const { spec } = appOf(rig)
+  const wanted = spec(command, more)
+  await engine.start(wanted)
+  const text = textOf(await outputOf(engine, wanted.id))
+  await engine.stop(wanted.id, 0)
+  await engine.removeApp(wanted.app.id)
+  return text
+}
+
+test('A4: the environment of a dyno is byte-exact, the image adds nothing to it', async () => {
+  const values = {
+    CHARACTERS: '世界 ünï 🚀 \u00a0',
+    LINES: 'one\ntwo\n\n  three\n',
+    BLANKS: '  a  b\t ',
+    QUOTES: `"double" 'single' \`tick\``,
+    SHELL_WORDS: '$HOME $PATH $(id) \\ \\n !! * ; & |',
+    EQUALS: '=a=b=',
+    EMPTY: '',
+    'with.dot-and-dash': 'kept',
+    code: 'c',
+    file: 'f',
+  }
+  const platform = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/app']
+  const env = [...platform, ...Object.entries(values).map(([name, value]) => `${name}=${value}`)]
+  const seen = (await run('cat /proc/self/environ', { env, slug: await emptySlug() })).split('\0').filter(Boolean)
+  const own = seen.filter((entry) => !/^(HOSTNAME|PWD|SHLVL|_)=/.test(entry))
+  assert.equal(own.sort(), env.sort())
+})
+
+test('profile scripts are sourced in order after the config vars, and one that fails stops nothing', async () => {
+  const output = await run('echo "$FROM_A|$FROM_B|$FROM_PROFILE|$PATH|$PWD"')
+  assert.is(output, 'of a|of b|last|/app/bin:/usr/local/bin:/usr/bin:/bin|/app\n')
+})
+
+test('a dyno runs as an ordinary user without capabilities or a way to get any, and sees no engine', async () => {
+  const script = `id -u; id -g; while read -r key value; do case $key in Cap*|NoNewPrivs:|Seccomp:) echo "$key $value";; esac; done < /proc/self/status
+for socket in /var/run/docker.sock /run/docker.sock; do [ -e $socket ] && echo "$socket"; done; touch /etc/x 2>/dev/null || echo refused`
+  const none = '0000000000000000'
+  assert.equal((await run(script)).trim().split('\n'), [
+    '1000',
+    '1000',
+    ...['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map((name) => `${name}: ${none}`),
+    'NoNewPrivs: 1',
+    'Seccomp: 2',
+    'refused',
+  ])
+})
+
+test('dynos of one slug write to an /app of their own, and the slug stays as it was', async () => {
+  const { id, spec } = appOf(rig)
+  const script =
+    'echo "$DYNO" >> shared; echo new > "made-by-$DYNO"; rm .profile; cat shared; echo /app/made-by-*; echo ready; exec sleep 600'
+  const dynos = ['web.1', 'web.2'].map((name) => spec(script, { name, env: ['PATH=/usr/bin:/bin', `DYNO=${name}`] }))
+  for (const dyno of dynos) {
+    await engine.start(dyno)
+    await printed(engine, dyno.id, `as it was\n${dyno.name}\n/app/made-by-${dyno.name}\nready`)
+  }
+  assert.equal((await readdir(rig.slug)).sort(), ['.profile', '.profile.d', 'shared'])
+  assert.is(await readFile(join(rig.slug, 'shared'), 'utf8'), 'as it was\n')
+  await engine.removeApp(id)
+  assert.equal(await rig.leftovers(), [])
+})
+
+test('every process of a dyno gets SIGTERM and may finish its work, whatever shell it stands below', async () => {
+  const worker = (name: string) =>
+    `(trap 'sleep 0.4; echo ${name} finished; exit' TERM; echo ${name} ready; while :; do sleep 0.05; done)`
+  const { id, spec } = appOf(rig)
+  const own = `setsid bash -c "${worker('session').replaceAll('"', '\\"')}"`
+  const dyno = spec(`${worker('first')} & ${own} & ${worker('second')}; echo not reached`)
+  await engine.start(dyno)
+  for (const name of ['first', 'second', 'session']) await printed(engine, dyno.id, `${name} ready`)
+  const output = outputOf(engine, dyno.id)
+  await engine.stop(dyno.id, 10_000)
+  const text = textOf(await output)
+  for (const name of ['first', 'second', 'session']) assert.match(text, `${name} finished`)
+  assert.not.match(text, 'not reached')
+  await engine.removeApp(id)
+})
+
+test('a dyno ends with the exit code of its command, and 137 taken for a lack of memory', async () => {
+  const { id, spec } = appOf(rig)
+  for (const [command, code, memory] of [
+    ['no-such-command', 127, false],
+    ['kill -TERM $$', 143, false],
+    ['kill -KILL $$', 137, true],
+    ['exec perl -e \'my $x = "x" x 300_000_000; sleep 9\'', 137, true],
+  ] as const) {
+    const dyno = spec(command, { memory: 64 * 1024 * 1024 })
+    await engine.start(dyno)
+    assert.is(await ended(engine, dyno.id), code, command)
+    const listed = (await engine.list()).find((one) => one.id === dyno.id)
+    assert.is(listed?.outOfMemory, memory, command)
+  }
+  await engine.removeApp(id)
+})
+
+test('memory without swap, CPU and processes are bounded, and no more CPU is asked for than there is', async () => {
+  const { id, spec } = appOf(rig)
+  await engine.start(spec('exec sleep 600', { memory: 128 * 1024 * 1024, pids: 20, cpu: 1000 }))
+  const [container] = await listContainers(rig.installation)
+  const { HostConfig } = await call<{ HostConfig: Record<string, unknown> }>('GET', `/containers/${container?.Id}/json`)
+  const { NCPU } = await call<{ NCPU: number }>('GET', '/info')
+  const { Memory, MemorySwap, NanoCpus, PidsLimit, PortBindings, LogConfig } = HostConfig
+  assert.equal([Memory, MemorySwap, NanoCpus, PidsLimit], [134217728, 134217728, NCPU * 1e9, 20])
+  assert.equal([PortBindings, LogConfig], [null, { Type: 'local', Config: { 'max-file': '2', 'max-size': '10m' } }])
+  await engine.removeApp(id)
+  assert.match(
+    await run('for n in $(seq 30); do sleep 1 & done; wait', { pids: 20 }),
+    /Resource temporarily unavailable/,
+  )
+})
+
+test('dynos of one app reach one another, those of another app do not', async () => {
+  const one = appOf(rig)
+  const other = appOf(rig)
+  const network = { name: `${rig.network.name}-other`, subnet: '10.102.1.64/26' }
+  const listen = `exec perl -e 'socket(S,2,1,6); bind(S,pack("Sna4x8",2,5000,"\\0"x4)) or die; listen(S,9); $|=1; print "ready\\n"; while(accept(C,S)){syswrite(C,"hello\\n");close(C)}'`
+  const server = one.spec(listen)
+  const { address } = await engine.start(server)
+  await printed(engine, server.id, 'ready')
+  const connect = `exec perl -e '$SIG{ALRM}=sub{print "no way\\n";exit}; alarm 2; socket(S,2,1,6); connect(S,pack("Sna4x8",2,5000,pack("C4",split(/\\./,"${address}")))) or do {print "no way\\n";exit}; print <S>'`
+  const results = []
+  for (const client of [one.spec(connect), other.spec(connect, { network })]) {
+    await engine.start(client)
+    results.push(textOf(await outputOf(engine, client.id)))
+  }
+  assert.equal(results, ['hello\n', 'no way\n'])
+  await engine.removeApp(one.id)
+  await engine.removeApp(other.id)
+  assert.equal(await rig.leftovers(), [])
+})
+
+test('the host’s certificate authorities stand in for those of the image', async () => {
+  assert.is(await run('cat /etc/ssl/certs/ca-certificates.crt'), await readFile('/etc/hostname', 'utf8'))
+})
+
+test('a line longer than the engine’s pieces comes whole, whatever bytes it has', async () => {
+  const script = `perl -e 'print "x" x 100_000, "\\xff\\n"; print STDERR "after\\n"'`
+  const { id, spec } = appOf(rig)
+  const dyno = spec(script)
+  await engine.start(dyno)
+  const chunks = await outputOf(engine, dyno.id)
+  const whole = Buffer.concat(chunks.filter(({ stream }) => stream === 'stdout').map(({ data }) => data))
+  assert.equal([whole.length, whole.at(-2), whole.at(-1)], [100_002, 0xff, 0x0a])
+  await engine.removeApp(id)
+})
+
+test('no config var and no command is in a label or a name', async () => {
+  const { id, spec } = appOf(rig)
+  await engine.start(spec('exec sleep 600 # topsecret', { env: ['PATH=/usr/bin:/bin', 'KEY=topsecret'] }))
+  for (const { Id, ...shown } of await call<Record<string, unknown>[]>('GET', '/containers/json')) {
+    const { Labels, Names } = shown
+    assert.not.match(JSON.stringify([Id, Labels, Names]), 'topsecret')
+  }
+  assert.not.match(
+    JSON.stringify([await listNetworks(rig.installation), await listVolumes(rig.installation)]),
+    'topsecret',
+  )
+  await engine.removeApp(id)
+})
+
+async function emptySlug(): Promise<string> {
+  const path = join(rig.data, 'slugs', 'empty')
+  await promisify(execFile)('install', ['-d', '-o', '1000', '-g', '1000', path])
+  return path
+}
+
+test.run()

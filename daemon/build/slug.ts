@@ -8,6 +8,7 @@ import type { Daemon } from '../daemon.ts'
 import { notFound } from '../errors.ts'
 import type { DbOrTx, Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { slugArchive, slugFolder, slugTree } from '../store/slug-path.ts'
 
 /**
  * What a build leaves: an archive (`./app/` at its root, zstd) and the same files unpacked, which dynos share read-only. Both are
@@ -16,11 +17,6 @@ import type { Schema } from '../store/schema.ts'
 export type Slug = Selectable<Schema['slugs']>
 
 type Place = Pick<Config, 'data'>
-
-/** Absolute path of the unpacked slug, as it is to be found at /app. */
-export const slugTree = (config: Place, slug: string): string => join(slugFolder(config, slug), 'tree')
-
-export const slugArchive = (config: Place, slug: string): string => join(slugFolder(config, slug), 'archive.tar.zst')
 
 export async function findSlug(db: DbOrTx, app: string, id: string): Promise<Slug> {
   const slug = await slugs(db, app).where('id', '=', id).executeTakeFirst()
@@ -98,8 +94,6 @@ export async function sweepSlugs(d: Daemon): Promise<void> {
 }
 
 const slugs = (db: DbOrTx, app: string) => db.selectFrom('slugs').selectAll().where('app_id', '=', app)
-
-const slugFolder = (config: Place, slug: string): string => join(config.data, 'slugs', slug)
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(

@@ -35,7 +35,7 @@ export async function runBuild(parts: Parts, spec: BuildSpec, signal: AbortSigna
     exit.catch(() => {})
     return { output: outputOf(engine, attached as unknown as Readable, signal), exit }
   } catch (error) {
-    await removeContainer(engine, name)
+    await removeContainer(engine, name).catch(() => {})
     throw error
   }
 }

@@ -69,7 +69,8 @@ export function createDynos({ engine, site, networks, logs, ends }: Parts): Dyno
       if (!now) throw new EngineError(`${spec.name} was removed while it started.`)
       return placedOf(now, ends)
     } catch (error) {
-      await erase(spec.id)
+      // What cannot be taken away now, because the engine is gone, is stopped or swept later; why the start failed matters more.
+      await erase(spec.id).catch(() => {})
       throw error
     }
   }

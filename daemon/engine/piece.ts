@@ -18,26 +18,27 @@ const NEWLINE = 0x0a
 
 interface Pieces {
   next(piece: Piece): LogChunk
-  /** For reading on from the last piece: from when, and what gives null for pieces that were there before. */
+  /** For reading the end once more: from when, and what gives null for the pieces that were there before. */
   again(): { since: string | undefined; next(piece: Piece): LogChunk | null }
 }
 
-/** Parts of one line share a time, and entries of the two streams may be out of order by that much: so many times are remembered. */
-const REMEMBERED = 1000
+/** Parts of one line share a time, so that entries of the two streams may be out of order; by so many times they are still sorted out. */
+const REMEMBERED = 300
 
 /** Entries of one log in their order, as chunks. */
 export function createPieces(): Pieces {
   /** Streams whose last piece was a part of a line. */
   const parts = new Set<Frame['stream']>()
   const seen = new Map<string, number>()
-  let last: string | undefined
+  /** The latest time that is no longer remembered. */
+  let forgotten = ''
 
   const next = (piece: Piece): LogChunk => {
-    last = piece.stamp
-    seen.set(last, (seen.get(last) ?? 0) + 1)
+    seen.set(piece.stamp, (seen.get(piece.stamp) ?? 0) + 1)
     for (const [oldest] of seen) {
       if (seen.size <= REMEMBERED) break
       seen.delete(oldest)
+      if (oldest > forgotten) forgotten = oldest
     }
     return { stream: piece.stream, at: Date.parse(piece.stamp), data: wholeLine(piece) }
   }
@@ -51,9 +52,10 @@ export function createPieces(): Pieces {
   }
 
   const again = () => {
-    const since = last
     // Stamps are of one width, so that their order is that of their characters.
-    let known = since === undefined ? 0 : sum([...seen].flatMap(([stamp, count]) => (stamp >= since ? [count] : [])))
+    const remembered = [...seen].filter(([stamp]) => stamp > forgotten)
+    const [since] = remembered.map(([stamp]) => stamp).sort()
+    let known = remembered.reduce((sum, [, count]) => sum + count, 0)
     return {
       since: since === undefined ? undefined : unixTime(since),
       next: (piece: Piece) => (known-- > 0 ? null : next(piece)),
@@ -61,8 +63,6 @@ export function createPieces(): Pieces {
   }
   return { next, again }
 }
-
-const sum = (numbers: number[]): number => numbers.reduce((a, b) => a + b, 0)
 
 /** `2026-11-23T11:32:20.448123456Z` as seconds and nanoseconds since the epoch, for `since`. */
 function unixTime(stamp: string): string {

@@ -29,8 +29,8 @@ detected=/tmp/sluice
 source "$here/slugignore.sh"
 
 main() {
-  mapfile -t names < "$in/names"
   umask 022
+  mapfile -t names < "$in/names"
   mkdir -p "$build_dir" "$cache_dir" "$env_dir" "$packs" "$detected"
   tar -xf "$in/source.tar" -C "$build_dir" --no-same-owner || fail source "The source archive cannot be unpacked."
   remove_ignored "$build_dir"

@@ -1,0 +1,208 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { listBuilds } from '../../daemon/build/build.ts'
+import { run } from '../../daemon/build/command.ts'
+import { changeConfig } from '../../daemon/release/config.ts'
+import { slugArchive } from '../../daemon/store/slug-path.ts'
+import { startRig } from './build-rig.ts'
+import { type Served, serveBuildpacks } from './buildpack-server.ts'
+
+/** The traps of the buildpack contract, each with a buildpack that falls into it if it is there. */
+const rig = await startRig()
+let served: Served
+test.before(async () => {
+  served = await serveBuildpacks()
+})
+test.after(async () => {
+  await served.close()
+  await rig.close()
+})
+
+const DETECT = '#!/usr/bin/env bash\necho -n Probe\n'
+
+test('compile runs in its own folder, with exactly the environment that Heroku gives, and config vars only as files', async () => {
+  const pack = await served.add('env', {
+    'bin/detect': DETECT,
+    'bin/compile':
+      '#!/usr/bin/env bash\nenv | cut -d= -f1 | sort > "$1/names"; pwd > "$1/pwd"; cp -R "$3" "$1/env"; echo "$@" > "$1/args"; ls -A /app > "$1/app"; touch /app/x; mkdir -p "$2"; echo hi > "$2/a" && ln "$2/a" "$1/linked"; ls "$(dirname "$0")" > "$1/here"',
+  })
+  const app = await rig.app([pack])
+  const value = 'línea 1\nline "2" \'3\' $HOME `x` \\'
+  await changeConfig(
+    rig.d,
+    app,
+    { id: app.owner_id, email: 'a@example.com' },
+    { VALUE: value, EMPTY: '', GIT_DIR: '/x' },
+  )
+  const { release, output } = await rig.push(app, { Procfile: 'web: true\n' })
+  if (!release) throw new Error(output)
+  const read = (name: string) => readFile(join(rig.tree(release), name), 'utf8')
+  const names = (await read('names')).trim().split('\n')
+  const known = [
+    'BUILDPACK_LOG_FILE',
+    'DYNO',
+    'HOME',
+    'OLDPWD',
+    'PATH',
+    'PWD',
+    'REQUEST_ID',
+    'SHLVL',
+    'SOURCE_VERSION',
+    'STACK',
+    '_',
+  ]
+  assert.equal(
+    names.filter((name) => !known.includes(name)),
+    [],
+  )
+  assert.match(await read('args'), /^\/tmp\/build_[0-9a-f]+ \/tmp\/codon\/tmp\/cache \/tmp\/\S+$/m)
+  assert.is(await read('here'), 'compile\ndetect\n', 'the working directory is the buildpack')
+  assert.is(await read('app'), '', '/app is empty')
+  assert.is(await read('env/VALUE'), value)
+  assert.is(await read('env/EMPTY'), '')
+  assert.is(await read('linked'), 'hi\n', 'cache and build are one mount')
+  assert.match(output, /^-----> Using buildpack: http:\/\//m)
+  assert.match(output, /^-----> Probe app detected$/m)
+  const listing = await run('tar', ['-t', '--zstd', '-f', slugArchive(rig.d.config, String(release.slug_id))])
+  assert.ok(listing.startsWith('./app/\n'), listing)
+})
+
+test('each buildpack sources what earlier ones export, and only the last one gives default process types', async () => {
+  const first = await served.add('first', {
+    'bin/detect': DETECT,
+    'bin/compile':
+      '#!/usr/bin/env bash\necho "export ONE=1" > export; echo seen > "$1/for-second"; printf "no newline"',
+    'bin/release': '#!/usr/bin/env bash\nprintf -- "---\\ndefault_process_types:\\n  console: bash\\n"',
+  })
+  const second = await served.add('second', {
+    'bin/detect': '#!/usr/bin/env bash\n[[ -f $1/for-second ]] && echo Second',
+    'bin/compile': '#!/usr/bin/env bash\necho "one=$ONE"',
+    'bin/release':
+      '#!/usr/bin/env bash\nprintf -- "default_process_types:\\n  rake: \\"echo a: b\\"\\n  web: never\\n"',
+  })
+  const { output, release } = await rig.push(await rig.app([first, second]), { Procfile: 'web: echo colon: here\n' })
+  assert.match(output, /^-----> Using buildpacks:\n {7}1\. http.*\n {7}2\. http/m)
+  assert.match(output, /^one=1$/m)
+  assert.match(output, /^ {7}Procfile declares types {5}-> web\n {7}Default types for buildpack -> rake$/m)
+  const slug = await rig.d.db
+    .selectFrom('slugs')
+    .select('process_types')
+    .where('id', '=', String(release?.slug_id))
+    .executeTakeFirst()
+  assert.equal(JSON.parse(slug?.process_types ?? ''), { rake: 'echo a: b', web: 'echo colon: here' })
+})
+
+test('a buildpack that does not fit says why, with its first line indented', async () => {
+  const pack = await served.add('unfit', {
+    'bin/detect': '#!/usr/bin/env bash\necho "not me" >&2\necho "nor you" >&2\nexit 1\n',
+    'bin/compile': '#!/usr/bin/env bash\n',
+  })
+  const { output } = await rig.push(await rig.app([pack]), { Procfile: 'web: true\n' })
+  assert.match(
+    output,
+    /^-----> App not compatible with buildpack: http.*\n {7}not me\nnor you\n\n {7}More info: https/m,
+  )
+  assert.match(output, /^ ! {5}Push failed$/m)
+})
+
+test('an app that no buildpack fits is told so', async () => {
+  const { output } = await rig.push(await rig.app(), { 'README.md': 'nothing' })
+  assert.match(output, /^ ! {5}No default language could be detected for this app\.\n\t\t\tHINT: /m)
+  assert.match(output, /^ ! {5}Push failed$/m)
+})
+
+test('.slugignore applies before detect', async () => {
+  const { output } = await rig.push(await rig.app(), {
+    'package.json': '{}',
+    '.slugignore': '/package.json\n',
+    Procfile: 'web: true',
+  })
+  assert.match(output, /^-----> Procfile app detected$/m)
+})
+
+test('a failed build leaves the cache as it was', async () => {
+  const pack = await served.add('cache', {
+    'bin/detect': DETECT,
+    'bin/compile':
+      '#!/usr/bin/env bash\ncat "$2/count" 2>/dev/null; echo more >> "$2/count"; cat "$1/code"; exit "$(cat "$1/code")"',
+  })
+  const app = await rig.app([pack])
+  await rig.push(app, { code: '0', Procfile: 'web: true' })
+  const failed = await rig.push(app, { code: '1', Procfile: 'web: true' })
+  assert.match(failed.output, /failed to compile Probe app/)
+  const third = await rig.push(app, { code: '0', Procfile: 'web: false' })
+  assert.is(third.output.match(/^more$/gm)?.length, 1, third.output)
+})
+
+test('an interrupted build leaves neither container nor folder nor lock', async () => {
+  const pack = await served.add('slow', {
+    'bin/detect': DETECT,
+    'bin/compile': '#!/usr/bin/env bash\necho begun; sleep 600',
+  })
+  const app = await rig.app([pack])
+  const stop = new AbortController()
+  const { release, output } = await rig.push(
+    app,
+    { Procfile: 'web: true' },
+    { signal: stop.signal, onOutput: (text) => text.includes('begun') && stop.abort(new Error('gone')) },
+  )
+  assert.is(release, undefined)
+  assert.match(output, /The push was interrupted/)
+  assert.is((await listBuilds(rig.d.db, app.id))[0]?.status, 'failed')
+  const good = await rig.push(await rig.app(), 'procfile-only')
+  assert.ok(good.release, good.output)
+})
+
+test('a second build of an app is refused while the first goes on', async () => {
+  const pack = await served.add('waits', {
+    'bin/detect': DETECT,
+    'bin/compile': '#!/usr/bin/env bash\necho begun; sleep 600',
+  })
+  const app = await rig.app([pack])
+  const stop = new AbortController()
+  let second: Promise<{ output: string }> | undefined
+  await rig.push(
+    app,
+    { Procfile: 'web: true' },
+    {
+      signal: stop.signal,
+      onOutput: (text) => {
+        if (!text.includes('begun') || second) return
+        second = rig.push(app, { Procfile: 'web: true' })
+        second.finally(() => stop.abort(new Error('enough')))
+      },
+    },
+  )
+  assert.match((await second)?.output ?? '', /Another build of \S+ is in progress/)
+})
+
+test('what a hostile build leaves in place of its results is not followed', async () => {
+  const spoil = (command: string) => ({
+    'bin/detect': DETECT,
+    'bin/compile': '#!/usr/bin/env bash\n',
+    'bin/report': `#!/usr/bin/env bash\ncd /sluice/out; ${command}`,
+  })
+  const replaced = await served.add(
+    'replaced',
+    spoil('rm -f release.yml; mkfifo release.yml; ln -sf /etc/passwd Procfile'),
+  )
+  const { output } = await rig.push(await rig.app([replaced]), { 'a.txt': '' })
+  assert.not.match(output, /root:/)
+  assert.match(output, /^ {7}Procfile declares types {1}-> \(none\)$/m)
+  const moved = await served.add('moved', spoil('rm -rf /tmp/codon; ln -s /etc /tmp/codon'))
+  const second = await rig.push(await rig.app([moved]), { 'a.txt': '' })
+  assert.is(second.release, undefined)
+  assert.match(second.output, /a buildpack removed codon/)
+  assert.ok((await readdir('/etc')).includes('passwd'))
+})
+
+test('a buildpack that is not there is named, without its password', async () => {
+  const url = served.url('missing.git').replace('http://', 'http://user:secret@')
+  const { output } = await rig.push(await rig.app([url]), { 'a.txt': '' })
+  assert.match(output, /The buildpack http:\S+missing\.git cannot be fetched/)
+  assert.not.match(output, /secret/)
+})
+
+test.run()

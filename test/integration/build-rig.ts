@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { resolveStacks } from '../../buildpacks/stack.ts'
+import { type Account, accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
+import { type App, createApp } from '../../daemon/app/app.ts'
+import { replaceInstallations } from '../../daemon/app/buildpack.ts'
+import { deploy } from '../../daemon/build/deploy.ts'
+import { systemClock } from '../../daemon/clock.ts'
+import { hostEnvironment, readConfig } from '../../daemon/config.ts'
+import type { Daemon } from '../../daemon/daemon.ts'
+import { createDockerEngine } from '../../daemon/engine/docker.ts'
+import { createLog } from '../../daemon/log.ts'
+import { createLogs } from '../../daemon/logs/logs.ts'
+import { createTranscripts } from '../../daemon/logs/transcript.ts'
+import type { Release } from '../../daemon/release/release.ts'
+import { advanceRollout, candidateRollout, createSettlements } from '../../daemon/run/rollout.ts'
+import { createRunner } from '../../daemon/runner.ts'
+import { openDatabase } from '../../daemon/store/database.ts'
+import { createSeal } from '../../daemon/store/seal.ts'
+
+/** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
+export interface Rig {
+  d: Daemon
+  app(buildpacks?: string[]): Promise<App>
+  /** Pushes files (a folder below test/apps, or path to content) and returns what the user reads. */
+  push(app: App, source: Source, options?: PushOptions): Promise<Pushed>
+  /** What is in the tree of a release's slug, by path. */
+  files(release: Release): Promise<string[]>
+  tree(release: Release): string
+  close(): Promise<void>
+}
+
+export type Source = string | Record<string, string>
+
+interface PushOptions {
+  signal?: AbortSignal
+  key?: string
+  onOutput?: (output: string) => void
+}
+
+export interface Pushed {
+  release: Release | undefined
+  output: string
+}
+
+export const appsFolder = resolve(import.meta.dirname, '..', '..', '..', 'test', 'apps')
+
+export async function startRig(): Promise<Rig> {
+  const data = await mkdtemp(join(tmpdir(), 'sluice-build-'))
+  const d = await assemble(data)
+  await ensureAdmin(d)
+  const account = await accountNamed(d.db, d.config.adminEmail)
+  if (!account) throw new Error('there is no administrator')
+  const tree = ({ slug_id }: Release) => join(data, 'slugs', String(slug_id), 'tree')
+  return {
+    d,
+    async app(buildpacks = []) {
+      const app = await createApp(d, account, { stack: 'heroku-24' })
+      if (buildpacks.length > 0) await replaceInstallations(d, app, account, buildpacks)
+      return app
+    },
+    push: (app, source, options) => push(d, account, app, source, options),
+    tree,
+    files: async (release) => (await readdir(tree(release), { recursive: true })).sort(),
+    async close() {
+      await d.runner.stop()
+      await d.engine.sweepBuilds()
+      await d.logs.close()
+      await d.db.destroy()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+async function assemble(data: string): Promise<Daemon> {
+  const ca = '/etc/ssl/certs/ca-certificates.crt'
+  const config = readConfig({
+    SLUICE_NETWORK_POOL: '10.104.0.0/16',
+    SLUICE_CA_BUNDLE: ca,
+    ...settings(),
+    SLUICE_DATA: data,
+  })
+  const log = createLog(() => {})
+  const db = await openDatabase(join(data, 'sluice.db'))
+  const stacks = await resolveStacks(config.engineSocket)
+  const settlements = createSettlements()
+  const runner = createRunner(
+    async (app) => {
+      const rollout = await candidateRollout(db, app)
+      if (!rollout) return null
+      await advanceRollout(db, rollout.release_id, 'succeeded', Date.now())
+      settlements.announce(rollout.release_id)
+      return null
+    },
+    systemClock,
+    log,
+  )
+  const engine = createDockerEngine({
+    socket: config.engineSocket,
+    installation: randomUUID(),
+    data,
+    caBundle: config.caBundle,
+    log,
+  })
+  return {
+    config,
+    clock: systemClock,
+    log,
+    db,
+    seal: createSeal(Buffer.alloc(32, 7)),
+    engine,
+    runner,
+    settlements,
+    logs: createLogs(config, log),
+    transcripts: createTranscripts(config, log),
+    stack(name: string) {
+      const images = stacks.get(name)
+      if (!images) throw new Error(`no image of ${name}; run the set-up first`)
+      return images
+    },
+  } as unknown as Daemon
+}
+
+const settings = (): Record<string, string> =>
+  process.env.SLUICE_NPM_REGISTRY ? { SLUICE_NPM_REGISTRY: process.env.SLUICE_NPM_REGISTRY } : {}
+
+async function push(
+  d: Daemon,
+  account: Account,
+  app: App,
+  source: Source,
+  { signal = new AbortController().signal, key, onOutput }: PushOptions = {},
+): Promise<Pushed> {
+  const folder = typeof source === 'string' ? join(appsFolder, source) : await layOut(source)
+  const tar = spawn('tar', ['-C', folder, '--sort=name', '--mtime=@0', '-cf', '-', '.'], { env: hostEnvironment() })
+  // A child's output that nobody reads is dropped when it ends.
+  const archive = tar.stdout.pipe(new PassThrough())
+  let output = ''
+  try {
+    const release = await deploy(d, {
+      app,
+      account,
+      version: '0123456789abcdef0123456789abcdef01234567',
+      sourceKey: key ?? createHash('sha256').update(JSON.stringify(source)).digest('hex'),
+      archive,
+      output: (chunk) => {
+        output += chunk.toString()
+        onOutput?.(output)
+      },
+      signal,
+    })
+    return { release, output }
+  } catch (error) {
+    return { release: undefined, output: `${output}\n[${error}]` }
+  } finally {
+    tar.kill()
+    if (typeof source !== 'string') await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Scripts (first line `#!`) become executable. */
+async function layOut(files: Record<string, string>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-source-'))
+  await chmod(folder, 0o755)
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content, { mode: content.startsWith('#!') ? 0o755 : 0o644 })
+  }
+  return folder
+}

@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { run } from '../../daemon/build/command.ts'
+import { hostEnvironment } from '../../daemon/config.ts'
+
+/** Buildpacks made by a test, served over HTTP as git repositories (git's own http-backend) and as archives. */
+export interface Served {
+  /** Makes repository `name` with these files as its only commit, and returns its URL. */
+  add(name: string, files: Record<string, string>, branch?: string): Promise<string>
+  /** The same files as a .tgz, below one folder. */
+  addArchive(name: string, files: Record<string, string>): Promise<string>
+  url(path: string): string
+  close(): Promise<void>
+}
+
+export async function serveBuildpacks(): Promise<Served> {
+  const root = await mkdtemp(join(tmpdir(), 'sluice-packs-'))
+  const server = createServer((req, res) => {
+    const [path = '', query = ''] = (req.url ?? '').split('?')
+    if (path.endsWith('.tgz')) {
+      readFile(join(root, path)).then(
+        (body) => res.end(body),
+        () => res.writeHead(404).end(),
+      )
+      return
+    }
+    const git = spawn('git', ['http-backend'], {
+      env: {
+        ...hostEnvironment(),
+        GIT_PROJECT_ROOT: root,
+        GIT_HTTP_EXPORT_ALL: '1',
+        PATH_INFO: path,
+        QUERY_STRING: query,
+        REQUEST_METHOD: req.method ?? 'GET',
+        CONTENT_TYPE: req.headers['content-type'] ?? '',
+        GIT_PROTOCOL: String(req.headers['git-protocol'] ?? ''),
+        HTTP_CONTENT_ENCODING: String(req.headers['content-encoding'] ?? ''),
+      },
+    })
+    req.pipe(git.stdin)
+    git.stdin.on('error', () => {})
+    const chunks: Buffer[] = []
+    git.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+    git.stdout.on('end', () => {
+      const answer = Buffer.concat(chunks)
+      const end = answer.indexOf('\r\n\r\n')
+      const headers = answer
+        .subarray(0, end)
+        .toString()
+        .split('\r\n')
+        .map((line) => line.split(/: (.*)/) as [string, string])
+      const status = headers.find(([name]) => name === 'Status')?.[1] ?? '200'
+      for (const [name, value] of headers) if (name !== 'Status' && value) res.setHeader(name, value)
+      res.writeHead(Number.parseInt(status, 10)).end(answer.subarray(end + 4))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${path}`
+  return {
+    url,
+    async add(name, files, branch = 'main') {
+      const work = join(root, `${name}.work`)
+      await write(work, files)
+      const git = (...args: string[]) =>
+        run('git', ['-C', work, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args])
+      await git('init', '--quiet', '-b', branch)
+      await git('add', '-A')
+      await git('commit', '--quiet', '-m', 'buildpack')
+      await run('git', ['clone', '--quiet', '--bare', work, join(root, `${name}.git`)])
+      return url(`${name}.git`)
+    },
+    async addArchive(name, files) {
+      await write(join(root, `${name}.work`, 'wrapped'), files)
+      await run('tar', ['-C', join(root, `${name}.work`), '-czf', join(root, `${name}.tgz`), 'wrapped'])
+      return url(`${name}.tgz`)
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await rm(root, { recursive: true, force: true })
+    },
+  }
+}
+
+async function write(folder: string, files: Record<string, string>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFile(join(folder, name), content)
+    // Executable bits get lost on the way of many buildpacks; the compile script sets them.
+    await chmod(join(folder, name), 0o644)
+  }
+}

@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createOutput, formatSize } from '../../daemon/build/output.ts'
+import { defaultTypes, plainFolder, readResult } from '../../daemon/build/result.ts'
+import { receiveSource } from '../../daemon/build/source.ts'
+import { limits } from '../../daemon/limits.ts'
+
+let folder: string
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-result-'))
+})
+test.after.each(() => rm(folder, { recursive: true }))
+
+const nothing = { mode: 'detect', buildpacks: [] } as const
+const selection = { ...nothing, buildpacks: [] }
+const thrown = (work: Promise<unknown>): Promise<string> => work.then(() => '', String)
+
+test('what bin/release may print: nothing, dashes, an empty object, with and without a header', () => {
+  for (const yaml of ['', '---', '--- {}\n', 'addons: []\n', 'null', '- a', '"text"', '{{{'])
+    assert.equal([...defaultTypes(yaml)], [], yaml)
+  assert.equal([...defaultTypes('default_process_types:\n  web: "echo a: b"\n')], [['web', 'echo a: b']])
+  assert.equal(
+    [...defaultTypes('---\ndefault_process_types: {web: x, worker: 3, "a b": y, empty: ""}\n')],
+    [['web', 'x']],
+  )
+})
+
+test('a bomb of YAML aliases is nothing', () => {
+  const bomb = [
+    'a: &a [x,x,x,x,x,x,x,x,x]',
+    ...'bcdefghi'.split('').map((n, i) => `${n}: &${n} [${`*${'abcdefgh'[i]},`.repeat(9)}]`),
+  ]
+  assert.equal([...defaultTypes(bomb.join('\n'))], [])
+})
+
+test('results that are symbolic links, pipes or missing count as missing', async () => {
+  await writeFile(join(folder, 'archive.tar.zst'), 'x')
+  await symlink('/etc/passwd', join(folder, 'Procfile'))
+  execFileSync('mkfifo', [join(folder, 'release.yml'), join(folder, 'description')])
+  const result = await readResult(folder, selection)
+  assert.equal([...result.processTypes], [])
+  assert.is(result.description, '')
+  assert.is(result.checksum, 'SHA256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881')
+})
+
+test('a build without an archive, or with a link in its place, is refused', async () => {
+  assert.match(await thrown(readResult(folder, selection)), /left no slug/)
+  await symlink('/etc/passwd', join(folder, 'archive.tar.zst'))
+  assert.match(await thrown(readResult(folder, selection)), /left no slug/)
+})
+
+test('a slug beyond the limit is refused in the words of Heroku', async () => {
+  await writeFile(join(folder, 'archive.tar.zst'), '')
+  await truncate(join(folder, 'archive.tar.zst'), limits.slugSize + 1)
+  assert.match(await thrown(readResult(folder, selection)), /Compiled slug size: 1\.0G is too large \(max is 1\.0G\)/)
+})
+
+test('no step on the way to a folder may be a symbolic link', async () => {
+  await mkdir(join(folder, 'a', 'b'), { recursive: true })
+  await symlink(join(folder, 'a'), join(folder, 'link'))
+  assert.is(await plainFolder(folder, ['a', 'b']), join(folder, 'a', 'b'))
+  assert.match(await thrown(plainFolder(folder, ['link', 'b'])), /removed link/)
+})
+
+test('a source beyond the limit is refused while it arrives', async () => {
+  const chunks = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(1000)))
+  const signal = new AbortController().signal
+  assert.match(
+    await thrown(receiveSource(chunks, join(folder, 'source.tar'), { signal, most: 5000 })),
+    /larger than 4\.9K/,
+  )
+})
+
+test('a line of ours begins a line, whatever a buildpack wrote before', () => {
+  let text = ''
+  const output = createOutput(
+    (chunk) => {
+      text += chunk
+    },
+    async () => {},
+  )
+  output.write(Buffer.from('downloading\r50%'))
+  output.step('Launching...')
+  output.problem('one\ntwo')
+  output.blank()
+  output.detail('end')
+  assert.is(text, 'downloading\r50%\n-----> Launching...\n !     one\n !     two\n\n       end\n')
+})
+
+test('sizes are shown as Heroku shows them', () => {
+  assert.equal([500, 2048, 58_930_000, 2 ** 31].map(formatSize), ['500B', '2.0K', '56.2M', '2.0G'])
+})
+
+test.run()

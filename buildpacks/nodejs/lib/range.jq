@@ -44,6 +44,6 @@ def comparators:
 
 def accepts($alternatives): . as $v | any($alternatives[]; all(.[]; .[0] <= $v and $v < .[1]));
 
-(try ([$range | splits("\\s*\\|\\|\\s*")] | if . == [] then [""] else . end | map([comparators])) catch null) as $alternatives
+(try ($range | if test("^\\s*$") then "*" else . end | [splits("\\s*\\|\\|\\s*") | comparators]) catch null) as $alternatives
 | if $alternatives == null then null
   else [.[] | version | select(accepts($alternatives))] | max | if . then map(tostring) | join(".") else null end end

@@ -53,8 +53,15 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
   const early = new Map<string, EngineEvent & { kind: 'exited' }>()
   let known = false
 
+  /** A stop that came during the launch has the last word. */
+  const overtaken = (id: string): boolean => pending.get(id) !== 'launch'
+
+  /** For each list that is under way: dynos of which the engine has answered something newer meanwhile. */
+  const newer = new Set<Set<string>>()
+
   const settle = (id: string, app: string) => {
     pending.delete(id)
+    for (const ids of newer) ids.add(id)
     on.changed(app)
   }
 
@@ -80,23 +87,38 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     const before = placed.get(event.id)
     if (pending.get(event.id) === 'launch') early.set(event.id, event)
     if (!before?.running) return
+    for (const ids of newer) ids.add(event.id)
     const after = { ...before, running: false, exitCode: event.exitCode, outOfMemory: event.outOfMemory, address: null }
     placed.set(event.id, after)
     on.exited(after)
     on.changed(event.app)
   }
 
-  /** Takes the engine's list as the truth, except for dynos that are being started or stopped right now. */
+  /** Takes the engine's list as the truth, except for dynos of which something newer is known or under way. */
   const list = async (): Promise<void> => {
-    const found = new Map((await engine.list()).map((one) => [one.id, one]))
-    const wanted = await on.wanted([...found.keys()])
+    const overtaken = new Set<string>()
+    newer.add(overtaken)
+    try {
+      const found = new Map((await engine.list()).map((one) => [one.id, one]))
+      const wanted = await on.wanted([...found.keys()])
+      believe(found, wanted, (id) => pending.has(id) || overtaken.has(id))
+    } finally {
+      newer.delete(overtaken)
+    }
+    if (!known) {
+      known = true
+      await on.known()
+    }
+  }
+
+  const believe = (found: Map<string, Placed>, wanted: Set<string>, newerKnown: (id: string) => boolean): void => {
     for (const [id, before] of placed)
-      if (!found.has(id) && !pending.has(id)) {
+      if (!found.has(id) && !newerKnown(id)) {
         placed.delete(id)
         on.changed(before.app)
       }
     for (const now of found.values()) {
-      if (pending.has(now.id)) continue
+      if (newerKnown(now.id)) continue
       if (!wanted.has(now.id)) {
         log.warn('removing a container that nothing wants', { dyno: now.id, app: now.app })
         stop(now, 0)
@@ -107,10 +129,6 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       on.seen(now)
       if (before?.running && !now.running) on.exited(now)
       if (before?.running !== now.running) on.changed(now.app)
-    }
-    if (!known) {
-      known = true
-      await on.known()
     }
   }
 
@@ -154,6 +172,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       pending.set(spec.id, 'launch')
       engine.start(spec).then(
         (one) => {
+          if (overtaken(spec.id)) return
           placed.set(spec.id, one)
           on.seen(one)
           if (!one.running) on.exited(one)
@@ -163,6 +182,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
           settle(spec.id, spec.app.id)
         },
         (error: unknown) => {
+          if (overtaken(spec.id)) return
           log.error('start failed', { dyno: spec.id, app: spec.app.id, error })
           early.delete(spec.id)
           failures.set(spec.id, messageOf(error))

@@ -141,8 +141,8 @@ async function claim(): Promise<boolean> {
 /** The process that runs the platform, if there is one; a number in an old file may belong to another program by now. */
 async function claimant(): Promise<number | undefined> {
   const pid = Number(await readFile(pidFile(), 'utf8').catch(() => ''))
-  const command = pid && (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''))
-  return command && command.includes('\0start\0') && command.includes('cli') ? pid : undefined
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  return pid > 0 && command.includes('\0start\0') && command.includes('cli') ? pid : undefined
 }
 
 /** Where this start's lines will begin. */
@@ -160,9 +160,9 @@ async function lastWords(from: number): Promise<string> {
   const file = await open(logFile(), 'r')
   try {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(64 * 1024), position: from })
-    const lines = buffer.toString('utf8', 0, bytesRead).split('\n')
-    const own = lines.filter((line) => line.startsWith('sluice: ')).map((line) => line.slice('sluice: '.length))
-    return own.length > 0 ? own.slice(0, 3).join(' ') : `See ${logFile()}.`
+    const text = buffer.toString('utf8', 0, bytesRead)
+    // Both processes say why they give up in one such line.
+    return /^(?:sluice: |<3>)(.*)$/m.exec(text)?.[1] ?? `See ${logFile()}.`
   } finally {
     await file.close()
   }

@@ -7,7 +7,7 @@ import type { Daemon } from '../daemon.ts'
 import { notFound, UserError } from '../errors.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
-import { sweepSlugs } from './slug.ts'
+import { recoverSlugs } from './slug.ts'
 
 /**
  * One attempt to make a slug of a source.
@@ -100,7 +100,7 @@ export async function failInterrupted(d: Daemon): Promise<void> {
     .execute()
   await d.engine.sweepBuilds()
   await rm(join(d.config.data, 'builds'), { recursive: true, force: true })
-  await sweepSlugs(d)
+  await recoverSlugs(d)
 }
 
 /** Where a build works; gone when it has ended. */

@@ -100,7 +100,7 @@ async function makeSlug({ d, request, build, output }: Deploy): Promise<Made> {
   showTypes(output, result)
   output.step('Compressing...')
   const slug = slugOf(d, { app, request, key, result })
-  await keepSlug(d.config, slug.id, result)
+  await keepSlug(d, slug.id, result)
   output.detail(`Done: ${formatSize(slug.size)}`)
   output.detail(slug.checksum)
   return { slug, buildpacks: result.buildpacks, fresh: true }

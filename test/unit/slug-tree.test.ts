@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { ensureTree, placeTree, settleTree } from '../../daemon/build/tree.ts'
+import { slugArchive, slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
+
+const id = 'a-slug'
+let config: { data: string }
+let folder: string
+const inTree = (name: string) => join(slugTree(config, id), name)
+
+test.before.each(async () => {
+  config = { data: await mkdtemp(join(tmpdir(), 'sluice-tree-')) }
+  folder = slugFolder(config, id)
+  const app = join(folder, 'made', 'app')
+  await mkdir(app, { recursive: true })
+  await writeFile(join(app, 'file'), 'content', { mode: 0o600 })
+  execFileSync('bash', ['-c', "ln file hard; ln -s /etc/passwd soft; touch $'odd\\xff'; mkdir -m 0555 closed"], {
+    cwd: app,
+  })
+  execFileSync('tar', ['-C', join(folder, 'made'), '--zstd', '-cf', slugArchive(config, id), './app'])
+})
+test.after.each(() => rm(config.data, { recursive: true }))
+
+test('a missing tree is unpacked from the archive, for the user of dynos, with modes and links as they were', async () => {
+  await ensureTree(config, id)
+  assert.is(await readFile(inTree('file'), 'utf8'), 'content')
+  const { uid, mode, ino } = await stat(inTree('file'))
+  assert.equal([uid, mode & 0o777], [1000, 0o600])
+  assert.is((await stat(inTree('hard'))).ino, ino)
+  assert.ok((await lstat(inTree('soft'))).isSymbolicLink())
+  assert.is((await stat(inTree('closed'))).mode & 0o777, 0o555)
+  assert.is((await readdir(slugTree(config, id))).length, 5)
+  await settleTree(config, id)
+  assert.not.ok((await readdir(folder)).includes('unsettled'))
+})
+
+test('a tree that was not settled when the host went down is unpacked again', async () => {
+  await placeTree(config, id, join(folder, 'made'))
+  await writeFile(join(folder, 'unsettled'), 'another boot')
+  await ensureTree(config, id)
+  assert.is(await readFile(inTree('file'), 'utf8'), 'content')
+})
+
+test('a tree that was not settled when only the daemon went down is kept', async () => {
+  await placeTree(config, id, join(folder, 'made'))
+  await ensureTree(config, id)
+  assert.equal(await readdir(slugTree(config, id)), ['app'])
+  await settleTree(config, id)
+  assert.not.ok((await readdir(folder)).includes('unsettled'))
+})
+
+test('a settled tree outlives a restart of the host', async () => {
+  await placeTree(config, id, join(folder, 'made'))
+  await settleTree(config, id)
+  await ensureTree(config, id)
+  assert.equal(await readdir(slugTree(config, id)), ['app'])
+})
+
+test.run()

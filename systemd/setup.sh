@@ -34,7 +34,7 @@ check_machine() {
   [ "$(id -u)" = 0 ] || fail "Root is needed to start containers and install packages. Run it again as root, for example with sudo."
   command -v node >/dev/null || fail "Node.js 20 or newer is needed and was not found. Install it, then run this again."
   local major
-  major=$(node -p 'process.versions.node.split(".")[0]')
+  major=$(node --version | sed 's/^v//; s/[.].*//')
   [ "$major" -ge 20 ] || fail "Node.js 20 or newer is needed; this is $(node --version). Install a newer one, then run this again."
   mkdir -p "$data" || fail "The data folder $data cannot be made. Set SLUICE_DATA to a folder that can be written."
   local free
@@ -44,8 +44,8 @@ check_machine() {
 
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
-  answers || wanted+=(dockerd:docker.io)
-  node -e 'require("sqlite3")' 2>/dev/null || wanted+=(python3:python3 make:make g++:g++)
+  command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
+  [ -e node_modules/sqlite3/build/Release/node_sqlite3.node ] || wanted+=(python3:python3 make:make g++:g++)
   for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
@@ -81,7 +81,7 @@ install_modules() {
   # Headers that came with Node spare a download when sqlite3 is compiled.
   local prefix
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
-  [ -e "$prefix/include/node/node.h" ] && export npm_config_nodedir=$prefix
+  [ ! -e "$prefix/include/node/node.h" ] || export npm_config_nodedir=$prefix
   step "installing npm packages (sqlite3 is compiled: about two minutes)" npm ci --no-audit --no-fund ||
     fail "npm could not install the packages. Check the network and npm's registry setting, then run this again."
   modules_match || fail "The npm packages are there, but sqlite3 does not load. See $data/setup.log, and try: npm rebuild sqlite3"

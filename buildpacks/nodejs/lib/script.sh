@@ -11,7 +11,10 @@ for_app() (
   export NODE_ENV=production CI=true NPM_CONFIG_CACHE="$cache_dir/npm-cache" YARN_CACHE_FOLDER="$cache_dir/yarn-cache"
   if [[ -f $ca_bundle ]]; then export NODE_EXTRA_CA_CERTS=$ca_bundle; fi
   for __name in "${__names[@]}"; do
-    if [[ -f $__name && ! ${__name##*/} =~ $denied ]]; then export "${__name##*/}=$(< "$__name")"; fi
+    if [[ ! -f $__name || ${__name##*/} =~ $denied ]]; then continue; fi
+    # Not $(<file), which would drop newlines at the end.
+    IFS= read -r -d '' __value < "$__name" || true
+    export "${__name##*/}=$__value"
   done
   "${__command[@]}" < /dev/null 2>&1 | indent
 )

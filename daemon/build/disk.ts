@@ -17,7 +17,10 @@ const USED_EVERY = 5000
  * Watches the disk while a user's code may write to `watched`. Free space of `folder`'s file system is cheap to ask and protects the
  * other apps, so it is asked often; what is used means a walk over all files, so that is asked seldom and at low priority.
  */
-export function boundDisk(folder: string, { most, watched }: { most: number; watched: string }): DiskBound {
+export function boundDisk(
+  folder: string,
+  { most, watched, every = USED_EVERY }: { most: number; watched: string; every?: number },
+): DiskBound {
   const beyond = new AbortController()
   let walking = false
   const free = setInterval(() => {
@@ -36,7 +39,7 @@ export function boundDisk(folder: string, { most, watched }: { most: number; wat
       .finally(() => {
         walking = false
       })
-  }, USED_EVERY)
+  }, every)
   return {
     signal: beyond.signal,
     stop() {

@@ -122,6 +122,24 @@ test('.slugignore applies before detect', async () => {
   assert.match(output, /^-----> Procfile app detected$/m)
 })
 
+test("a release command's output is shown before the verdict", async () => {
+  const { release, output } = await rig.push(await rig.app(), { Procfile: 'web: true\nrelease: migrate' })
+  assert.ok(release, output)
+  assert.match(output, /^ ! {5}Release command declared: /m)
+  assert.match(output, /^Running release command\.\.\.\n\nran migrate\n\nVerifying deploy\.\.\. done\.$/m)
+})
+
+test('a release that fails says why, and its slug and build stay', async () => {
+  const app = await rig.app()
+  const { release, output } = await rig.push(app, { Procfile: 'web: true\nrelease: false' })
+  assert.is(release, undefined)
+  assert.match(
+    output,
+    /ran false\n\n ! {5}The release command exited with status 1\.\n ! {5}v1 still serves\.\n\n ! {5}Push failed$/m,
+  )
+  assert.is((await listBuilds(rig.d.db, app.id))[0]?.status, 'succeeded')
+})
+
 test('a failed build leaves the cache as it was', async () => {
   const pack = await served.add('cache', {
     'bin/detect': DETECT,

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -15,11 +16,11 @@ import type { Daemon } from '../../daemon/daemon.ts'
 import { createDockerEngine } from '../../daemon/engine/docker.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
-import { createTranscripts } from '../../daemon/logs/transcript.ts'
+import { createTranscripts, type Transcripts } from '../../daemon/logs/transcript.ts'
 import type { Release } from '../../daemon/release/release.ts'
-import { advanceRollout, candidateRollout, createSettlements } from '../../daemon/run/rollout.ts'
+import { advanceRollout, candidateRollout, createSettlements, failRollout } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
-import { openDatabase } from '../../daemon/store/database.ts'
+import { type Db, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 
 /** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
@@ -80,7 +81,7 @@ async function assemble(data: string): Promise<Daemon> {
   const ca = '/etc/ssl/certs/ca-certificates.crt'
   const config = readConfig({
     SLUICE_NETWORK_POOL: '10.104.0.0/16',
-    SLUICE_CA_BUNDLE: ca,
+    ...(existsSync(ca) ? { SLUICE_CA_BUNDLE: ca } : {}),
     ...settings(),
     SLUICE_DATA: data,
   })
@@ -88,11 +89,14 @@ async function assemble(data: string): Promise<Daemon> {
   const db = await openDatabase(join(data, 'sluice.db'))
   const stacks = await resolveStacks(config.engineSocket)
   const settlements = createSettlements()
+  const transcripts = createTranscripts(config, log)
   const runner = createRunner(
     async (app) => {
       const rollout = await candidateRollout(db, app)
       if (!rollout) return null
-      await advanceRollout(db, rollout.release_id, 'succeeded', Date.now())
+      const failure = await releaseCommand(db, transcripts, rollout.release_id)
+      if (failure) await failRollout(db, rollout.release_id, failure, { now: Date.now() })
+      else await advanceRollout(db, rollout.release_id, 'succeeded', Date.now())
       settlements.announce(rollout.release_id)
       return null
     },
@@ -116,13 +120,29 @@ async function assemble(data: string): Promise<Daemon> {
     runner,
     settlements,
     logs: createLogs(config, log),
-    transcripts: createTranscripts(config, log),
+    transcripts,
     stack(name: string) {
       const images = stacks.get(name)
       if (!images) throw new Error(`no image of ${name}; run the set-up first`)
       return images
     },
   } as unknown as Daemon
+}
+
+/** Says its command in place of running it, as a dyno's output would; one with `false` in it fails. */
+async function releaseCommand(db: Db, transcripts: Transcripts, release: string): Promise<string | undefined> {
+  const slug = await db
+    .selectFrom('releases')
+    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select('process_types')
+    .where('releases.id', '=', release)
+    .executeTakeFirst()
+  const command: string | undefined = JSON.parse(slug?.process_types ?? '{}').release
+  if (command === undefined) return undefined
+  const transcript = await transcripts.open(`release-${release}`)
+  transcript.write(`ran ${command}\n`)
+  await transcript.end()
+  return command.includes('false') ? 'The release command exited with status 1.\nv1 still serves.' : undefined
 }
 
 const settings = (): Record<string, string> =>

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { boundDisk } from '../../daemon/build/disk.ts'
 import { createOutput, formatSize } from '../../daemon/build/output.ts'
 import { defaultTypes, plainFolder, readResult } from '../../daemon/build/result.ts'
 import { receiveSource } from '../../daemon/build/source.ts'
@@ -74,6 +76,14 @@ test('a source beyond the limit is refused while it arrives', async () => {
     await thrown(receiveSource(chunks, join(folder, 'source.tar'), { signal, most: 5000 })),
     /larger than 4\.9K/,
   )
+})
+
+test('a build that writes too much is stopped with a sentence', async () => {
+  await writeFile(join(folder, 'large'), Buffer.alloc(3 * 1024 * 1024, 1))
+  const bound = boundDisk(folder, { most: 1024 * 1024, watched: folder, every: 10 })
+  await once(bound.signal, 'abort')
+  bound.stop()
+  assert.is(bound.signal.reason.message, 'The build needs more than 1.0M of disk, so it was stopped.')
 })
 
 test('a line of ours begins a line, whatever a buildpack wrote before', () => {

@@ -53,6 +53,7 @@ test('A3: an empty commit makes a release, the same commit again does not', asyn
   await source.commit({})
   const { code, output } = await platform.push(source, 'empty-commit')
   assert.is(code, 0, output)
+  assert.match(output, /Reusing slug of v2/)
   assert.is((await platform.releases('empty-commit')).length, 3)
   const again = await platform.push(source, 'empty-commit')
   assert.is(again.code, 0, again.output)

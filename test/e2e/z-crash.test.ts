@@ -80,4 +80,58 @@ test('Z5: the daemon is killed as the first request reaches the new release', as
   await killedDuring('at-cutover', live, 'BOOT_DELAY=0')
 })
 
+/** Nobody waited for these to be told that they failed, so a daemon that comes back finishes them. */
+async function finishedAfter(app: string, change: () => Promise<unknown>, version: number): Promise<void> {
+  const load = startLoad(platform.ports.http, `${app}.localhost`)
+  await change()
+  await platform.daemon.kill('SIGKILL')
+  await platform.startDaemon()
+  assert.is((await platform.settled(app, version)).status, 'succeeded')
+  await whole(app)
+  assert.is((await platform.dynos(app))[0]?.release.version, version)
+  const result = await load.stop()
+  assert.is(result.failures.length, 0, describe(result))
+}
+
+test('Z5: a config change and a rollback are finished by the daemon that comes back', async () => {
+  const app = 'finished'
+  await platform.deploy(app, { web: `BOOT_DELAY=1 ${web}` })
+  const set = () => platform.api('PATCH', `/apps/${app}/config-vars`, { COLOUR: 'blue' })
+  await finishedAfter(app, set, 3)
+  assert.is(JSON.parse((await platform.request(app, '/env')).body).COLOUR, 'blue')
+  await finishedAfter(app, () => platform.api('POST', `/apps/${app}/releases`, { release: '2' }), 4)
+  assert.is(JSON.parse((await platform.request(app, '/env')).body).COLOUR, undefined)
+})
+
+test('Z5: scaling and a restart are finished by the daemon that comes back', async () => {
+  const app = 'finished'
+  const [before] = await platform.dynos(app)
+  const load = startLoad(platform.ports.http, `${app}.localhost`)
+  await platform.api('PATCH', `/apps/${app}/formation/web`, { quantity: 2 })
+  await platform.api('DELETE', `/apps/${app}/dynos`)
+  await platform.daemon.kill('SIGKILL')
+  await platform.startDaemon()
+  await waitFor('two dynos, both of them new', async () => {
+    const dynos = await platform.dynos(app)
+    const fresh = dynos.length === 2 && dynos.every(({ id, state }) => state === 'up' && id !== before?.id)
+    return fresh && (await platform.containers(app)).length === 2
+  })
+  const result = await load.stop()
+  assert.is(result.failures.length, 0, describe(result))
+})
+
+test('Z5: the daemon is killed while a release command runs', async () => {
+  const app = 'at-phase'
+  const source = await platform.deploy(app)
+  await source.version('v2', { web, release: 'echo migrating && sleep 3' })
+  const push = platform.push(source, app)
+  await waitFor('the release command to run', () => /migrating/.test(push.sofar()), fast)
+  await platform.daemon.kill('SIGKILL')
+  await platform.startDaemon()
+  assert.is.not((await push).code, 0)
+  await whole(app)
+  assert.match((await platform.request(app)).body, /^v1 /)
+  await goesOn(app, source)
+})
+
 test.run()

@@ -28,14 +28,16 @@ install_with_npm() {
   fi
 }
 
+# CI, or pnpm asks before it replaces node_modules. Not for the app's own scripts: some take warnings for errors then.
 install_with_pnpm() {
   local frozen=(--no-frozen-lockfile)
   if [[ -f $build_dir/pnpm-lock.yaml ]]; then frozen=(--frozen-lockfile); fi
-  install_with pnpm install "${frozen[@]}" --prod=false --store-dir "$cache_dir/pnpm-store"
+  install_with env CI=true pnpm install "${frozen[@]}" --prod=false --store-dir "$cache_dir/pnpm-store"
 }
 
 install_with_berry() {
-  export YARN_ENABLE_GLOBAL_CACHE=false YARN_ENABLE_TELEMETRY=false YARN_ENABLE_IMMUTABLE_INSTALLS=true
+  export YARN_ENABLE_GLOBAL_CACHE=false YARN_ENABLE_TELEMETRY=false YARN_ENABLE_IMMUTABLE_INSTALLS=false
+  if [[ -f $build_dir/yarn.lock ]]; then YARN_ENABLE_IMMUTABLE_INSTALLS=true; fi
   if ! grep -qs '^npmRegistryServer:' "$build_dir/.yarnrc.yml"; then export YARN_NPM_REGISTRY_SERVER=$registry; fi
   install_with yarn install
 }
@@ -52,7 +54,7 @@ prune_dependencies() {
   case $manager in
     npm) pruned NPM_CONFIG_PRODUCTION npm prune --omit=dev ;;
     yarn) pruned YARN_PRODUCTION yarn install --frozen-lockfile --production=true --ignore-scripts --prefer-offline --non-interactive ;;
-    pnpm) pruned PNPM_PRODUCTION pnpm prune --prod ;;
+    pnpm) pruned PNPM_PRODUCTION env CI=true pnpm prune --prod ;;
     berry) if ((${manager_version%%.*} >= 4)); then pruned YARN_PRODUCTION yarn workspaces focus --all --production; fi ;;
   esac
 }

@@ -8,7 +8,7 @@ for_app() (
   __names=("$env_dir"/*)
   __command=("$@")
   cd "$build_dir"
-  export NODE_ENV=production CI=true NPM_CONFIG_CACHE="$cache_dir/npm-cache" YARN_CACHE_FOLDER="$cache_dir/yarn-cache"
+  export NODE_ENV=production NPM_CONFIG_CACHE="$cache_dir/npm-cache" YARN_CACHE_FOLDER="$cache_dir/yarn-cache"
   if [[ -f $ca_bundle ]]; then export NODE_EXTRA_CA_CERTS=$ca_bundle; fi
   for __name in "${__names[@]}"; do
     if [[ ! -f $__name || ${__name##*/} =~ $denied ]]; then continue; fi

@@ -13,6 +13,7 @@ const socketPath = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
 /** Carried by every container, network and volume of one platform. */
 export const installationLabel = 'sluice.installation'
 export const appLabel = 'sluice.app'
+export const idLabel = 'sluice.id'
 
 const filters = (installation: string) =>
   `filters=${encodeURIComponent(JSON.stringify({ label: [`${installationLabel}=${installation}`] }))}`

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { type Asked, callApi, createTools, type Reply, requestHost, type Tools } from './client.ts'
 import type { Command } from './command.ts'
-import { appLabel, type Container, listContainers, removeInstallation } from './engine.ts'
+import { appLabel, type Container, idLabel, listContainers, removeInstallation } from './engine.ts'
 import { createSource, type Procfile, type Source, sampleFiles } from './source.ts'
 import { waitFor } from './wait.ts'
 
@@ -48,6 +48,8 @@ export interface Platform extends Tools {
   settled(app: string, version: number): Promise<Release>
   /** Those of one app, or of all. */
   containers(app?: string): Promise<Container[]>
+  /** Resolves when the container of a dyno that is not up yet runs. */
+  booting(app: string): Promise<unknown>
   /** Does what a test file needs before its tests; ends the platform when that fails. */
   prepare<Result>(work: () => Promise<Result>): Promise<Result>
   stop(): Promise<void>
@@ -108,6 +110,12 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
   const push: Platform['push'] = (source, app, refspec = 'main') =>
     git(source.dir, 'push', `https://localhost:${ports.api}/${app}.git`, refspec)
   const releases = (app: string) => api<Release[]>('GET', `/apps/${app}/releases`)
+  const containers: Platform['containers'] = async (app) => {
+    const all = await listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim())
+    if (app === undefined) return all
+    const { id } = await api<{ id: string }>('GET', `/apps/${app}`)
+    return all.filter(({ Labels }) => Labels[appLabel] === id)
+  }
   return {
     ...parts,
     api,
@@ -133,12 +141,18 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
         },
         { within: 90_000 },
       ),
-    async containers(app) {
-      const all = await listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim())
-      if (app === undefined) return all
-      const { id } = await api<{ id: string }>('GET', `/apps/${app}`)
-      return all.filter(({ Labels }) => Labels[appLabel] === id)
-    },
+    containers,
+    booting: (app) =>
+      waitFor(
+        `a dyno of ${app} to boot`,
+        async () => {
+          const [dyno] = (await api<Dyno[]>('GET', `/apps/${app}/dynos`)).filter(({ state }) => state === 'starting')
+          return (
+            dyno && (await containers()).find(({ Labels, State }) => Labels[idLabel] === dyno.id && State === 'running')
+          )
+        },
+        { within: 30_000, every: 5 },
+      ),
     prepare: (work) =>
       work().catch(async (error: unknown) => {
         await parts.stop()

@@ -4,12 +4,14 @@ import * as assert from 'uvu/assert'
 import { type Command, interrupt } from './command.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
+import { web } from './source.ts'
 import { waitFor } from './wait.ts'
 
 const platform = await startPlatform()
 test.after(() => platform.stop())
 
 const app = 'pushed'
+const remote = (name: string) => `https://localhost:${platform.ports.api}/${name}.git`
 const forever = 'echo "the build waits" && sleep 300'
 const source = await platform.prepare(async () => {
   await platform.createApp(app)
@@ -72,6 +74,39 @@ test('Z9: a killed hook leaves no lock, and the next push works', async () => {
   await goesOn('v4')
 })
 
+test('Z9: Ctrl-C while the new release boots gives the release up, and the old one serves on', async () => {
+  const cut = 'cut-off'
+  const source = await platform.deploy(cut)
+  await source.version('v2', { web: `BOOT_DELAY=30 ${web}` })
+  const push = platform.push(source, cut)
+  await platform.booting(cut)
+  interrupt(push)
+  assert.is.not((await push).code, 0)
+  assert.is((await platform.settled(cut, 3)).status, 'failed')
+  await waitFor('the new dyno to be gone', async () => (await platform.containers(cut)).length === 1)
+  assert.match((await platform.request(cut)).body, /^v1 /)
+  await source.version('v3', { web })
+  const next = await platform.push(source, cut)
+  assert.is(next.code, 0, next.output)
+})
+
+test('Z9: after a push that comes while the release of another one boots, branch and app are at the same commit', async () => {
+  const twice = 'twice'
+  const source = await platform.deploy(twice)
+  await source.version('v2', { web: `BOOT_DELAY=4 ${web}` })
+  const first = platform.push(source, twice)
+  await platform.booting(twice)
+  await source.version('v3', { web })
+  const second = await platform.push(source, twice)
+  const outcome = await first
+  assert.is(outcome.code, 0, outcome.output)
+  const { stdout } = await platform.git(source.dir, 'ls-remote', remote(twice), 'main')
+  const { stdout: served } = await platform.git(source.dir, 'show', `${stdout.split('\t')[0]}:version`)
+  const { body } = await platform.request(twice)
+  assert.is(body.split(' ')[0], served.trim(), `${outcome.output}\n${second.output}`)
+  if (second.code !== 0) assert.match(second.output, / ! /)
+})
+
 test('a push to another branch is stored, said to deploy nothing, and makes no release', async () => {
   const before = (await platform.releases(app)).length
   const { code, output } = await platform.push(source, app, 'main:refs/heads/topic')
@@ -88,13 +123,7 @@ test('a push with a wrong token is refused', async () => {
 })
 
 test('an app can be cloned', async () => {
-  const { code, output } = await platform.git(
-    source.dir,
-    'clone',
-    '--quiet',
-    `https://localhost:${platform.ports.api}/${app}.git`,
-    'copy',
-  )
+  const { code, output } = await platform.git(source.dir, 'clone', '--quiet', remote(app), 'copy')
   assert.is(code, 0, output)
   assert.match(await readFile(`${source.dir}/copy/server.js`, 'utf8'), /v4/)
 })

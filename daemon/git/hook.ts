@@ -10,6 +10,8 @@ const DEPLOYED = ['refs/heads/main', 'refs/heads/master']
 const GONE = /^0+$/
 
 interface Update {
+  /** Where the client saw the branch; zeros for a new one. */
+  old: string
   commit: string
   ref: string
 }
@@ -38,11 +40,11 @@ const parse = (input: string): Update[] =>
     .split('\n')
     .filter(Boolean)
     .map((line) => {
-      const [, commit = '', ref = ''] = line.split(' ')
-      return { commit, ref }
+      const [old = '', commit = '', ref = ''] = line.split(' ')
+      return { old, commit, ref }
     })
 
-function deploy({ commit, ref }: Update): Promise<number> {
+function deploy({ old, commit, ref }: Update): Promise<number> {
   const tree = spawnSync('git', ['rev-parse', '--verify', `${commit}^{tree}`], { encoding: 'utf8' }).stdout.trim()
   return new Promise((resolve) => {
     const call = request({
@@ -52,6 +54,7 @@ function deploy({ commit, ref }: Update): Promise<number> {
       headers: {
         'x-sluice-push': process.env.SLUICE_PUSH ?? '',
         'x-sluice-ref': ref,
+        'x-sluice-old': old,
         'x-sluice-commit': commit,
         'x-sluice-tree': tree,
       },

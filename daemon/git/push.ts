@@ -8,7 +8,7 @@ import type { App } from '../app/app.ts'
 import type { deploy } from '../build/deploy.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
-import { pointHead } from './repository.ts'
+import { commitOf, pointHead } from './repository.ts'
 
 export type DeployRequest = Parameters<typeof deploy>[1]
 export type Deploy = (request: DeployRequest) => Promise<unknown>
@@ -30,6 +30,8 @@ export interface Pushes {
 
 export async function createPushes(d: Daemon, deploy: Deploy): Promise<Pushes> {
   const pushes = new Map<string, Push>()
+  /** By app, the push that moves its branch: from the start of its deploy to the end of its git process, when the branch has moved. */
+  const moving = new Map<string, string>()
   const socket = join(d.config.data, 'hook.sock')
   const server = createServer({ requestTimeout: 0 }, (req, res) => {
     const id = String(req.headers['x-sluice-push'] ?? '')
@@ -39,6 +41,13 @@ export async function createPushes(d: Daemon, deploy: Deploy): Promise<Pushes> {
       res.writeHead(403).end('\n !     This push is not known to the platform.\n\n')
       return
     }
+    res.writeHead(200, { 'content-type': 'text/plain', trailer: 'x-sluice-exit' })
+    res.flushHeaders()
+    if (moving.has(push.app.id)) {
+      const why = `Another push to ${push.app.name} is in progress. Push again when it has ended.`
+      return answer(req, res, { accepted: false, why })
+    }
+    moving.set(push.app.id, id)
     void receive(d, deploy, push, req, res)
   })
   await listen(server, socket)
@@ -48,7 +57,11 @@ export async function createPushes(d: Daemon, deploy: Deploy): Promise<Pushes> {
     begin(push) {
       const id = randomBytes(24).toString('base64url')
       pushes.set(id, push)
-      return { id, end: () => void pushes.delete(id) }
+      const end = () => {
+        pushes.delete(id)
+        if (moving.get(push.app.id) === id) moving.delete(push.app.id)
+      }
+      return { id, end }
     },
     close: () =>
       new Promise((resolve) => {
@@ -67,9 +80,7 @@ async function receive(
 ): Promise<void> {
   const hookGone = new AbortController()
   res.on('close', () => hookGone.abort(new Error('The push was interrupted.')))
-  res.writeHead(200, { 'content-type': 'text/plain', trailer: 'x-sluice-exit' })
-  res.flushHeaders()
-  let accepted = false
+  if (await overtaken(d, push.app, req)) return answer(req, res, { accepted: false, why: OVERTAKEN })
   try {
     await deploy({
       app: push.app,
@@ -80,18 +91,33 @@ async function receive(
       output: (text) => void (res.writable && res.write(text)),
       signal: AbortSignal.any([push.signal, hookGone.signal]),
     })
-    accepted = true
     await pointHead(d.config.data, push.app.id, String(req.headers['x-sluice-ref'])).catch((error: unknown) =>
       d.log.warn('the default branch was not set', { app: push.app.id, error }),
     )
+    answer(req, res, { accepted: true })
   } catch (error) {
-    if (!(error instanceof UserError)) {
-      d.log.error('deploy failed', { app: push.app.id, error })
-      res.write(
-        `\n !     ${push.signal.aborted ? messageOf(push.signal.reason) : 'Something went wrong on the platform. Its log has the cause.'}\n`,
-      )
-    }
+    if (error instanceof UserError) return answer(req, res, { accepted: false })
+    d.log.error('deploy failed', { app: push.app.id, error })
+    answer(req, res, { accepted: false, why: push.signal.aborted ? messageOf(push.signal.reason) : FAULT })
   }
+}
+
+const FAULT = 'Something went wrong on the platform. Its log has the cause.'
+const OVERTAKEN = 'Another push has moved the branch since this one began. Fetch and look, then push again.'
+
+/** True when git would refuse to move the branch after the deploy, because it is no longer where the client saw it. */
+async function overtaken(d: Daemon, app: App, req: IncomingMessage): Promise<boolean> {
+  const { 'x-sluice-ref': ref, 'x-sluice-old': old } = req.headers
+  return (await commitOf(d.config.data, app.id, String(ref))) !== old
+}
+
+/** Ends the hook's request. `why` is for the user, where nothing has been said yet. */
+function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { accepted, why }: { accepted: boolean; why?: string },
+): void {
+  if (why !== undefined) res.write(`\n !     ${why}\n\n`)
   req.resume()
   res.addTrailers({ 'x-sluice-exit': accepted ? '0' : '1' })
   res.end()

@@ -36,6 +36,15 @@ export async function pointHead(data: string, app: string, ref: string): Promise
   if (/^refs\/heads\/(main|master)$/.test(ref)) await run('git', args, { env: gitEnvironment() })
 }
 
+/** The commit that a branch is at; all zeros, as git writes it, when it is not there. */
+export const commitOf = (data: string, app: string, ref: string): Promise<string> =>
+  run('git', ['--git-dir', repositoryPath(data, app), 'rev-parse', '--verify', '--quiet', ref], {
+    env: gitEnvironment(),
+  }).then(
+    ({ stdout }) => stdout.trim(),
+    () => '0'.repeat(40),
+  )
+
 /** All that git needs to know of the world, and nothing of the daemon's own. */
 export const gitEnvironment = (): Record<string, string> => ({
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -1,40 +1,25 @@
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Child, createChild } from './child.ts'
 import { type Asked, callApi, createTools, type Reply, requestHost, type Tools } from './client.ts'
 import type { Command } from './command.ts'
-import { appLabel, type Container, idLabel, listContainers, removeInstallation } from './engine.ts'
+import { removeInstallation } from './engine.ts'
+import { freePorts, type Ports } from './ports.ts'
 import { createSource, type Procfile, type Source, sampleFiles } from './source.ts'
+import { type Api, createView, type View } from './view.ts'
 import { waitFor } from './wait.ts'
 
-export interface Release {
-  id: string
-  version: number
-  description: string
-  status: 'pending' | 'succeeded' | 'failed'
-  current: boolean
-}
-
-export interface Dyno {
-  id: string
-  name: string
-  type: string
-  state: string
-  release: { version: number }
-}
-
 /** A daemon and a router of their own, from `dist`, with data, ports and networks that nobody else has. */
-export interface Platform extends Tools {
+export interface Platform extends Tools, View {
   data: string
-  ports: { api: number; http: number; tls: number }
+  ports: Ports
   daemon: Child
   router: Child
   /** Starts the daemon and waits until it answers. */
   startDaemon(): Promise<void>
-  api<Answer = unknown>(method: string, path: string, body?: unknown): Promise<Answer>
+  api: Api
   /** One request to an app, through the router. */
   request(app: string, path?: string, asked?: Asked): Promise<Reply>
   createApp(name: string): Promise<string>
@@ -42,14 +27,6 @@ export interface Platform extends Tools {
   push(source: Source, app: string, refspec?: string): Command
   /** A running app in one call: created, pushed, answering. */
   deploy(app: string, procfile?: Procfile): Promise<Source>
-  releases(app: string): Promise<Release[]>
-  dynos(app: string): Promise<Dyno[]>
-  /** The release, once it has succeeded or failed. */
-  settled(app: string, version: number): Promise<Release>
-  /** Those of one app, or of all. */
-  containers(app?: string): Promise<Container[]>
-  /** Resolves when the container of a dyno that is not up yet runs. */
-  booting(app: string): Promise<unknown>
   /** Does what a test file needs before its tests; ends the platform when that fails. */
   prepare<Result>(work: () => Promise<Result>): Promise<Result>
   stop(): Promise<void>
@@ -98,9 +75,7 @@ type Parts = Pick<Platform, 'data' | 'ports' | 'daemon' | 'router' | 'startDaemo
 /** What tests do with apps, by the shortest way. */
 function withApps(parts: Parts, token: string, sources: Source[]): Platform {
   const { ports, git } = parts
-  const api: Platform['api'] = (method, path, body) => callApi({ port: ports.api, token }, method, path, body)
-  const request: Platform['request'] = (app, path = '/', asked) =>
-    requestHost(ports.http, `${app}.localhost`, path, asked)
+  const api: Api = (method, path, body) => callApi({ port: ports.api, token }, method, path, body)
   const newSource = async (files: Record<string, string>) => {
     const source = await createSource(git, files)
     sources.push(source)
@@ -109,22 +84,14 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
   const createApp = async (name: string) => (await api<{ name: string }>('POST', '/apps', { name })).name
   const push: Platform['push'] = (source, app, refspec = 'main') =>
     git(source.dir, 'push', `https://localhost:${ports.api}/${app}.git`, refspec)
-  const releases = (app: string) => api<Release[]>('GET', `/apps/${app}/releases`)
-  const containers: Platform['containers'] = async (app) => {
-    const all = await listContainers((await readFile(join(parts.data, 'installation'), 'utf8')).trim())
-    if (app === undefined) return all
-    const { id } = await api<{ id: string }>('GET', `/apps/${app}`)
-    return all.filter(({ Labels }) => Labels[appLabel] === id)
-  }
   return {
     ...parts,
+    ...createView(api, parts.data),
     api,
-    request,
+    request: (app, path = '/', asked) => requestHost(ports.http, `${app}.localhost`, path, asked),
     createApp,
     createSource: newSource,
     push,
-    releases,
-    dynos: (app) => api('GET', `/apps/${app}/dynos`),
     async deploy(app, procfile) {
       await createApp(app)
       const source = await newSource(sampleFiles(procfile))
@@ -132,27 +99,6 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
       if (code !== 0) throw new Error(`the push to ${app} failed:\n${output}`)
       return source
     },
-    settled: (app, version) =>
-      waitFor(
-        `v${version} of ${app} to succeed or fail`,
-        async () => {
-          const release = (await releases(app)).find((release) => release.version === version)
-          return release && release.status !== 'pending' ? release : null
-        },
-        { within: 90_000 },
-      ),
-    containers,
-    booting: (app) =>
-      waitFor(
-        `a dyno of ${app} to boot`,
-        async () => {
-          const [dyno] = (await api<Dyno[]>('GET', `/apps/${app}/dynos`)).filter(({ state }) => state === 'starting')
-          return (
-            dyno && (await containers()).find(({ Labels, State }) => Labels[idLabel] === dyno.id && State === 'running')
-          )
-        },
-        { within: 30_000, every: 5 },
-      ),
     prepare: (work) =>
       work().catch(async (error: unknown) => {
         await parts.stop()
@@ -178,7 +124,7 @@ async function sweep(): Promise<void> {
   }
 }
 
-function environmentOf(data: string, ports: Platform['ports']): NodeJS.ProcessEnv {
+function environmentOf(data: string, ports: Ports): NodeJS.ProcessEnv {
   return {
     ...process.env,
     SLUICE_DATA: data,
@@ -202,23 +148,5 @@ const ready = (port: number, data: string, daemon: Child): Promise<string> =>
     },
     { within: 20_000 },
   )
-
-/** Below the ephemeral range: a connection of the load must not take the daemon's port while the daemon is down. */
-async function freePorts(): Promise<Platform['ports']> {
-  const found: number[] = []
-  while (found.length < 3) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000)
-    if (!found.includes(port) && (await isFree(port))) found.push(port)
-  }
-  const [api = 0, http = 0, tls = 0] = found
-  return { api, http, tls }
-}
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, () => server.close(() => resolve(true)))
-  })
 
 const tail = (log: string): string => log.split('\n').slice(-60).join('\n')

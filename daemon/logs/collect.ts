@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Engine } from '../engine/engine.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -41,6 +42,7 @@ interface Reader {
 export function createCollector(engine: Pick<Engine, 'logs'>, logs: Logs, log: Log): Collector {
   const readers = new Map<string, Reader>()
   const stopping = new AbortController()
+  setMaxListeners(0, stopping.signal)
 
   const read = async (reader: Reader): Promise<void> => {
     for (let failures = 0; !stopping.signal.aborted; ) {

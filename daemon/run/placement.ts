@@ -96,14 +96,14 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
 
   /** Takes the engine's list as the truth, except for dynos of which something newer is known or under way. */
   const list = async (): Promise<void> => {
-    const overtaken = new Set<string>()
-    newer.add(overtaken)
+    const outdated = new Set<string>()
+    newer.add(outdated)
     try {
       const found = new Map((await engine.list()).map((one) => [one.id, one]))
       const wanted = await on.wanted([...found.keys()])
-      believe(found, wanted, (id) => pending.has(id) || overtaken.has(id))
+      believe(found, wanted, (id) => pending.has(id) || outdated.has(id))
     } finally {
-      newer.delete(overtaken)
+      newer.delete(outdated)
     }
     if (!known) {
       known = true

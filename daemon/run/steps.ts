@@ -177,12 +177,13 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (dyno.state !== 'stopping') await updateDyno(d.db, dyno.id, { state: 'stopping', updated_at: d.clock.now() })
   const state = placements.state(dyno.id)
   if (state === 'pending') return
-  if (state === 'none' || state === 'failed') {
+  if (state === 'none') {
     await deleteDyno(d.db, dyno.id)
     placements.forget(dyno.id)
     return
   }
   if (state === 'running') tell(stage, dyno, 'Stopping all processes with SIGTERM')
+  // a launch that failed may have left a container all the same, when only the engine's answer was lost
   placements.stop({ id: dyno.id, app: dyno.app_id }, limits.stopGrace)
 }
 

@@ -32,6 +32,8 @@ export const limits = {
   jsonBody: 1 * MiB,
   appsPerEngine: 1000,
   dynosPerType: 100,
+  /** Addresses of an app's /26 but for the network's own, the gateway's and a spare. */
+  dynosPerApp: 60,
   startsAtOnce: 4,
   logLine: 10_000,
   logLinesKept: 1500,

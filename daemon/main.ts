@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WebSocket } from 'ws'
 import { resolveStacks } from '../buildpacks/stack.ts'
@@ -29,6 +29,7 @@ import { createSettlements, failAttended } from './run/rollout.ts'
 import { createRunner, type Runner } from './runner.ts'
 import { createServer } from './server.ts'
 import { type Db, openDatabase } from './store/database.ts'
+import { onceWritten } from './store/once.ts'
 import { createSeal, readKey } from './store/seal.ts'
 
 /** Starts the daemon, serves until SIGTERM or SIGINT, and leaves the apps running. */
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
   const log = createLog()
   const config = readConfig()
   await mkdir(config.data, { recursive: true, mode: 0o700 })
+  await chmod(config.data, 0o700)
   const { d, placements } = await assemble(config, log)
   await recover(d)
   const stopping = new AbortController()
@@ -153,18 +155,12 @@ async function serve(d: Daemon) {
 }
 
 /** Tells this installation's containers from those of others on the same engine. */
-const installationId = (data: string): Promise<string> => onceWritten(join(data, 'installation'), randomUUID())
+const installationId = async (data: string): Promise<string> =>
+  String(await onceWritten(join(data, 'installation'), randomUUID)).trim()
 
 /** Shared with the routers of this host by its file mode. */
-const secretFile = (path: string): Promise<string> => onceWritten(path, randomBytes(32).toString('base64url'))
-
-/** The text of a file that is made at first start, readable by its owner only. */
-async function onceWritten(path: string, text: string): Promise<string> {
-  await writeFile(path, text, { flag: 'wx', mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
-  return (await readFile(path, 'utf8')).trim()
-}
+const secretFile = async (path: string): Promise<string> =>
+  String(await onceWritten(path, () => randomBytes(32).toString('base64url'))).trim()
 
 const signalled = (): Promise<void> =>
   new Promise((resolve) => {

@@ -14,6 +14,7 @@ const NO_COMMAND = /^[A-Za-z0-9_-]+:\s*$/
 /** Names that can be a label of a host name. */
 const STRICT = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 const LONGEST_NAME = 63
+const ONE_OFF = 'run'
 const MOST_TYPES = 100
 
 /** Reads a Procfile. It is not YAML: a command may hold colons, quotes and `#`. Of two entries of one name the later counts. */
@@ -34,6 +35,8 @@ export function parseProcfile(text: string): Procfile {
     }
     if (name.length > LONGEST_NAME)
       errors.push(`The process type on line ${index + 1} of the Procfile is longer than ${LONGEST_NAME} characters.`)
+    else if (name === ONE_OFF)
+      errors.push(`The process type ${ONE_OFF} is the name of one-off dynos; call it something else.`)
     else if (types.has(name)) warnings.push(`The Procfile declares ${name} twice; the later line counts.`)
     else if (!STRICT.test(name))
       warnings.push(`The process type ${name} should have only lower-case letters, digits and dashes in its name.`)

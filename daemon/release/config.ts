@@ -62,13 +62,13 @@ export function describe(set: string[], unset: string[]): string {
   return `${parts.filter(Boolean).join(' and ')} config vars`
 }
 
-/** Any name that bash can export; `__proto__` and the like cannot be told from JavaScript's own. */
-const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
+/** Any name that bash can export and a file can have (builds see config vars as files); `__proto__` and the like cannot be told from JavaScript's own. */
+const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 
 function checkVar(name: string, value: string | null): void {
   if (!NAME.test(name) || name === '__proto__')
     throw invalid(
-      `"${name.slice(0, 100)}" is not a valid config var name: use letters, digits and underscores, and no digit first.`,
+      `"${name.slice(0, 100)}" is not a valid config var name: use at most 128 letters, digits and underscores, and no digit first.`,
     )
   if (value?.includes('\0'))
     throw invalid(`The value of ${name} contains a NUL character, which no environment variable can hold.`)

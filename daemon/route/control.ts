@@ -29,6 +29,8 @@ export interface Routers {
   /** True when every live router says that this backend's last request has ended. */
   drained(backend: string): boolean
   readonly connected: number
+  /** Since when there has been a router without a break, ms; null when there is none. */
+  readonly connectedSince: number | null
   close(): void
 }
 
@@ -58,6 +60,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   /** By app: its route as text, and the version in which it last changed. */
   let routes = new Map<string, { text: string; version: number }>()
   let backends = new Map<string, { app: string; mode: Backend['mode'] }>()
+  let connectedSince = 0
   let publishing: Promise<void> = Promise.resolve()
 
   const live = (): Peer[] => [...peers].filter((peer) => clock.now() - peer.heardAt < limits.routerSilence)
@@ -99,6 +102,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       case 'hello':
         if (message.protocol !== PROTOCOL) return peer.socket.close(1002, `this daemon speaks protocol ${PROTOCOL}`)
         if (message.applied >= table.version) table = { ...table, version: message.applied + 1 }
+        if (peers.size === 0) connectedSince = clock.now()
         peers.add(peer)
         log.info('router connected', { applied: message.applied, sent: table.version })
         return send(peer)
@@ -176,6 +180,9 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
     },
     healthy: (backend) => every((peer) => peer.healthy.has(backend)),
     drained: (backend) => every((peer) => peer.drained.has(backend)),
+    get connectedSince() {
+      return live().length > 0 ? connectedSince : null
+    },
     get connected() {
       return live().length
     },

@@ -90,6 +90,7 @@ export async function scale(
       if (!same)
         await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
     }
+    checkRoom([...formation.values()])
     return updates.flatMap(({ type }) => formation.get(type) ?? [])
   })
   d.runner.poke(app.id)
@@ -101,6 +102,15 @@ export async function scale(
     text: `Scaled to ${text} by user ${account.email}`,
   })
   return changed
+}
+
+/** An app's network has so many addresses, and a deploy needs room for the web dynos of two releases and a release command. */
+function checkRoom(formation: FormationView[]): void {
+  const sum = formation.reduce((sum, { type, quantity }) => sum + (type === 'web' ? 2 : 1) * quantity, 1)
+  if (sum > limits.dynosPerApp)
+    throw invalid(
+      `That would be more than an app's network holds: at most ${limits.dynosPerApp} dynos, web dynos counted twice because a deploy runs old and new side by side.`,
+    )
 }
 
 const unknownType = (type: string, formation: Map<string, unknown>) => {

@@ -3,7 +3,7 @@ import type { Collector } from '../logs/collect.ts'
 import type { Transcript, Transcripts } from '../logs/transcript.ts'
 
 /**
- * Reads the output of dynos: all of it goes to the app's log, and that of a release command also to the transcript
+ * Reads the output of dynos from their first byte (the engine's start time comes after it): all of it goes to the app's log, and that of a release command also to the transcript
  * `release-<release id>`, which `releases:output` and the push follow. After a restart of the daemon the transcript begins anew.
  */
 export interface Output {
@@ -15,7 +15,7 @@ export function createOutput({ transcripts, collector }: { transcripts: Transcri
   const phases = new Map<string, Promise<Transcript>>()
 
   const begin = (placed: Placed): void => {
-    const dyno = { id: placed.id, app: placed.app, name: placed.name, since: placed.startedAt }
+    const dyno = { id: placed.id, app: placed.app, name: placed.name, since: 0 }
     if (placed.type !== 'release') return collector.follow(dyno)
     if (phases.has(placed.id)) return
     const opened = transcripts.open(`release-${placed.release}`)

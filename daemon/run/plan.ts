@@ -53,8 +53,11 @@ export interface Seen {
   crashes: number
   retryAt: number | null
   exitCode: number | null
-  /** When the row was made (a boot is measured from here), and when it got its state. */
+  /** When the row was made. */
   createdAt: number
+  /** From when on it has had the chance to be found up: it runs and a router is there to reach it. */
+  bootingSince: number | null
+  /** When it got its state. */
   since: number
   container: ContainerState
   /** A router has reached its port. */
@@ -137,7 +140,7 @@ class Turn {
       this.steps.push(state === 'starting' ? { do: 'launch', dyno: id } : { do: 'crashed', dyno: id, why: 'lost' })
     } else if (state === 'starting' && container === 'running' && (dyno.type !== 'web' || dyno.healthy)) {
       this.steps.push({ do: 'up', dyno: id })
-    } else if (state === 'starting' && dyno.type === 'web' && this.due(dyno.createdAt + this.times.boot)) {
+    } else if (state === 'starting' && dyno.bootingSince !== null && this.due(dyno.bootingSince + this.times.boot)) {
       this.steps.push({ do: 'crashed', dyno: id, why: 'boot timeout' })
     }
   }

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
+import type { Placed } from '../engine/engine.ts'
 import { limits } from '../limits.ts'
 import type { Pass } from '../runner.ts'
 import type { Schema } from '../store/schema.ts'
@@ -70,9 +71,16 @@ const seen =
     retryAt: dyno.retry_at,
     exitCode: dyno.exit_code,
     createdAt: dyno.created_at,
+    bootingSince: dyno.type === 'web' ? bootingSince(d, placements.of(dyno.id)) : null,
     since: dyno.updated_at,
     container: placements.state(dyno.id),
     healthy: dyno.type === 'web' && d.routers.healthy(dyno.id),
     // Nobody waits for the answers of a destroyed app, and routers no longer know it.
     drained: dyno.state === 'draining' && (app.destroyed_at !== null || d.routers.drained(dyno.id)),
   })
+
+/** Neither the wait for a place to start nor one for a router is the dyno's fault. */
+function bootingSince(d: Daemon, placed: Placed | undefined): number | null {
+  const { connectedSince } = d.routers
+  return placed?.running && connectedSince !== null ? Math.max(placed.startedAt, connectedSince) : null
+}

@@ -187,8 +187,12 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   placements.stop({ id: dyno.id, app: dyno.app_id }, limits.stopGrace)
 }
 
-async function advance({ d }: Stage, step: Step & { do: 'advance' }): Promise<void> {
+async function advance({ d, app }: Stage, step: Step & { do: 'advance' }): Promise<void> {
   await advanceRollout(d.db, step.release, step.to, d.clock.now())
+  if (step.to === 'booting' && d.routers.connected === 0) {
+    const text = 'No router is connected: the release waits until one is'
+    d.logs.write(app.id, { at: d.clock.now(), source: 'heroku', dyno: 'router', text })
+  }
   d.settlements.announce(step.release)
 }
 

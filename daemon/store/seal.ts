@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:crypto'
-import { link, readFile, unlink, writeFile } from 'node:fs/promises'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { onceWritten } from './once.ts'
 
 /** Encryption at rest for config vars: AES-256-GCM with a fresh nonce each time; `context` binds a text to its row. */
 export interface Seal {
@@ -32,19 +32,4 @@ export function createSeal(key: Buffer): Seal {
 }
 
 /** The key file at `path`, made at first use, readable by its owner only. It appears whole or not at all: without it nothing opens. */
-export async function readKey(path: string): Promise<Buffer> {
-  const kept = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-  })
-  if (kept) return kept
-  const fresh = `${path}.${randomUUID()}`
-  await writeFile(fresh, randomBytes(KEY), { mode: 0o600, flush: true })
-  try {
-    await link(fresh, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    await unlink(fresh)
-  }
-  return readFile(path)
-}
+export const readKey = (path: string): Promise<Buffer> => onceWritten(path, () => randomBytes(KEY))

@@ -132,6 +132,7 @@ async function assemble(data: string, logged: string[]) {
       healthy: () => true,
       drained: () => true,
       connected: 1,
+      connectedSince: 0,
       close() {},
     },
     settlements: createSettlements(),

@@ -93,7 +93,7 @@ class World {
     if (step.do === 'start') {
       const { release, type, ordinal, size, crashes } = step
       const id = `${type}.${ordinal}#${this.ids++}`
-      const times = { createdAt: this.now, since: this.now, retryAt: null, exitCode: null }
+      const times = { createdAt: this.now, bootingSince: null, since: this.now, retryAt: null, exitCode: null }
       const facts = { container: 'none', healthy: false, drained: false, replace: false } as const
       this.dynos.push({ id, release, type, ordinal, size, crashes, state: 'starting', ...times, ...facts })
       return
@@ -200,7 +200,10 @@ class World {
     if (dyno) {
       if (dyno.state === 'stopping' && (this.calm || this.random() < 0.9))
         this.dynos.splice(this.dynos.indexOf(dyno), 1)
-      else dyno.container = !this.calm && this.random() < 0.05 ? 'failed' : 'running'
+      else {
+        dyno.container = !this.calm && this.random() < 0.05 ? 'failed' : 'running'
+        dyno.bootingSince = dyno.type === 'web' ? this.now : null
+      }
     }
     for (const dyno of this.dynos.filter(({ container }) => container === 'running')) this.behave(dyno)
     if (this.calm || this.random() < 0.5)

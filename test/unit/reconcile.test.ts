@@ -76,6 +76,7 @@ async function open(
     healthy: (id: string) => backends.some((one) => one.id === id && one.mode === 'probe') && listening(world, id),
     drained: () => true,
     connected: 1,
+    connectedSince: 0,
     close() {},
   }
   const runner = createRunner((app, signal) => pass(app, signal), clock, log)

@@ -23,9 +23,22 @@ const vectors: [status: number, what: string, text: string][] = [
   ...['3, 3', '+3', '-1', '0x3', '3 3', '1e1', '', '1234567890123456', '3;', '٣'].map(
     (value): [number, string, string] => [400, `length "${value}"`, get(`Content-Length: ${value}`)],
   ),
-  ...['gzip, chunked', 'chunked, chunked', 'identity', '', ',', ',chunked', '"chunked"', 'chunked;q=1', '\x0bchunked', 'chunked\0'].map(
-    (value): [number, string, string] => [400, `coding ${JSON.stringify(value)}`, get(`Transfer-Encoding: ${value}`)],
-  ),
+  ...[
+    'gzip, chunked',
+    'chunked, chunked',
+    'identity',
+    '',
+    ',',
+    ',chunked',
+    '"chunked"',
+    'chunked;q=1',
+    '\x0bchunked',
+    'chunked\0',
+  ].map((value): [number, string, string] => [
+    400,
+    `coding ${JSON.stringify(value)}`,
+    get(`Transfer-Encoding: ${value}`),
+  ]),
   [501, 'an unknown coding', get('Transfer-Encoding: gzip')],
   [400, 'two codings', get('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')],
   [400, 'chunks in 1.0', 'GET / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'],
@@ -41,9 +54,11 @@ const vectors: [status: number, what: string, text: string][] = [
   [400, 'no host', 'GET / HTTP/1.1\r\n\r\n'],
   [400, 'no host in 1.0', 'GET http://a/ HTTP/1.0\r\n\r\n'],
   [400, 'two hosts', get('Host: a')],
-  ...['', 'a b', 'a,b', 'a@b', 'a:b', 'a/b', '[::1', 'a:1:2'].map(
-    (host): [number, string, string] => [400, `host "${host}"`, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`],
-  ),
+  ...['', 'a b', 'a,b', 'a@b', 'a:b', 'a/b', '[::1', 'a:1:2'].map((host): [number, string, string] => [
+    400,
+    `host "${host}"`,
+    `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+  ]),
   [400, 'two blanks', 'GET  / HTTP/1.1\r\nHost: a\r\n\r\n'],
   [400, 'a tab', 'GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n'],
   [400, 'HTTP/0.9', 'GET /\r\nHost: a\r\n\r\n'],

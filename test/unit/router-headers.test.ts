@@ -6,7 +6,8 @@ import { limits } from '../../router/limits.ts'
 
 const arrival = { client: '192.0.2.9', proto: 'https', port: 443, at: 1700000000000, requestId: 'ID' } as const
 const parse = (lines: string[]) => parseRequest(`${lines.join('\r\n')}\r\n\r\n`, limits)
-const rewritten = (...lines: string[]) => requestText(parse(['GET / HTTP/1.1', 'Host: a', ...lines]), arrival).split('\r\n')
+const rewritten = (...lines: string[]) =>
+  requestText(parse(['GET / HTTP/1.1', 'Host: a', ...lines]), arrival).split('\r\n')
 
 test('a request gets Heroku’s headers: some appended to, some replaced', () => {
   assert.equal(
@@ -52,11 +53,14 @@ test('hop-by-hop headers and those that Connection names go, ours and the host s
   const names = lines.map((line) => line.split(':')[0])
   for (const gone of ['Connection', 'X-Mine', 'Keep-Alive', 'TE', 'Proxy-Authorization', 'HTTP2-Settings', 'Upgrade'])
     assert.not(names.includes(gone), gone)
-  for (const kept of ['Host', 'Cookie', 'Trailer', 'X-Forwarded-For', 'Content-Length']) assert.ok(names.includes(kept), kept)
+  for (const kept of ['Host', 'Cookie', 'Trailer', 'X-Forwarded-For', 'Content-Length'])
+    assert.ok(names.includes(kept), kept)
 })
 
 test('names that a CGI-like server would read as framing or trust headers are dropped', () => {
-  const text = rewritten('Transfer_Encoding: chunked', 'X_Forwarded_For: 1', 'Content_Length: 1', 'My_Own: 1').join('\n')
+  const text = rewritten('Transfer_Encoding: chunked', 'X_Forwarded_For: 1', 'Content_Length: 1', 'My_Own: 1').join(
+    '\n',
+  )
   assert.not.match(text, /Transfer_|X_Forw|Content_/)
   assert.match(text, /My_Own: 1/)
 })

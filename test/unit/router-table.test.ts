@@ -46,11 +46,22 @@ test('a log line is in the format of Heroku’s Router 2.0', () => {
     'at=info method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http1.1 tls=false tls_version=unknown',
   )
   assert.is(
-    formatAccount({ ...account, code: 'H10', dyno: '', connect: undefined, service: undefined, status: 503, tls: 'tls1.3' }),
+    formatAccount({
+      ...account,
+      code: 'H10',
+      dyno: '',
+      connect: undefined,
+      service: undefined,
+      status: 503,
+      tls: 'tls1.3',
+    }),
     'at=error code=H10 desc="App crashed" method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno= connect= service= status=503 bytes= protocol=http1.1 tls=true tls_version=tls1.3',
   )
   assert.match(formatAccount({ ...account, code: 'H27', status: 499 }), /^sock=client at=warning code=H27 /)
-  assert.match(formatAccount({ ...account, code: 'H25', cause: 'oversized cookie' }), /desc="HTTP restriction: oversized cookie"/)
+  assert.match(
+    formatAccount({ ...account, code: 'H25', cause: 'oversized cookie' }),
+    /desc="HTTP restriction: oversized cookie"/,
+  )
 })
 
 test.run()

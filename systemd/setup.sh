@@ -82,7 +82,7 @@ install_modules() {
   local prefix
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
   [ ! -e "$prefix/include/node/node.h" ] || export npm_config_nodedir=$prefix
-  step "installing npm packages (sqlite3 is compiled: about two minutes)" npm ci --no-audit --no-fund ||
+  step "installing npm packages (sqlite3 is compiled: about two minutes)" npm ci --prefer-offline --no-audit --no-fund ||
     fail "npm could not install the packages. Check the network and npm's registry setting, then run this again."
   modules_match || fail "The npm packages are there, but sqlite3 does not load. See $data/setup.log, and try: npm rebuild sqlite3"
 }
@@ -124,12 +124,13 @@ start_engine() {
   fail "docker.service is up, but $socket did not answer within 30 seconds. See: journalctl -u docker"
 }
 
+# Live restore: containers go on when the engine is killed, upgraded or restarted, and are found again.
 start_dockerd() {
   local log=$data/engine.log pid waited
   mount_cgroups
   drop_stale_pids
   say "starting the Docker engine (log: $log)"
-  setsid dockerd >>"$log" 2>&1 </dev/null 9>&- &
+  setsid dockerd --live-restore --userland-proxy=false >>"$log" 2>&1 </dev/null 9>&- &
   pid=$!
   for ((waited = 0; waited < 300; waited++)); do
     answers && return

@@ -124,13 +124,15 @@ start_engine() {
   fail "docker.service is up, but $socket did not answer within 30 seconds. See: journalctl -u docker"
 }
 
-# Live restore: containers go on when the engine is killed, upgraded or restarted, and are found again.
+# Live restore: containers go on when the engine is killed, upgraded or restarted, and are found again. A machine with settings of its
+# own for the engine keeps to them.
 start_dockerd() {
-  local log=$data/engine.log pid waited
+  local log=$data/engine.log pid waited flags=(--live-restore --userland-proxy=false)
+  [ ! -e /etc/docker/daemon.json ] || flags=()
   mount_cgroups
   drop_stale_pids
   say "starting the Docker engine (log: $log)"
-  setsid dockerd --live-restore --userland-proxy=false >>"$log" 2>&1 </dev/null 9>&- &
+  setsid dockerd "${flags[@]}" >>"$log" 2>&1 </dev/null 9>&- &
   pid=$!
   for ((waited = 0; waited < 300; waited++)); do
     answers && return

@@ -38,7 +38,8 @@ export async function removeInstallation(installation: string): Promise<void> {
 /** Something else may be removing the same thing. */
 const gone = (work: Promise<unknown>): Promise<unknown> =>
   work.catch((error: EngineAnswer) => {
-    if (error.status !== 404 && error.status !== 409) throw error
+    // the last: of an engine that was killed (daemon/engine/volume.ts)
+    if (error.status !== 404 && error.status !== 409 && !/active mounts/.test(error.message)) throw error
   })
 
 class EngineAnswer extends Error {

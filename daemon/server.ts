@@ -45,7 +45,13 @@ export function createServer(parts: Parts, config: Config): ApiServer {
   const http = createHttpServer(
     { maxHeaderSize: HEAD_BYTES, headersTimeout: HEAD_TIME, requestTimeout: 0 },
     (req, res) => {
-      if (!parts.git(req, res)) parts.api(req, res)
+      try {
+        if (!parts.git(req, res)) parts.api(req, res)
+      } catch {
+        // whatever a stranger sends, the daemon outlives it
+        if (!res.headersSent) res.writeHead(400)
+        res.end()
+      }
     },
   )
   // It never listens itself, but only from this event on does it count connections: without it slow heads are never cut.

@@ -42,14 +42,15 @@ export async function createGit(d: Daemon, deploy: Deploy): Promise<Git> {
   const pushes = await createPushes(d, deploy)
   return {
     handle(req, res) {
-      const url = new URL(req.url ?? '/', 'http://localhost')
-      const path = PATH.exec(url.pathname)
-      if (!path) return false
-      const [, name = '', action = ''] = path
-      answer({ d, hooks, pushes }, { name, action, query: url.searchParams, req, res }).catch((error: unknown) => {
-        d.log.error('a git request failed', { error })
-        say(res, 500, 'Something went wrong on the platform. Its log has the cause.')
-      })
+      const [path = '', query = ''] = (req.url ?? '').split('?', 2)
+      const [, name, action = ''] = PATH.exec(path) ?? []
+      if (name === undefined) return false
+      answer({ d, hooks, pushes }, { name, action, query: new URLSearchParams(query), req, res }).catch(
+        (error: unknown) => {
+          d.log.error('a git request failed', { error })
+          say(res, 500, 'Something went wrong on the platform. Its log has the cause.')
+        },
+      )
       return true
     },
     close: () => pushes.close(),

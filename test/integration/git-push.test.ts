@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -28,6 +29,12 @@ test('a push deploys the commit that was pushed, and shows the output', async ()
   const files = { 'index.js': 'hello', 'lib/deep.js': 'deep' }
   assert.equal(rig.deployed, [{ app: 'sample', version: commit, sourceKey: tree, files }])
   assert.is(await stored('refs/heads/main'), commit)
+})
+
+test('a target that is no URL does no harm, and asks for no token', async () => {
+  const answer = await fetch(`http://127.0.0.1:${rig.port}//`)
+  assert.is(answer.status, 200)
+  assert.is((await copy.git('push', 'heroku', 'main')).code, 0)
 })
 
 test('a refused deploy refuses the push: its reason is shown, the branch does not move, the next push works', async () => {
@@ -208,6 +215,18 @@ test('the repository of a destroyed app is gone, also when there is none', async
   await removeRepository(rig.host.d, rig.app.id)
   await removeRepository(rig.host.d, rig.app.id)
   assert.is(await stored('refs/heads/main'), '')
+})
+
+test('request targets that are no URLs are answered like any other, and git goes on', async () => {
+  for (const target of ['//', 'http://[', '/%', '/a.git/info/refs?service=%']) {
+    const socket = connect(Number(new URL(rig.url).port), '127.0.0.1')
+    socket.end(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+    let answer = ''
+    for await (const chunk of socket) answer += chunk
+    assert.match(answer, /^HTTP\/1\.1 [2-5]\d\d /, target)
+  }
+  const copy = await rig.copy()
+  assert.is((await copy.git('ls-remote', rig.url)).code, 0)
 })
 
 test.run()

@@ -91,6 +91,33 @@ test('clients that leave without a word, or speak nonsense, do no harm', async (
   assert.is((await get(`https://localhost:${port}/`)).status, 200)
 })
 
+/** What comes back for a request line that no client library would send. */
+async function ask(target: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  return text
+}
+
+test('a target that is no URL is answered, and so is a request that nobody foresaw', async () => {
+  for (const target of ['//', 'http://[', '*']) assert.match(await ask(target), /^HTTP\/1\.1 200 /)
+  api = (req) => void new URL(req.url ?? '', 'http://localhost')
+  for (const target of ['//', 'http://[']) assert.match(await ask(target), /^HTTP\/1\.1 400 /)
+  api = (_, res) => res.end('api')
+  assert.is((await get(`http://localhost:${port}/`)).text, 'api')
+})
+
+test('a request that makes a part of the server throw is answered, and the next one too', async () => {
+  const before = api
+  api = () => {
+    throw new Error('surprise')
+  }
+  assert.is((await get(`http://127.0.0.1:${port}/`)).status, 400)
+  api = before
+  assert.is((await get(`http://127.0.0.1:${port}/`)).status, 200)
+})
+
 test('the growing Request-Id of the official CLI fits', async () => {
   assert.is((await get(`http://localhost:${port}/`, { 'request-id': 'x'.repeat(60_000) })).status, 200)
   assert.is((await get(`http://localhost:${port}/`, { 'request-id': 'x'.repeat(70_000) })).status, 431)

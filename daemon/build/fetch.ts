@@ -20,6 +20,10 @@ export interface Fetched {
 
 type Place = Pick<Config, 'data'>
 
+/** By the whole URL, with its password: what one app may read is not given to another that only knows the commit. */
+const archiveName = (url: string, revision: string): string =>
+  `${createHash('sha256').update(url).digest('hex')}-${revision}.tar`
+
 /**
  * Fetches a buildpack from a git URL (`#ref`: a branch, also with slashes, a tag or a commit) or from a .tgz at an http(s) URL, within
  * limits.buildpackTime and limits.buildpackSize. Commits are kept, so the next build only asks which commit the ref is.
@@ -60,7 +64,7 @@ async function fetchArchive(folder: string, url: string, signal: AbortSignal): P
     const body = Readable.fromWeb(answer.body as ReadableStream<Uint8Array>)
     await receiveSource(body, next, { signal, most: limits.buildpackSize })
     const revision = await hashFile(next)
-    const archive = join(folder, `${revision}.tar`)
+    const archive = join(folder, archiveName(url, revision))
     await rename(next, archive)
     return { archive, revision }
   } finally {
@@ -72,12 +76,15 @@ async function fetchRepository(folder: string, url: string, signal: AbortSignal)
   const [, repository = url, ref] = /^([^#]*)#(.+)$/s.exec(url) ?? []
   const git = gitFor(repository.replace(/#$/, ''), signal)
   const revision = await commitOf(git, ref)
-  const archive = join(folder, `${revision}.tar`)
+  const archive = join(folder, archiveName(repository, revision))
   if (await exists(archive)) return { archive, revision }
   const work = join(folder, `${randomUUID()}.part`)
   const disk = boundDisk(folder, { most: limits.buildpackSize * 4, watched: work })
   try {
     await git.clone(work, ref, revision, AbortSignal.any([signal, disk.signal]))
+    // The server says which commit a ref is, and what the clone is: only the second is what will run.
+    if ((await git.run(['-C', work, 'rev-parse', 'HEAD'])).trim() !== revision)
+      throw new UserError('invalid_params', 'what the server sent is not the commit that it named. Push again.')
     await run('tar', ['-C', work, '--exclude=.git', '-cf', `${work}.tar`, '.'], { signal })
     await rename(`${work}.tar`, archive)
   } finally {

@@ -14,11 +14,14 @@ export interface Served {
   /** The same files as a .tgz, below one folder. */
   addArchive(name: string, files: Record<string, string>): Promise<string>
   url(path: string): string
+  /** Says this commit, once, in place of those that the repository's refs are. */
+  name(repository: string, commit: string): void
   close(): Promise<void>
 }
 
 export async function serveBuildpacks(): Promise<Served> {
   const root = await mkdtemp(join(tmpdir(), 'sluice-packs-'))
+  const lies = new Map<string, string>()
   const server = createServer((req, res) => {
     const [path = '', query = ''] = (req.url ?? '').split('?')
     if (path.endsWith('.tgz')) {
@@ -46,7 +49,11 @@ export async function serveBuildpacks(): Promise<Served> {
     const chunks: Buffer[] = []
     git.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     git.stdout.on('end', () => {
-      const answer = Buffer.concat(chunks)
+      const lie = req.method === 'POST' ? lies.get(path) : undefined
+      if (lie !== undefined) lies.delete(path)
+      const said = Buffer.concat(chunks)
+      const answer =
+        lie === undefined ? said : Buffer.from(said.toString('latin1').replace(/[0-9a-f]{40}(?= )/g, lie), 'latin1')
       const end = answer.indexOf('\r\n\r\n')
       const headers = answer
         .subarray(0, end)
@@ -62,6 +69,7 @@ export async function serveBuildpacks(): Promise<Served> {
   const url = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${path}`
   return {
     url,
+    name: (repository, commit) => void lies.set(`/${repository}/git-upload-pack`, commit),
     async add(name, files, branch = 'main') {
       const work = join(root, `${name}.work`)
       await write(work, files)

@@ -43,6 +43,32 @@ test('a URL of something that is no buildpack is told', async () => {
   assert.match(output, /has no bin\/compile/)
 })
 
+test('what was fetched with a password is not had without it, though its commit is known', async () => {
+  const signal = new AbortController().signal
+  const url = await served.add('private', pack('secret'))
+  const { archive, revision } = await fetchBuildpack(rig.d.config, url.replace('//', '//user:password@'), signal)
+  const again = await fetchBuildpack(rig.d.config, `${url.replace('//', '//user:password@')}#${revision}`, signal)
+  assert.is(again.archive, archive)
+  let said = ''
+  await fetchBuildpack(rig.d.config, `${served.url('nowhere.git')}#${revision}`, signal).catch((error: Error) => {
+    said = error.message
+  })
+  assert.match(said, /cannot be fetched/)
+  assert.is.not((await fetchBuildpack(rig.d.config, url, signal)).archive, archive)
+})
+
+test('a server that names one commit and sends another is refused', async () => {
+  const signal = new AbortController().signal
+  const named = '1'.repeat(40)
+  const url = await served.add('liar', pack('lies'))
+  served.name('liar.git', named)
+  let said = ''
+  await fetchBuildpack(rig.d.config, `${url}#main`, signal).catch((error: Error) => {
+    said = error.message
+  })
+  assert.match(said, /cannot be fetched: what the server sent is not the commit that it named/)
+})
+
 test('a file of this host is no source of a buildpack', async () => {
   const signal = new AbortController().signal
   let said = ''

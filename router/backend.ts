@@ -3,6 +3,8 @@ import type { Limits } from './limits.ts'
 import type { Backend as Route } from './protocol.ts'
 import { Upstream, type User } from './upstream.ts'
 
+const FIRST_PAUSE = 10
+
 /**
  * One dyno as the router sees it. The table says the mode; every table may say it again.
  *
@@ -96,7 +98,8 @@ export class Backend {
     for (const upstream of this.idle.splice(0)) upstream.conn.destroy()
   }
 
-  private probe(): void {
+  /** Pauses grow: most dynos that boot do so within a second, and nobody should wait for the router then. */
+  private probe(attempt = 1): void {
     this.probing = true
     const socket = connect({ host: this.address, port: this.port, timeout: this.limits.probeAttempt })
     socket.on('timeout', () => socket.destroy())
@@ -109,8 +112,9 @@ export class Backend {
       socket.destroy()
     })
     socket.on('close', () => {
+      const pause = Math.min(this.limits.probe, FIRST_PAUSE * attempt)
       if (this.up || this.mode !== 'probe') this.probing = false
-      else setTimeout(() => (this.mode === 'probe' ? this.probe() : this.stopProbing()), this.limits.probe)
+      else setTimeout(() => (this.mode === 'probe' ? this.probe(attempt + 1) : this.stopProbing()), pause)
     })
   }
 

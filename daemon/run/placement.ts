@@ -185,7 +185,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
           if (overtaken(spec.id)) return
           log.error('start failed', { dyno: spec.id, app: spec.app.id, error })
           early.delete(spec.id)
-          failures.set(spec.id, messageOf(error))
+          failures.set(spec.id, withoutPaths(messageOf(error)))
           settle(spec.id, spec.app.id)
         },
       )
@@ -205,6 +205,9 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     },
   }
 }
+
+/** The engine's words without the host's folders: those are nobody's business but the log's. */
+const withoutPaths = (text: string): string => text.replace(/(?:\/[\w.@+-]+){3,}\/?/g, '(path)')
 
 /** Back-off between two attempts to reach the engine. */
 const pause = (clock: Clock, delay: number, signal: AbortSignal): Promise<void> =>

@@ -3,11 +3,11 @@ import * as assert from 'uvu/assert'
 import { type Candidate, type Plan, plan, type Seen, type Step, type Target } from '../../daemon/run/plan.ts'
 
 /**
- * Thousands of seeded histories of one app: deploys, scales, restarts, crashes, slow boots, lost containers, late routers, a daemon
+ * Two thousand seeded histories of one app: deploys, scales, restarts, crashes, slow boots, lost containers, late routers, a daemon
  * that forgets what it was doing. The world below performs the steps as the daemon does; the invariants are checked after each.
  * A failing history prints its seed and its events.
  */
-const HISTORIES = 3000
+const HISTORIES = 2000
 const EVENTS = 60
 const times = { boot: 60_000, drain: 30_000, releaseCommand: 3_600_000 }
 

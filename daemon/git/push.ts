@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -132,10 +132,7 @@ async function listen(server: Server, path: string): Promise<void> {
   })
   if (taken) throw new Error('Another daemon is running with the same data folder. Stop it first, or set SLUICE_DATA.')
   await rm(path, { force: true })
-  const before = process.umask(0o177)
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
-  } finally {
-    process.umask(before)
-  }
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve))
+  // Until here the data folder, which only root may enter, keeps others out.
+  await chmod(path, 0o600)
 }

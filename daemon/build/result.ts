@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Buildpack, Selection } from './buildpack.ts'
+import { publicUrl } from './fetch.ts'
 import { formatSize, type Output } from './output.ts'
 import { parseProcfile } from './procfile.ts'
 
@@ -38,7 +39,7 @@ export async function readResult(out: string, { buildpacks }: Selection): Promis
   const used = (await text(out, 'used', 4 * KiB)).split('\n').flatMap((n) => buildpacks[Number(n || -1)] ?? [])
   return {
     description: (await text(out, 'description', KiB)).replace(/\p{Cc}/gu, ' '),
-    buildpacks: used.map(({ url, name }: Buildpack) => ({ url, name })),
+    buildpacks: used.map(({ url, name }: Buildpack) => ({ url: URL.canParse(url) ? publicUrl(url) : url, name })),
     processTypes: new Map([...defaults, ...procfile.types]),
     declared: [...procfile.types.keys()],
     defaults: [...defaults.keys()].filter((type) => !procfile.types.has(type)),

@@ -67,7 +67,10 @@ async function begin(d: Daemon, request: DeployRequest): Promise<Deploy> {
   const { app, account, version } = request
   try {
     const build = await startBuild(d, { app, account, version })
-    const output = await openOutput(d, build.id, request.output)
+    const output = await openOutput(d, build.id, request.output).catch(async (error: unknown) => {
+      await failBuild(d, build.id, 'Something went wrong on the platform.')
+      throw error
+    })
     tell(d, app, `Build started by user ${account.email}`)
     return { d, request, build, output }
   } catch (error) {

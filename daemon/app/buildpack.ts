@@ -61,7 +61,8 @@ export async function replaceInstallations(
 const ARCHIVE =
   /^https:\/\/(?:buildpack-registry|codon-buildpacks)\.s3\.amazonaws\.com\/buildpacks\/([\w-]+\/[\w-]+)\.tgz$/
 const NAMED = /^[\w-]+\/[\w-]+$/
-const SCHEMES = ['https:', 'http:', 'git:', 'ssh:']
+const SCHEMES = ['https:', 'http:']
+const NO_SCHEMES = ['git:', 'ssh:']
 
 /** A URL as it is, or the name of a bundled buildpack; `urn:buildpack:NAME` and the registry's own URL mean the name. */
 export function parseBuildpack(text: string): string {
@@ -71,9 +72,21 @@ export function parseBuildpack(text: string): string {
     return name
   }
   const scheme = URL.canParse(text) ? new URL(text).protocol : ''
+  if (NO_SCHEMES.includes(scheme)) throw invalid('A buildpack is fetched by https:// or http:// only. Give such a URL.')
   if (!SCHEMES.includes(scheme) || text.length > 2000)
     throw invalid(`"${text.slice(0, 200)}" is neither the URL of a buildpack nor the name of one.`)
+  if (!hasPlainPassword(new URL(text)))
+    throw invalid('The user or password in the URL of the buildpack has a % that is not followed by two hex digits.')
   return text
+}
+
+function hasPlainPassword({ username, password }: URL): boolean {
+  try {
+    decodeURIComponent(username + password)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const unknown = (name: string): string =>

@@ -69,6 +69,13 @@ test('a buildpack that is neither a URL nor a name is refused', () => {
     assert.throws(() => parseBuildpack(text), /neither the URL/, text)
 })
 
+test('a URL that a build could not fetch is refused when it is set', () => {
+  for (const text of ['git://e.com/a.git', 'ssh://git@e.com/a.git'])
+    assert.throws(() => parseBuildpack(text), /by https:/, text)
+  assert.throws(() => parseBuildpack('https://user:50%@e.com/a.git'), /two hex digits/)
+  assert.is(parseBuildpack('https://user:50%25@e.com/a.git'), 'https://user:50%25@e.com/a.git')
+})
+
 test('a foreign stack is refused with those there are', () => {
   assert.is(parseStack('heroku-24'), 'heroku-24')
   assert.throws(() => parseStack('cedar-14'), /Choose one of: heroku-24, heroku-26/)

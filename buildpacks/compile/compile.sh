@@ -142,7 +142,8 @@ report() {
 pack_slug() {
   local transform='s,^\.\(/\|$\),./app\1,S'
   tar -C "$build_dir" --sort=name --numeric-owner --transform "$transform" -cf - . 2> "$detected/error" |
-    zstd -3 -T0 -q -o "$out/archive.tar.zst" || fail pack "$(head -c 2000 "$detected/error")"
+    zstd -3 -T0 -q -o "$out/archive.tmp" || fail pack "$(head -c 2000 "$detected/error")"
+  mv "$out/archive.tmp" "$out/archive.tar.zst"
 }
 
 main

@@ -64,10 +64,10 @@ async function ended(
   signal.addEventListener('abort', removal)
   try {
     if (signal.aborted) removal()
-    await engine.docker.getContainer(build.name).wait()
+    const waited: { StatusCode: number } = await engine.docker.getContainer(build.name).wait()
     const exited = await inspectContainer(engine, build.name)
     signal.throwIfAborted()
-    const exitCode = exited?.State.ExitCode ?? 0
+    const exitCode = waited.StatusCode
     return { exitCode, outOfMemory: ends.outOfMemory(build.id, exitCode, exited?.State.OOMKilled) }
   } catch (error) {
     signal.throwIfAborted()

@@ -15,7 +15,10 @@ export async function eraseApp(d: Daemon, app: { id: string }): Promise<void> {
   await removeSlugs(d, app.id)
   await removeCache(d, app.id)
   await d.logs.remove(app.id)
+  const releases = await d.db.selectFrom('releases').select('id').where('app_id', '=', app.id).execute()
   await forgetApp(d.db, app.id)
+  // Who waits for one of them finds it gone.
+  for (const { id } of releases) d.settlements.announce(id)
   d.log.info('app erased', { app: app.id })
 }
 

@@ -36,6 +36,7 @@ export interface NewRelease {
  */
 export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Promise<Release> {
   const now = d.clock.now()
+  await requireLive(tx, wanted.app)
   const base = await newestNotFailed(tx, wanted.app)
   const slug_id = wanted.slugId === undefined ? (base?.slug_id ?? null) : wanted.slugId
   const config = wanted.config ?? (base ? openConfig(d, base) : {})
@@ -55,6 +56,12 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
   if (slug_id !== null) await ensureFormation(tx, wanted.app, Object.keys(await processTypes(tx, slug_id)), now)
   return { ...row, status: settled ? 'succeeded' : 'pending', reason: null, current: settled, updated_at: now }
+}
+
+/** An app may be destroyed while something is built or decided for it. */
+async function requireLive(tx: Tx, app: string): Promise<void> {
+  const live = tx.selectFrom('apps').select('id').where('id', '=', app).where('destroyed_at', 'is', null)
+  if (!(await live.executeTakeFirst())) throw notFound('app', 'app')
 }
 
 /** Newest first. */

@@ -26,13 +26,33 @@ export interface Attempt {
   version: string
 }
 
-/** Throws a conflict while another build of the app goes on. */
-export function startBuild(d: Daemon, { app, account, version }: Attempt): Promise<Build> {
+/** Builds that this process works on. A pending row of no such build is of one whose end could not be written, as on a full disk. */
+const running = new Set<string>()
+
+/** Throws a conflict while another build of the app goes on. Whoever starts a build ends it with `endBuild`. */
+export async function startBuild(d: Daemon, attempt: Attempt): Promise<Build> {
+  const id = randomUUID()
+  running.add(id)
+  try {
+    return await insertBuild(d, id, attempt)
+  } catch (error) {
+    endBuild(id)
+    throw error
+  }
+}
+
+/** Nobody works on the build any more, whatever its row says. */
+export const endBuild = (build: string): void => void running.delete(build)
+
+function insertBuild(d: Daemon, id: string, { app, account, version }: Attempt): Promise<Build> {
   const now = d.clock.now()
   return decide(d.db, async (tx) => {
-    if (await builds(tx, app.id).where('status', '=', 'pending').executeTakeFirst()) throw busy(app.name)
+    const pending = await builds(tx, app.id).where('status', '=', 'pending').executeTakeFirst()
+    if (pending && running.has(pending.id)) throw busy(app.name)
+    if (pending)
+      await tx.updateTable('builds').set({ status: 'failed', updated_at: now }).where('id', '=', pending.id).execute()
     const build: Build = {
-      id: randomUUID(),
+      id,
       app_id: app.id,
       account_id: account.id,
       status: 'pending',

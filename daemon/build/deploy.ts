@@ -7,7 +7,7 @@ import { messageOf, UserError } from '../errors.ts'
 import { currentConfig } from '../release/config.ts'
 import { announceRelease, createRelease, type Release } from '../release/release.ts'
 import { decide } from '../store/database.ts'
-import { type Build, failBuild, startBuild, succeedBuild } from './build.ts'
+import { type Build, endBuild, failBuild, startBuild, succeedBuild } from './build.ts'
 import { selectBuildpacks } from './buildpack.ts'
 import { compile, discard } from './compile.ts'
 import { keyOf } from './key.ts'
@@ -58,6 +58,7 @@ export async function deploy(d: Daemon, request: DeployRequest): Promise<Release
   } catch (error) {
     throw await refuse(begun, error)
   } finally {
+    endBuild(begun.build.id)
     discard(d, begun.build.id)
     await begun.output.end()
   }
@@ -68,14 +69,17 @@ async function begin(d: Daemon, request: DeployRequest): Promise<Deploy> {
   try {
     const build = await startBuild(d, { app, account, version })
     const output = await openOutput(d, build.id, request.output).catch(async (error: unknown) => {
+      endBuild(build.id)
       await failBuild(d, build.id, 'Something went wrong on the platform.')
       throw error
     })
     tell(d, app, `Build started by user ${account.email}`)
     return { d, request, build, output }
   } catch (error) {
-    if (error instanceof UserError) request.output(` !     ${error.message}\n`)
-    throw error
+    const refusal = asUserError(error)
+    if (refusal !== error) d.log.error('deploy failed', { app: app.id, error })
+    request.output(` !     ${refusal.message}\n`)
+    throw refusal
   }
 }
 
@@ -173,19 +177,29 @@ async function makeRelease({ d, request, build }: Deploy, { slug, buildpacks, fr
 /** Says why, unless that was said, and makes sure that the build's row has ended. */
 async function refuse({ d, request, build, output }: Deploy, error: unknown): Promise<unknown> {
   const interrupted = request.signal.aborted
-  const known = error instanceof UserError
-  const why = interrupted
-    ? 'The push was interrupted.'
-    : known
-      ? error.message
-      : 'Something went wrong on the platform.'
-  if (!known && !interrupted) d.log.error('deploy failed', { app: request.app.id, build: build.id, error })
-  const failed = await failBuild(d, build.id, why)
+  const refusal = asUserError(error)
+  const why = interrupted ? 'The push was interrupted.' : refusal.message
+  if (refusal !== error && !interrupted) d.log.error('deploy failed', { app: request.app.id, build: build.id, error })
+  const failed = await failBuild(d, build.id, why).catch((error: unknown) => {
+    d.log.error('the end of a build could not be written', { build: build.id, error })
+  })
   if (!wasTold(error)) output.problem(why)
   output.blank()
   output.problem('Push failed')
   if (failed) tell(d, request.app, `Build failed: ${why.split('\n')[0]}`)
-  return known ? error : new UserError('internal_server_error', why, { cause: messageOf(error) })
+  return refusal
+}
+
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
+
+/** What the user is told of a fault that is not theirs; the cause is for the log. */
+function asUserError(error: unknown): UserError {
+  if (error instanceof UserError) return error
+  const full = FULL.has((error as { code?: unknown } | null)?.code)
+  const message = full
+    ? 'The disk of this host is full. Free some space and push again.'
+    : 'Something went wrong on the platform. Its log has the cause.'
+  return new UserError('internal_server_error', message, { cause: messageOf(error) })
 }
 
 const tell = (d: Daemon, app: App, text: string): void =>

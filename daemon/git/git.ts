@@ -88,12 +88,27 @@ const serviceNamed = (name: string | null): Service | undefined =>
   name === 'git-upload-pack' || name === 'git-receive-pack' ? name : undefined
 
 /** Runs git over the request's body; the answer goes out as it comes. */
-async function serve({ d, hooks, pushes }: Setup, call: Call): Promise<void> {
-  const { service, advertise, req, res } = call
-  const repository = await ensureRepository(d.config.data, call.app.id)
+async function serve(setup: Setup, call: Call): Promise<void> {
+  const repository = await ensureRepository(setup.d.config.data, call.app.id)
   const clientGone = new AbortController()
-  const push =
-    service === 'git-receive-pack' && !advertise ? pushes.begin({ ...call, signal: clientGone.signal }) : undefined
+  const pushes = call.service === 'git-receive-pack' && !call.advertise
+  const push = pushes ? setup.pushes.begin({ ...call, signal: clientGone.signal }) : undefined
+  try {
+    await runGit(setup, call, { repository, push: push?.id, clientGone })
+  } finally {
+    push?.end()
+  }
+}
+
+interface Run {
+  repository: string
+  /** The one-time id of the push, for the hook. */
+  push: string | undefined
+  clientGone: AbortController
+}
+
+async function runGit({ d, hooks, pushes }: Setup, call: Call, { repository, push, clientGone }: Run): Promise<void> {
+  const { service, advertise, req, res } = call
   const command = service.slice('git-'.length)
   const settings = service === 'git-receive-pack' ? receiveSettings(hooks) : []
   const args = [...settings, command, '--stateless-rpc', ...(advertise ? ['--advertise-refs'] : []), repository]
@@ -101,7 +116,7 @@ async function serve({ d, hooks, pushes }: Setup, call: Call): Promise<void> {
   const env = {
     ...gitEnvironment(),
     ...(/^[a-z0-9=:]{1,100}$/.test(protocol) ? { GIT_PROTOCOL: protocol } : {}),
-    ...(push ? { SLUICE_SOCKET: pushes.socket, SLUICE_PUSH: push.id } : {}),
+    ...(push ? { SLUICE_SOCKET: pushes.socket, SLUICE_PUSH: push } : {}),
   }
   res.writeHead(200, {
     'content-type': `application/x-${service}-${advertise ? 'advertisement' : 'result'}`,
@@ -132,7 +147,6 @@ async function serve({ d, hooks, pushes }: Setup, call: Call): Promise<void> {
       resolve()
     })
   })
-  push?.end()
   res.end()
 }
 

@@ -8,7 +8,7 @@ import { describe, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import { waitFor } from './wait.ts'
 
-/** Last in the alphabet, because it kills the engine that the other files share. */
+/** Kills the engine that the other files share, and has it started again by the set-up script. */
 const platform = await startPlatform()
 test.after(() => platform.stop())
 

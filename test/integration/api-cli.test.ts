@@ -58,7 +58,8 @@ function start(command: string, args: string[], env: Record<string, string> = {}
 
 function execute(command: string, args: string[], { input = '', env }: Terminal = {}): Promise<Result> {
   const child = start(command, args, env)
-  child.stdin.end(input)
+  // a command may have ended before it was given anything to read
+  child.stdin.on('error', () => undefined).end(input)
   const result: Result = { code: null, out: '', err: '' }
   child.stdout.on('data', (chunk) => {
     result.out += chunk

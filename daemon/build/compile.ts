@@ -10,7 +10,7 @@ import { buildFolder } from './build.ts'
 import type { Selection } from './buildpack.ts'
 import { commitCache, restoreCache } from './cache.ts'
 import { run } from './command.ts'
-import { boundDisk } from './disk.ts'
+import { boundDisk, requireRoom } from './disk.ts'
 import type { Output } from './output.ts'
 import { plainFolder, type Result, readFailure, readResult } from './result.ts'
 import { receiveSource } from './source.ts'
@@ -55,6 +55,7 @@ type Layout = ReturnType<typeof layout>
  */
 export async function compile(d: Daemon, job: Job): Promise<Compiled> {
   const place = layout(buildFolder(d.config, job.build), job.build)
+  await requireRoom(d.config.data)
   await lay(d, job, place)
   const ended = await runScript(d, job, place)
   if (ended.exitCode !== 0) throw await readFailure(place.out, ended, job)

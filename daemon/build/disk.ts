@@ -13,6 +13,12 @@ export interface DiskBound {
 const FREE_EVERY = 500
 const USED_EVERY = 5000
 
+/** Throws a UserError when less than the reserve is free: what is not begun need not be stopped. */
+export async function requireRoom(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  if (bavail * bsize < limits.diskReserve) throw full()
+}
+
 /**
  * Watches the disk while a user's code may write to `watched`. Free space of `folder`'s file system is cheap to ask and protects the
  * other apps, so it is asked often; what is used means a walk over all files, so that is asked seldom and at low priority.
@@ -52,7 +58,7 @@ export function boundDisk(
 const full = () =>
   new UserError(
     'internal_server_error',
-    'The disk of this host is almost full, so the build was stopped. Free some space and push again.',
+    'The disk of this host is almost full, so nothing can be built. Free some space and push again.',
   )
 
 const tooMuch = (most: number) =>

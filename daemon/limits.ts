@@ -17,6 +17,12 @@ export const limits = {
   /** A router that is silent this long no longer holds up a cutover. */
   routerSilence: 60 * SECOND,
   releaseCommand: 60 * MINUTE,
+  /** R13: a one-off dyno whose client has not come by then is ended. */
+  rendezvous: 60 * SECOND,
+  /** A client that went away: from SIGHUP to SIGTERM; from there on as any stop. */
+  hangup: 5 * SECOND,
+  /** No one-off dyno lives longer: https://devcenter.heroku.com/articles/limits#one-off-dynos */
+  oneOff: 24 * 60 * MINUTE,
   buildTime: 15 * MINUTE,
   buildMemory: 2 * GiB,
   buildPids: 2048,

@@ -1,3 +1,5 @@
+import type { Writable } from 'node:stream'
+
 /**
  * What Sluice asks of a container engine. `docker.ts` runs on one machine; every implementation passes `test/engine/contract.ts`.
  * Identity is in labels: `list()` after a restart of the daemon gives the actual state, rows hold the wanted one.
@@ -44,6 +46,23 @@ export interface DynoSpec {
   cpu: number
   pids: number
   network: { name: string; subnet: string }
+}
+
+/** What a process has for its input and output: a pseudo-terminal of this size (in characters), or three pipes. */
+export type Terminal = { kind: 'tty'; columns: number; rows: number } | { kind: 'pipes' }
+
+/** The other end of a process's input and output. */
+export interface Process {
+  /** Ending it is the end of file for a process with pipes; one with a terminal gets that by EOT. */
+  input: Writable
+  /** As it comes, in order; a terminal has stdout only. Reads no further than its consumer does. Ends when nobody can write any more. */
+  output: AsyncIterable<{ stream: 'stdout' | 'stderr'; data: Buffer }>
+  /** Changes the size of its terminal; nothing for pipes, or when it has ended. */
+  resize(columns: number, rows: number): Promise<void>
+  /** Exit code, after the output has ended. Rejects with EngineError when the engine went away. */
+  exit: Promise<number>
+  /** The client has gone: SIGHUP, then SIGTERM, then SIGKILL to all of its processes. Resolves when they have ended. */
+  hangup(): Promise<void>
 }
 
 export interface Placed {

@@ -100,6 +100,7 @@ async function start({ d, app }: Stage, step: Step & { do: 'start' }): Promise<v
     exit_code: null,
     address: null,
     port: randomPort(),
+    one_off: null,
     created_at: now,
     updated_at: now,
   })

@@ -74,4 +74,13 @@ export const migrations: readonly string[] = [
     created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  ALTER TABLE dynos ADD COLUMN one_off TEXT;
+
+  CREATE TABLE log_drains (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL REFERENCES apps ON DELETE CASCADE, token TEXT NOT NULL UNIQUE, url TEXT NOT NULL,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX log_drains_app ON log_drains (app_id);
+  `,
 ]

@@ -17,6 +17,7 @@ export interface Schema {
   formation: Formation // run/formation.ts
   dynos: Dynos // run/dyno.ts
   domains: Domains // route/domain.ts
+  log_drains: LogDrains // logs/drain.ts
 }
 
 type Flag = ColumnType<0 | 1, 0 | 1, 0 | 1>
@@ -169,6 +170,8 @@ interface Dynos {
   exit_code: number | null
   address: string | null
   port: number
+  /** What makes it a one-off dyno, sealed JSON (run/oneoff.ts); null for those of the formation and for release commands. */
+  one_off: string | null
   created_at: number
   updated_at: number
 }
@@ -177,6 +180,17 @@ interface Domains {
   id: string
   app_id: string
   hostname: string
+  created_at: number
+  updated_at: number
+}
+
+interface LogDrains {
+  id: string
+  app_id: string
+  /** `d.<UUID>`: what receivers know it by. */
+  token: string
+  /** Sealed, because it may hold credentials. */
+  url: string
   created_at: number
   updated_at: number
 }

@@ -179,6 +179,7 @@ async function runInstantly(d: Daemon, app: string): Promise<void> {
           exit_code: null,
           address: '10.0.0.2',
           port: 3000,
+          one_off: null,
           created_at: now,
           updated_at: now,
         },

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
 import { EngineError } from './engine.ts'
@@ -27,6 +28,34 @@ export function connect(socket: string): Connection {
         throw explain(socket, what, error)
       }
     },
+  }
+}
+
+/** One bounded call that the engine answers by turning the connection into a stream both ways. `path` has a query. */
+export async function hijack(engine: Connection, what: string, path: string, body: object): Promise<Duplex> {
+  const options = {
+    path: `${path}&`,
+    method: 'POST',
+    options: { _query: {}, _body: body },
+    isStream: true,
+    hijack: true,
+    statusCodes: { 101: true },
+  }
+  let late = false
+  const dial = ({ modem }: Docker) =>
+    new Promise<Duplex>((resolve, reject) =>
+      modem.dial(options, (error: unknown, socket: unknown) => {
+        if (error) return reject(error)
+        // An answer that comes when nobody waits for it any more would be held by nobody.
+        if (late) (socket as Duplex).destroy()
+        resolve(socket as Duplex)
+      }),
+    )
+  try {
+    return await engine.ask(what, dial)
+  } catch (error) {
+    late = true
+    throw error
   }
 }
 

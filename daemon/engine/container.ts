@@ -7,22 +7,47 @@ const KILLED = 20_000
 const REMOVED = 60_000
 const LOOK_AGAIN = 100
 
-/** SIGTERM, then SIGKILL after `grace` ms; resolves when it has ended. `killing` is called before the SIGKILL. */
-export async function terminate(engine: Connection, name: string, grace: number, killing: () => void): Promise<void> {
+/** Signals, and how long their effect is waited for. */
+export type Step = { signals: string[]; within: number }
+
+/**
+ * The way to the end: SIGHUP first when the client has gone, then SIGTERM, then SIGKILL. What was stopped from a terminal (^Z) hears only
+ * SIGCONT; that comes before the others, because the engine (20.10) forgets the exit code of what it signals while it is ending.
+ */
+export const stepsOf = (grace: number, { hangup, tty }: { hangup?: number | undefined; tty: boolean }): Step[] => {
+  const wake = tty ? ['SIGCONT'] : []
+  return [
+    ...(hangup === undefined ? [] : [{ signals: [...wake, 'SIGHUP'], within: hangup }]),
+    ...(grace > 0 ? [{ signals: [...wake, 'SIGTERM'], within: grace }] : []),
+    { signals: ['SIGKILL'], within: KILLED },
+  ]
+}
+
+/** Sends the signals of one step after the other until `ended`; false when it did not end. */
+export async function escalate(
+  steps: Step[],
+  send: (signal: string) => Promise<void>,
+  ended: Promise<unknown>,
+): Promise<boolean> {
+  for (const { signals, within } of steps) {
+    for (const signal of signals) await send(signal)
+    if (await atMost(within, ended)) return true
+  }
+  return false
+}
+
+/** Resolves when it has ended. `killing` is called before a SIGKILL. */
+export async function terminate(engine: Connection, name: string, steps: Step[], killing: () => void): Promise<void> {
   const container = engine.docker.getContainer(name)
-  const ended = container.wait().then(
-    () => true,
-    (error: unknown) => {
-      if (isOver(error)) return true
-      throw explain(engine.socket, 'wait for the end of a container', error)
-    },
-  )
+  const ended = container.wait().catch((error: unknown) => {
+    if (!isOver(error)) throw explain(engine.socket, 'wait for the end of a container', error)
+  })
   ended.catch(() => {})
-  await signalled(engine, container, 'SIGTERM')
-  if (await atMost(grace, ended)) return
-  killing()
-  await signalled(engine, container, 'SIGKILL')
-  if (await atMost(KILLED, ended)) return
+  const send = async (signal: string) => {
+    if (signal === 'SIGKILL') killing()
+    await signalled(engine, container, signal)
+  }
+  if (await escalate(steps, send, ended)) return
   throw new EngineError(`The Docker engine did not end the container ${name} although it was killed.`)
 }
 
@@ -58,13 +83,13 @@ async function signalled(engine: Connection, container: Docker.Container, signal
   }
 }
 
-async function atMost(limit: number, ended: Promise<boolean>): Promise<boolean> {
+async function atMost(limit: number, ended: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), limit)
   })
   try {
-    return await Promise.race([ended, late])
+    return await Promise.race([ended.then(() => true), late])
   } finally {
     clearTimeout(timer)
   }

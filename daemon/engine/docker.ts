@@ -1,10 +1,12 @@
 import type { Log } from '../log.ts'
+import { createAttached } from './attached.ts'
 import { removeBuilds, runBuild } from './build.ts'
 import { connect } from './connection.ts'
 import { createDynos } from './dyno.ts'
 import { createEnds } from './ends.ts'
 import type { Engine } from './engine.ts'
 import { watchEvents } from './events.ts'
+import { runExec } from './exec.ts'
 import { createDynoLogs } from './logs.ts'
 import { createNetworks } from './network.ts'
 import type { Site } from './spec.ts'
@@ -38,11 +40,13 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
     return known
   }
 
-  const parts = { engine, site, networks, logs, ends }
+  const parts = { engine, site, networks, logs, ends, attached: createAttached() }
   const dynos = createDynos(parts)
   return {
     start: dynos.start,
     stop: dynos.stop,
+    attach: dynos.attach,
+    exec: (spec, signal) => runExec(parts, spec, signal),
     list: dynos.list,
     watch: (signal) => watchEvents(engine, installation, ends, signal),
     logs: logs.follow,

@@ -1,5 +1,5 @@
 /**
- * A dyno on the engine, by what exists of it:
+ * A dyno on the engine, by what exists of it (one with a terminal is attached between `created` and `running`, so that no byte is lost):
  *
  *              createVolume       createContainer        startContainer            the command ends
  *   nothing ----------------> layer ------------> created ------------> running ----------------------> exited
@@ -10,11 +10,14 @@
  * any state. Names are made from the dyno's id, so the engine itself refuses a second container of one dyno.
  */
 import type Docker from 'dockerode'
+import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { openEnd } from './attach.ts'
+import type { Attached } from './attached.ts'
 import { type Connection, statusOf } from './connection.ts'
-import { inspectContainer, removeContainer, terminate } from './container.ts'
+import { inspectContainer, removeContainer, stepsOf, terminate } from './container.ts'
 import type { Ends } from './ends.ts'
-import { type DynoSpec, EngineError, type Placed } from './engine.ts'
+import { type DynoSpec, EngineError, type Placed, type Process } from './engine.ts'
 import type { DynoLogs } from './logs.ts'
 import type { Networks } from './network.ts'
 import { createSlots } from './slots.ts'
@@ -23,7 +26,8 @@ import { createVolume, layeredDynos, removeVolume } from './volume.ts'
 
 export interface Dynos {
   start(spec: DynoSpec, signal?: AbortSignal): Promise<Placed>
-  stop(id: string, grace: number): Promise<void>
+  stop(id: string, grace: number, hangup?: number): Promise<void>
+  attach(id: string, signal?: AbortSignal): Promise<Process>
   list(): Promise<Placed[]>
   /** Removes whatever an app has left. */
   eraseApp(app: string): Promise<void>
@@ -37,42 +41,68 @@ export interface Parts {
   networks: Networks
   logs: DynoLogs
   ends: Ends
+  attached: Attached
 }
 
 /** Inspections at once while listing. */
 const LOOKS_AT_ONCE = 16
 
-export function createDynos({ engine, site, networks, logs, ends }: Parts): Dynos {
+export function createDynos({ engine, site, networks, logs, ends, attached }: Parts): Dynos {
   const starting = new Map<string, { placed: Promise<Placed>; abort: AbortController }>()
   const slots = createSlots(limits.startsAtOnce)
 
   const erase = async (id: string): Promise<void> => {
     const here = await site()
     ends.killing(id)
+    attached.drop(id)
     await removeContainer(engine, nameOf(here.installation, id))
     await removeVolume(engine, here, id)
+  }
+
+  /** At once what does not need one another; nothing of it is under way any more when this fails. */
+  const prepare = async (here: Site, spec: DynoSpec): Promise<string[]> => {
+    const image = engine.ask(`find the image of ${spec.name}`, (docker) => docker.getImage(spec.image).inspect())
+    const works = [image, networks.ofApp(spec.app, spec.network), createVolume(engine, here, spec)]
+    for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason
+    return (await image).Config?.Env ?? []
   }
 
   const place = async (spec: DynoSpec, signal: AbortSignal): Promise<Placed> => {
     const here = await site()
     const name = nameOf(here.installation, spec.id)
-    const found = await inspectContainer(engine, name)
-    if (found && found.State.Status !== 'created') return placedOf(found, ends)
+    const [looked, prepared] = await Promise.allSettled([inspectContainer(engine, name), prepare(here, spec)])
+    if (looked.status === 'rejected') throw looked.reason
+    const found = looked.value
+    if (found && found.State.Status !== 'created') {
+      if (attached.state(spec.id) === 'started') attached.fail(spec.id, heldElsewhere())
+      return placedOf(found, ends)
+    }
     try {
-      await networks.ofApp(spec.app, spec.network)
+      if (prepared.status === 'rejected') throw prepared.reason
       signal.throwIfAborted()
-      if (!found) await create(engine, here, spec)
+      if (!found) await create(engine, dynoContainer(here, spec, prepared.value), spec.name)
       signal.throwIfAborted()
+      const { terminal } = spec
+      if (terminal) attached.hold(spec.id, await openEnd(engine, { id: spec.id, name, terminal }, ends))
       await run(engine, name, spec.name)
       signal.throwIfAborted()
+      if (terminal) attached.offer(spec.id)
+      else attached.fail(spec.id, heldElsewhere())
       const now = await inspectContainer(engine, name)
       if (!now) throw new EngineError(`${spec.name} was removed while it started.`)
       return placedOf(now, ends)
     } catch (error) {
       // What cannot be taken away now, because the engine is gone, is stopped or swept later; why the start failed matters more.
+      attached.fail(spec.id, startFailed(error))
       await erase(spec.id).catch(() => {})
       throw error
     }
+  }
+
+  /** Its container exists, and this daemon did not start it. An engine that does not answer will say so at the start. */
+  const isRunByOthers = async (id: string): Promise<boolean> => {
+    const found = await inspectContainer(engine, nameOf((await site()).installation, id)).catch(() => null)
+    return found !== null && found.State.Status !== 'created'
   }
 
   return {
@@ -81,18 +111,34 @@ export function createDynos({ engine, site, networks, logs, ends }: Parts): Dyno
       if (known) return known.placed
       const abort = new AbortController()
       const either = signal ? AbortSignal.any([signal, abort.signal]) : abort.signal
+      if (attached.state(spec.id) === 'none') attached.begin(spec.id)
       const placed = slots(() => place(spec, either), either).finally(() => starting.delete(spec.id))
+      // One that was aborted while it waited for its turn.
+      placed.catch((error: unknown) => attached.fail(spec.id, startFailed(error)))
       starting.set(spec.id, { placed, abort })
       return placed
     },
 
-    async stop(id, grace) {
+    async attach(id, signal) {
+      // In the order of the calls, so before anything is looked up.
+      const process = attached.take(id, signal)
+      process.catch(() => {})
+      if (attached.state(id) === 'none' && (await isRunByOthers(id)))
+        if (attached.state(id) === 'none') attached.fail(id, heldElsewhere())
+      return process
+    },
+
+    async stop(id, grace, hangup) {
       const start = starting.get(id)
       start?.abort.abort(new EngineError('The dyno was stopped before it had started.'))
       await start?.placed.catch(() => {})
+      attached.drop(id)
       const name = nameOf((await site()).installation, id)
       const found = await inspectContainer(engine, name)
-      if (found?.State.Running) await terminate(engine, name, grace, () => ends.killing(id))
+      if (found?.State.Running) {
+        const steps = stepsOf(grace, { hangup, tty: found.Config.Tty })
+        await terminate(engine, name, steps, () => ends.killing(id))
+      }
       if (found) await logs.settled(id)
       await erase(id)
     },
@@ -131,17 +177,24 @@ export function createDynos({ engine, site, networks, logs, ends }: Parts): Dyno
 export const containers = (engine: Connection, label: string[]): Promise<Docker.ContainerInfo[]> =>
   engine.ask('list containers', (docker) => docker.listContainers({ all: true, filters: { label } }))
 
-async function create(engine: Connection, site: Site, spec: DynoSpec): Promise<void> {
-  const image = await engine.ask(`find the image of ${spec.name}`, (docker) => docker.getImage(spec.image).inspect())
-  await createVolume(engine, site, spec)
-  const options = dynoContainer(site, spec, image.Config?.Env ?? [])
+async function create(engine: Connection, options: Docker.ContainerCreateOptions, shown: string): Promise<void> {
   try {
-    await engine.ask(`create ${spec.name}`, (docker) => docker.createContainer(options))
+    await engine.ask(`create ${shown}`, (docker) => docker.createContainer(options))
   } catch (error) {
     // Another process of this installation was quicker.
     if (statusOf(error) !== 409) throw error
   }
 }
+
+const heldElsewhere = () =>
+  new EngineError(
+    'The output of this dyno does not go to a client of this daemon. Sluice may have restarted since: run the command again.',
+  )
+
+const startFailed = (error: unknown): EngineError =>
+  error instanceof EngineError
+    ? error
+    : new EngineError(`The dyno did not start: ${messageOf(error)}`, { cause: error })
 
 const run = (engine: Connection, name: string, shown: string): Promise<unknown> =>
   engine.ask(`start ${shown}`, (docker) => docker.getContainer(name).start())
@@ -175,5 +228,6 @@ function placedOf({ Config, State, NetworkSettings }: Docker.ContainerInspectInf
     outOfMemory: ended && ends.outOfMemory(label('id'), State.ExitCode, State.OOMKilled),
     address: State.Running ? (addresses.find(Boolean) ?? null) : null,
     startedAt: Math.max(startedAt, 0),
+    attached: label('attached') !== '',
   }
 }

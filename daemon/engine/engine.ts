@@ -7,8 +7,18 @@ import type { Writable } from 'node:stream'
 export interface Engine {
   /** Starts a dyno. Idempotent by `spec.id`: a second call returns the same container. Rejects with EngineError. */
   start(spec: DynoSpec, signal?: AbortSignal): Promise<Placed>
-  /** SIGTERM to all processes, SIGKILL after `grace` ms, then removes container and writable layer. Resolves when it is gone; a missing one is success. */
-  stop(id: string, grace: number): Promise<void>
+  /**
+   * SIGTERM to all processes, SIGKILL after `grace` ms, then removes container and writable layer. Resolves when it is gone; a missing one
+   * is success. With `hangup` (its client has gone), SIGHUP first, and SIGTERM that many ms later.
+   */
+  stop(id: string, grace: number, hangup?: number): Promise<void>
+  /**
+   * The input and output of a dyno with a terminal of its own, once. Waits for a start that is under way or to come. Rejects with EngineError
+   * when that fails, when the dyno was stopped or attached before, and when another daemon started it: its output went there.
+   */
+  attach(id: string, signal?: AbortSignal): Promise<Process>
+  /** A further process in a running dyno, under the same user, limits and environment. It ends with the dyno at the latest. Rejects with EngineError. */
+  exec(spec: ExecSpec, signal?: AbortSignal): Promise<Process>
   /** Every dyno container, running or exited, that carries this installation's label. */
   list(): Promise<Placed[]>
   /** Changes as they happen, from now on. Ends when `signal` aborts; throws when the engine goes away (call again). */
@@ -46,6 +56,18 @@ export interface DynoSpec {
   cpu: number
   pids: number
   network: { name: string; subnet: string }
+  /** Set when a client holds its input and output; nothing of that is kept then. */
+  terminal?: Terminal
+}
+
+export interface ExecSpec {
+  /** Of the dyno. */
+  id: string
+  /** As the command of a dyno. */
+  command: string
+  /** On top of the dyno's. */
+  env: string[]
+  terminal: Terminal
 }
 
 /** What a process has for its input and output: a pseudo-terminal of this size (in characters), or three pipes. */
@@ -78,6 +100,8 @@ export interface Placed {
   /** Where routers reach it, IPv4; null when it does not run. */
   address: string | null
   startedAt: number
+  /** Its output goes to a client, not to a log. */
+  attached: boolean
 }
 
 export type EngineEvent =
@@ -86,9 +110,11 @@ export type EngineEvent =
 
 export interface LogChunk {
   stream: 'stdout' | 'stderr'
-  /** ms, from the engine. */
+  /** ms, from the engine; what a number holds of its nanoseconds. Never goes back within a stream, but when the clock was set back. */
   at: number
   data: Buffer
+  /** The engine has thrown away what came before this, unread, and nobody knows how much. */
+  gap?: true
 }
 
 export interface BuildSpec {

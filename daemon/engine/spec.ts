@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import type Docker from 'dockerode'
-import { type BuildSpec, DYNO_UID, type DynoSpec, EngineError } from './engine.ts'
+import { type BuildSpec, DYNO_UID, type DynoSpec, EngineError, type ExecSpec, type Terminal } from './engine.ts'
+import { EXEC, LAUNCH, SIGNAL } from './launch.ts'
+import { markOf } from './mark.ts'
 
 /** What every container of one installation on one engine has in common. */
 export interface Site {
@@ -22,6 +24,7 @@ export const LABEL = {
   name: 'sluice.name',
   id: 'sluice.id',
   kind: 'sluice.kind',
+  attached: 'sluice.attached',
 } as const
 
 /** A name that tells one installation's things from another's on the same engine. */
@@ -42,19 +45,21 @@ export function dynoContainer(site: Site, spec: DynoSpec, imageEnv: string[]): D
     Hostname: spec.id,
     WorkingDir: '/app',
     Entrypoint: ['/bin/bash', '-c', LAUNCH, 'sluice'],
-    Cmd: [spec.command],
+    Cmd: [spec.command, ...sizeOf(spec.terminal), spec.terminal ? markOf(spec.id) : ''],
     // To the process group that docker-init makes; the launch script takes the variable away again.
-    Env: [...exactly(spec.env, imageEnv), 'TINI_KILL_PROCESS_GROUP=1'],
+    Env: [...exactly(spec.env, spec.terminal, imageEnv), 'TINI_KILL_PROCESS_GROUP=1'],
     Labels: labels(site, 'dyno', spec.id, spec.app.id, {
       [LABEL.release]: spec.release.id,
       [LABEL.type]: spec.type,
       [LABEL.name]: spec.name,
+      ...(spec.terminal ? { [LABEL.attached]: 'true' } : {}),
     }),
     ...identity,
+    ...(spec.terminal ? held(spec.terminal) : {}),
     HostConfig: {
       ...isolation(site, spec),
       NetworkMode: spec.network.name,
-      LogConfig: { Type: 'local', Config: { 'max-size': '10m', 'max-file': '2' } },
+      LogConfig: spec.terminal ? NO_LOG : LOG,
       Mounts: [
         // NoCopy: the image's own /app would be copied into the private layer.
         { Type: 'volume', Source: name, Target: '/app', ReadOnly: false, VolumeOptions: { NoCopy: true } as never },
@@ -63,6 +68,30 @@ export function dynoContainer(site: Site, spec: DynoSpec, imageEnv: string[]): D
     },
   }
 }
+
+/** As in attach.ts, but the engine takes only what is ASCII; nothing that people type has ^^ and this after it. */
+const NO_DETACH = `ctrl-^,${[...'sluice never detaches'].map((key) => key).join(',')}`
+
+/** A further process of a dyno. By its mark, the last argument, it is found again: see launch.ts. */
+export const dynoExec = (spec: ExecSpec, mark: string): Docker.ExecCreateOptions => ({
+  AttachStdin: true,
+  AttachStdout: true,
+  AttachStderr: true,
+  DetachKeys: NO_DETACH,
+  Tty: spec.terminal.kind === 'tty',
+  User: `${DYNO_UID}:${DYNO_UID}`,
+  WorkingDir: '/app',
+  Env: spec.env,
+  Cmd: ['/bin/bash', '-c', EXEC, 'sluice', spec.command, ...sizeOf(spec.terminal), mark],
+})
+
+/** A process of the dyno that signals another one of it. */
+export const execSignal = (signal: string, mark: string): Docker.ExecCreateOptions => ({
+  AttachStdout: true,
+  AttachStderr: true,
+  User: `${DYNO_UID}:${DYNO_UID}`,
+  Cmd: ['/bin/bash', '-c', SIGNAL, 'sluice', mark, signal.replace('SIG', '')],
+})
 
 /** A build's container: as isolated as a dyno, with the caller's folders mounted and no log of its own. */
 export function buildContainer(site: Site, spec: BuildSpec, imageEnv: string[]): Docker.ContainerCreateOptions {
@@ -73,7 +102,7 @@ export function buildContainer(site: Site, spec: BuildSpec, imageEnv: string[]):
     WorkingDir: '/',
     Entrypoint: spec.command,
     Cmd: [],
-    Env: exactly(spec.env, imageEnv),
+    Env: exactly(spec.env, undefined, imageEnv),
     Labels: labels(site, 'build', spec.id, spec.app),
     AttachStdout: true,
     AttachStderr: true,
@@ -81,7 +110,7 @@ export function buildContainer(site: Site, spec: BuildSpec, imageEnv: string[]):
     HostConfig: {
       ...isolation(site, spec),
       NetworkMode: buildNetworkOf(site.installation),
-      LogConfig: { Type: 'none', Config: {} },
+      LogConfig: NO_LOG,
       Mounts: [...spec.mounts.map(({ host, path, readOnly }) => bind(host, path, readOnly)), ...authorities(site)],
     },
   }
@@ -109,50 +138,30 @@ export function dynoVolume(site: Site, spec: DynoSpec): Docker.VolumeCreateOptio
   }
 }
 
-/**
- * Sources the slug's profile scripts (with `||`, which keeps a `set -e` of theirs from ending the shell), then runs the command (`$1`) as a child in the foreground. After a SIGTERM it stays until every
- * process has ended, because the container ends with it; a shell such as that of `a | b` dies of the signal at once while `a` still
- * finishes its work. Processes that left the process group get the signal then. Its own variables must not collide with config vars.
- */
-export const LAUNCH = `unset TINI_KILL_PROCESS_GROUP
-for __sluice in /app/.profile.d/*.sh /app/.profile; do
-  if [ -f "$__sluice" ] && [ -r "$__sluice" ]; then . "$__sluice" || :; set +eu; fi
-done
-unset __sluice
-[ "$PWD" = /app ] || cd /app
-__sluice_others() {
-  local process
-  __sluice_found=()
-  for process in /proc/[0-9]*; do
-    process=\${process#/proc/}
-    [ "$process" = 1 ] || [ "$process" = $$ ] || __sluice_found+=("$process")
-  done
-  [ \${#__sluice_found[@]} -gt 0 ]
-}
-__sluice_outside_group() {
-  local line
-  read -r line <"/proc/$1/stat" || return
-  set -- \${line##*) }
-  [ "$3" != $$ ]
-}
-exec 9>&2 2>/dev/null
-trap __sluice_term=1 TERM
-SHLVL=$((SHLVL - 1)) bash -c "$1" 2>&9 9>&-
-__sluice_code=$?
-if [ "$__sluice_term" = 1 ] && __sluice_others; then
-  for __sluice in "\${__sluice_found[@]}"; do
-    if __sluice_outside_group "$__sluice"; then kill -TERM "$__sluice"; fi
-  done
-  while __sluice_others; do sleep 0.05; done
-fi
-exit $__sluice_code`
-
 const identity = {
   User: `${DYNO_UID}:${DYNO_UID}`,
   Tty: false,
   OpenStdin: false,
   StopSignal: 'SIGTERM',
 } as const
+
+/** Standard input ends with the client that holds it. */
+const held = ({ kind }: Terminal) => ({
+  Tty: kind === 'tty',
+  OpenStdin: true,
+  StdinOnce: true,
+  AttachStdin: true,
+  AttachStdout: true,
+  AttachStderr: true,
+})
+
+/** Room for what is not read yet while the reader is behind, or the daemon down. */
+const LOG = { Type: 'local', Config: { 'max-size': '20m', 'max-file': '3', compress: 'false' } }
+const NO_LOG = { Type: 'none', Config: {} }
+
+/** The launch script's second and third argument. */
+const sizeOf = (terminal: Terminal | undefined): string[] =>
+  terminal?.kind === 'tty' ? [String(terminal.columns), String(terminal.rows)] : ['', '']
 
 const isolation = (site: Site, { memory, cpu, pids }: { memory: number; cpu: number; pids: number }) => ({
   CapDrop: ['ALL'],
@@ -187,10 +196,12 @@ const bind = (host: string, path: string, readOnly: boolean): Docker.MountSettin
 const authorities = (site: Site): Docker.MountSettings[] =>
   site.caBundle ? [bind(site.caBundle, '/etc/ssl/certs/ca-certificates.crt', true)] : []
 
-/** The given environment and nothing of the image's: a name without `=` takes it away. */
-function exactly(env: string[], imageEnv: string[]): string[] {
+/** The given environment and nothing of the image's or of the engine's: a name without `=` takes it away. */
+function exactly(env: string[], terminal: Terminal | undefined, imageEnv: string[]): string[] {
   const named = new Set(env.map(nameIn))
-  return [...env, ...imageEnv.map(nameIn).filter((name) => !named.has(name))]
+  const others = new Set(imageEnv.map(nameIn))
+  if (terminal?.kind === 'tty') others.add('TERM')
+  return [...env, ...[...others].filter((name) => !named.has(name))]
 }
 
 const nameIn = (variable: string): string => variable.split('=', 1)[0] ?? ''

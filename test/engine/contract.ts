@@ -1,14 +1,27 @@
 import type { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineError } from '../../daemon/engine/engine.ts'
-import { appOf, collectEvents, ended, never, outputOf, printed, type Rig, textOf } from './rig.ts'
+import {
+  appOf,
+  collectEvents,
+  type Declare,
+  ended,
+  never,
+  outputOf,
+  printed,
+  type Rig,
+  rejection,
+  textOf,
+} from './rig.ts'
 
 type Test = Pick<ReturnType<typeof suite>, 'after'> & ((name: string, test: () => Promise<void>) => void)
 
-/** Declares the behaviours of every Engine as tests. Each leaves nothing behind. */
-export function declareContract(declare: Test, rig: Rig): void {
+type Part = (test: Declare, rig: Rig) => void
+
+/** Declares the behaviours of every Engine as tests: of containers, or of what `parts` say. Each leaves nothing behind. */
+export function declareContract(declare: Test, rig: Rig, parts: Part[] = [starts, stops, tells, reads, builds]): void {
   const engine = rig.engine()
-  const test = (name: string, body: (app: ReturnType<typeof appOf>) => Promise<void>) =>
+  const test: Declare = (name, body) =>
     declare(name, async () => {
       const app = appOf(rig)
       try {
@@ -19,14 +32,8 @@ export function declareContract(declare: Test, rig: Rig): void {
       }
       assert.equal(await rig.leftovers(), [])
     })
-  starts(test, rig)
-  stops(test, rig)
-  tells(test, rig)
-  reads(test, rig)
-  builds(test, rig)
+  for (const part of parts) part(test, rig)
 }
-
-type Declare = (name: string, body: (app: ReturnType<typeof appOf>) => Promise<void>) => void
 
 function starts(test: Declare, rig: Rig): void {
   const engine = rig.engine()
@@ -291,13 +298,4 @@ function builds(test: Declare, rig: Rig): void {
     await running.exit.catch(() => {})
     assert.equal(await engine.list(), [dyno])
   })
-}
-
-async function rejection(work: Promise<unknown>): Promise<Error> {
-  try {
-    await work
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('it succeeded')
 }

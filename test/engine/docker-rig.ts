@@ -37,6 +37,11 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
       ignoresTerm: 'trap "" TERM; echo ready; while :; do sleep 0.1; done',
       exits: (code) => `exit ${code}`,
       prints: (count) => `for n in $(seq ${count}); do echo "line $n"; done; echo "the end" >&2`,
+      echoes: 'echo ready; cat; echo "end of input"',
+      shows: `if [ -t 0 ]; then echo yes; else echo no; fi; show() { echo "size $(stty size)"; }; trap show WINCH; show; ${idle}`,
+      heedsInterrupt: `trap 'echo interrupted; exit 7' INT; echo ready; ${idle}`,
+      ignoresAll: `trap "" HUP TERM; echo ready; ${idle}`,
+      floods: (size) => `head -c ${size} /dev/zero`,
       buildPrints: (count, code) => bash(`for n in $(seq ${count}); do echo "line $n"; done; exit ${code}`),
       buildStays: bash('echo ready; exec sleep 600'),
     },
@@ -54,6 +59,8 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
     },
   }
 }
+
+const idle = 'while :; do sleep 0.1; done'
 
 export const bash = (script: string): string[] => ['/bin/bash', '-c', script]
 

@@ -38,9 +38,9 @@ export function createFaultyEngine(
       strike('start')
       return placed
     },
-    async stop(id, grace) {
+    async stop(id, grace, hangup) {
       strike('stop')
-      await inner.stop(id, grace)
+      await inner.stop(id, grace, hangup)
       strike('stopped')
     },
   }

@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { importImage, inspectImage } from '../../daemon/engine/image.ts'
 
-/** A few programs of the host and the libraries they need: an image made in a second, with no network. */
-export const testImage = 'sluice/test:latest'
-
-const PROGRAMS = 'bash sh cat chmod env head id ls mkdir perl rm seq setsid sleep tail touch tr'.split(' ')
+const PROGRAMS = 'bash sh cat chmod env head id ls mkdir perl rm seq setsid sleep stty tail touch tr tty'.split(' ')
 /** Another recipe makes another image; this tells them apart. */
-const RECIPE = '3'
+const RECIPE = '4'
+
+/** A few programs of the host and the libraries they need: an image made in a second, with no network. */
+export const testImage = `sluice/test:${RECIPE}`
 
 /** What the image says of itself in its ENV: a dyno must not see it. */
 export const imageEnv = 'IMAGE_SAYS=hello'

@@ -1,14 +1,20 @@
 import type { Clock } from '../../daemon/clock.ts'
+import { createAttached } from '../../daemon/engine/attached.ts'
 import {
   type BuildSpec,
   type DynoSpec,
   type Engine,
   EngineError,
   type EngineEvent,
+  type ExecSpec,
   type LogChunk,
   type Placed,
+  type Process,
+  type Terminal,
 } from '../../daemon/engine/engine.ts'
+import { limits } from '../../daemon/limits.ts'
 import { type Channel, createChannel } from './channel.ts'
+import { createTalk, type Talk } from './talk.ts'
 
 /** What a process does, for tests without processes. Times are ms of the world's clock from its start. */
 export interface Script {
@@ -18,6 +24,9 @@ export interface Script {
   /** From when on it accepts connections; without it, never. */
   listens?: { after: number }
   ignoresTerm?: boolean
+  ignoresHangup?: boolean
+  /** What it does with its input and output when a client holds them; it ends with the code that comes of it. */
+  talks?: (talk: Talk) => Promise<number>
   /** The engine refuses to start it, with these words. */
   refused?: string
 }
@@ -27,6 +36,7 @@ export interface World {
   clock: Clock
   dynoScript: (spec: DynoSpec) => Script
   buildScript: (spec: BuildSpec) => Script
+  execScript: (spec: ExecSpec) => Script
   readonly dynos: Map<string, Running>
   readonly builds: Map<string, Running>
   readonly networks: Map<string, string>
@@ -38,6 +48,8 @@ interface Running {
   script: Script
   log: LogChunk[]
   readers: Set<Channel<LogChunk>>
+  /** Further processes, which end with it. */
+  execs: Set<Running>
   ended: Promise<void>
   end(exitCode: number, outOfMemory?: boolean): void
 }
@@ -46,10 +58,12 @@ export const createWorld = (
   clock: Clock,
   dynoScript: World['dynoScript'],
   buildScript: World['buildScript'] = () => ({ exits: { after: 0, code: 0 } }),
+  execScript: World['execScript'] = () => ({ exits: { after: 0, code: 0 } }),
 ): World => ({
   clock,
   dynoScript,
   buildScript,
+  execScript,
   dynos: new Map(),
   builds: new Map(),
   networks: new Map(),
@@ -74,30 +88,66 @@ export function createMemoryEngine(world: World): Engine {
     for (const watcher of watchers) watcher.put(event)
   }
 
+  const attached = createAttached()
+
+  const start = async (spec: DynoSpec, signal?: AbortSignal): Promise<Placed> => {
+    await Promise.resolve()
+    signal?.throwIfAborted()
+    const known = dynos.get(spec.id)
+    if (known) {
+      if (attached.state(spec.id) === 'started') attached.fail(spec.id, heldElsewhere())
+      return { ...known.placed }
+    }
+    const script = world.dynoScript(spec)
+    if (script.refused) throw new EngineError(script.refused)
+    networks.set(spec.network.name, spec.app.id)
+    const placed = placedOf(spec, clock.now(), dynos.size)
+    const dyno = launch(clock, placed, script, (exitCode, outOfMemory) =>
+      tell({ kind: 'exited', id: spec.id, app: spec.app.id, exitCode, outOfMemory }),
+    )
+    dynos.set(spec.id, dyno)
+    tell({ kind: 'started', id: spec.id, app: spec.app.id })
+    if (spec.terminal) {
+      attached.hold(spec.id, talk(clock, dyno, spec.terminal))
+      attached.offer(spec.id)
+    } else attached.fail(spec.id, heldElsewhere())
+    return { ...placed }
+  }
+
   return {
     async start(spec, signal) {
-      await Promise.resolve()
-      signal?.throwIfAborted()
-      const known = dynos.get(spec.id)
-      if (known) return { ...known.placed }
-      const script = world.dynoScript(spec)
-      if (script.refused) throw new EngineError(script.refused)
-      networks.set(spec.network.name, spec.app.id)
-      const placed = placedOf(spec, clock.now(), dynos.size)
-      const dyno = launch(clock, placed, script, (exitCode, outOfMemory) =>
-        tell({ kind: 'exited', id: spec.id, app: spec.app.id, exitCode, outOfMemory }),
-      )
-      dynos.set(spec.id, dyno)
-      tell({ kind: 'started', id: spec.id, app: spec.app.id })
-      return { ...placed }
+      if (attached.state(spec.id) === 'none') attached.begin(spec.id)
+      try {
+        return await start(spec, signal)
+      } catch (error) {
+        attached.fail(spec.id, error instanceof EngineError ? error : new EngineError(String(error)))
+        throw error
+      }
     },
 
-    async stop(id, grace) {
+    async stop(id, grace, hangup) {
       await Promise.resolve()
+      attached.drop(id)
       const dyno = dynos.get(id)
       if (!dyno) return
-      await terminate(clock, dyno, grace)
+      await terminate(clock, dyno, { grace, hangup })
       dynos.delete(id)
+    },
+
+    async attach(id, signal) {
+      if (dynos.has(id) && attached.state(id) === 'none') throw heldElsewhere()
+      return attached.take(id, signal)
+    },
+
+    async exec(spec, signal) {
+      signal?.throwIfAborted()
+      const dyno = dynos.get(spec.id)
+      if (!dyno?.placed.running) throw new EngineError('The dyno does not run, so no command can run in it.')
+      const script = world.execScript(spec)
+      if (script.refused) throw new EngineError(script.refused)
+      const exec = launch(clock, { ...dyno.placed }, script, () => dyno.execs.delete(exec))
+      dyno.execs.add(exec)
+      return talk(clock, exec, spec.terminal)
     },
 
     list: async () => [...dynos.values()].map(({ placed }) => ({ ...placed })),
@@ -156,6 +206,7 @@ function launch(
     data: Buffer.from(text),
   }))
   const readers = new Set<Channel<LogChunk>>()
+  const execs = new Set<Running>()
   let settle = () => {}
   const ended = new Promise<void>((resolve) => {
     settle = resolve
@@ -166,21 +217,50 @@ function launch(
     cancel()
     Object.assign(placed, { running: false, exitCode, outOfMemory, address: null })
     for (const reader of readers) reader.close()
+    for (const exec of execs) exec.end(137)
     exited(exitCode, outOfMemory)
     settle()
   }
   const { exits } = script
   if (exits) cancel = clock.at(clock.now() + exits.after, () => end(exits.code, exits.outOfMemory))
-  return { placed, script, log, readers, ended, end }
+  return { placed, script, log, readers, execs, ended, end }
 }
 
-async function terminate(clock: Clock, dyno: Running, grace: number): Promise<void> {
-  if (!dyno.script.ignoresTerm) dyno.end(143)
-  const cancel = clock.at(clock.now() + grace, () => dyno.end(137))
-  if (grace === 0) dyno.end(137)
+async function terminate(
+  clock: Clock,
+  dyno: Running,
+  { grace, hangup }: { grace: number; hangup?: number | undefined },
+) {
+  if (hangup !== undefined && !dyno.script.ignoresHangup) dyno.end(129)
+  const cancels = [
+    after(clock, hangup ?? 0, () => {
+      if (!dyno.script.ignoresTerm) dyno.end(143)
+    }),
+    after(clock, (hangup ?? 0) + grace, () => dyno.end(137)),
+  ]
   await dyno.ended
-  cancel()
+  for (const cancel of cancels) cancel()
 }
+
+function after(clock: Clock, delay: number, what: () => void): () => void {
+  if (delay > 0) return clock.at(clock.now() + delay, what)
+  what()
+  return () => {}
+}
+
+/** Puts a client's end on a process that was launched. */
+function talk(clock: Clock, running: Running, terminal: Terminal): Process {
+  const { script, log, placed } = running
+  return createTalk(terminal, {
+    prints: log,
+    talks: script.talks,
+    end: running.end,
+    ended: running.ended.then(() => placed.exitCode ?? 0),
+    hangup: () => terminate(clock, running, { grace: limits.stopGrace, hangup: limits.hangup }),
+  })
+}
+
+const heldElsewhere = () => new EngineError('The output of this dyno does not go to a client of this daemon.')
 
 function runBuild({ clock, builds }: World, spec: BuildSpec, script: Script, signal: AbortSignal) {
   const placed = { ...placedOf(spec, clock.now(), 0), app: spec.app }
@@ -210,6 +290,7 @@ const placedOf = (spec: DynoSpec | BuildSpec, startedAt: number, index: number):
   outOfMemory: false,
   address: `10.255.${Math.floor(index / 250)}.${(index % 250) + 2}`,
   startedAt,
+  attached: 'terminal' in spec && spec.terminal !== undefined,
 })
 
 function closeOnAbort(channel: { close(): void }, signal: AbortSignal, left: () => void): void {

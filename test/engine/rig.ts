@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { BuildSpec, DynoSpec, Engine, EngineEvent, LogChunk } from '../../daemon/engine/engine.ts'
+import type { BuildSpec, DynoSpec, Engine, EngineEvent, LogChunk, Process } from '../../daemon/engine/engine.ts'
 import { waitFor } from '../e2e/wait.ts'
 
 /** What an implementation brings to be held to the contract. */
@@ -21,6 +21,16 @@ export interface Commands {
   exits(code: number): string
   /** `line 1` to `line <count>` on stdout, then `the end` on stderr, then exit 0. */
   prints(count: number): string
+  /** Prints `ready`, then its input, and after that `end of input`. */
+  echoes: string
+  /** `yes` or `no`: has it a terminal; then `size <rows> <columns>`, again after each change, for ever. */
+  shows: string
+  /** Prints `ready`; after a SIGINT `interrupted`, then exit 7. */
+  heedsInterrupt: string
+  /** Only SIGKILL ends it. */
+  ignoresAll: string
+  /** So many bytes. */
+  floods(size: number): string
   /** argv of builds: `line 1` to `line <count>`, then exit; and one that stays. */
   buildPrints(count: number, code: number): string[]
   buildStays: string[]
@@ -62,6 +72,19 @@ export const appOf = (rig: Rig, app = randomUUID()) => ({
   }),
 })
 
+/** A behaviour of an engine, as a test with an app of its own. */
+export type Declare = (name: string, body: (app: ReturnType<typeof appOf>) => Promise<void>) => void
+
+/** What this work, which must fail, fails with. */
+export async function rejection(work: Promise<unknown>): Promise<Error> {
+  try {
+    await work
+  } catch (error) {
+    return error as Error
+  }
+  throw new Error('it succeeded')
+}
+
 /** All output of a dyno, until it ends. */
 export async function outputOf(engine: Engine, id: string, since = 0): Promise<LogChunk[]> {
   const chunks: LogChunk[] = []
@@ -80,6 +103,32 @@ export async function printed(engine: Engine, id: string, text: string): Promise
     if (seen.includes(text)) return enough.abort()
   }
   throw new Error(`the dyno ended without printing "${text}"; it printed: ${seen}`)
+}
+
+/** Starts a dyno and holds its input and output. */
+export async function hold(engine: Engine, spec: DynoSpec): Promise<Process> {
+  const attached = engine.attach(spec.id)
+  await Promise.all([attached, engine.start(spec)])
+  return attached
+}
+
+/** Reads all that a process prints, as it comes. */
+export function reading({ output }: Process) {
+  const chunks: { stream: 'stdout' | 'stderr'; data: Buffer }[] = []
+  const textOf = (stream?: string) =>
+    Buffer.concat(chunks.filter((one) => !stream || one.stream === stream).map(({ data }) => data)).toString('latin1')
+  const whole = (async () => {
+    for await (const chunk of output) chunks.push(chunk)
+  })()
+  return {
+    /** Resolves when it was printed. */
+    sees: (text: string) => waitFor(`"${text}" from a process`, () => textOf().includes(text), { every: 10 }),
+    /** All of it, or of one stream, when the output has ended. */
+    async end(stream?: 'stdout' | 'stderr'): Promise<string> {
+      await whole
+      return textOf(stream)
+    },
+  }
 }
 
 /** Resolves with the exit code when the engine lists the dyno as ended. */

@@ -7,7 +7,7 @@ import { EngineError } from '../../daemon/engine/engine.ts'
 import { createLog } from '../../daemon/log.ts'
 import { call, listContainers } from '../e2e/engine.ts'
 import { bash, createDockerRig, socket } from '../engine/docker-rig.ts'
-import { appOf, never, printed } from '../engine/rig.ts'
+import { appOf, never, printed, rejection } from '../engine/rig.ts'
 
 const rig = await createDockerRig(2)
 test.after(() => rig.close())
@@ -130,14 +130,5 @@ test('a build that runs out of memory says so', async () => {
   for await (const _ of running.output);
   assert.equal(await running.exit, { exitCode: 137, outOfMemory: true })
 })
-
-async function rejection(work: Promise<unknown>): Promise<Error> {
-  try {
-    await work
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('it succeeded')
-}
 
 test.run()

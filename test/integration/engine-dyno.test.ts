@@ -119,7 +119,10 @@ test('memory without swap, CPU and processes are bounded, and no more CPU is ask
   const { NCPU } = await call<{ NCPU: number }>('GET', '/info')
   const { Memory, MemorySwap, NanoCpus, PidsLimit, PortBindings, LogConfig } = HostConfig
   assert.equal([Memory, MemorySwap, NanoCpus, PidsLimit], [134217728, 134217728, NCPU * 1e9, 20])
-  assert.equal([PortBindings, LogConfig], [null, { Type: 'local', Config: { 'max-file': '2', 'max-size': '10m' } }])
+  assert.equal(
+    [PortBindings, LogConfig],
+    [null, { Type: 'local', Config: { 'max-size': '20m', 'max-file': '3', compress: 'false' } }],
+  )
   await engine.removeApp(id)
   assert.match(
     await run('for n in $(seq 30); do sleep 1 & done; wait', { pids: 20 }),

@@ -3,12 +3,14 @@ import * as assert from 'uvu/assert'
 import { systemClock } from '../../daemon/clock.ts'
 import { EngineError } from '../../daemon/engine/engine.ts'
 import { declareContract } from '../engine/contract.ts'
+import { attachParts, execParts } from '../engine/contract-attach.ts'
 import { createFaultyEngine } from '../engine/faulty.ts'
 import { crash, createMemoryEngine, createWorld, listening, type Script } from '../engine/memory.ts'
 import { appOf, type Rig } from '../engine/rig.ts'
 
 const ready = [{ text: 'ready\n' }]
 const lines = (count: number) => Array.from({ length: count }, (_, index) => ({ text: `line ${index + 1}\n` }))
+const PIECE = 32 * 1024
 const scripts = new Map<string, Script>()
 const script = (name: string, does: Script): string => {
   scripts.set(name, does)
@@ -17,7 +19,42 @@ const script = (name: string, does: Script): string => {
 const scriptOf = ({ image, command }: { image: string; command: string | string[] }): Script =>
   image === 'stack' ? (scripts.get(String(command)) ?? {}) : { refused: `There is no image ${image}.` }
 
-const world = createWorld(systemClock, scriptOf, scriptOf)
+const word = (text: string, talks: NonNullable<Script['talks']>, more: Script = {}): string =>
+  script(text, { ...more, talks })
+const INTERRUPT = 3
+const never = new Promise<number>(() => {})
+const talkative = {
+  echoes: word('echoes', async ({ input, print }) => {
+    await print('ready\n')
+    for await (const data of input) await print(data)
+    await print('end of input\n')
+    return 0
+  }),
+  shows: word('shows', async (talk) => {
+    const show = () => {
+      const { terminal } = talk
+      void talk.print(terminal.kind === 'tty' ? `size ${terminal.rows} ${terminal.columns}\n` : '')
+    }
+    await talk.print(talk.terminal.kind === 'tty' ? 'yes\n' : 'no\n')
+    talk.resized = show
+    show()
+    return never
+  }),
+  heedsInterrupt: word('heeds', async ({ input, print }) => {
+    await print('ready\n')
+    for await (const data of input) if (data.includes(INTERRUPT)) break
+    await print('interrupted\n')
+    return 7
+  }),
+  ignoresAll: script('ignores all', { prints: ready, ignoresTerm: true, ignoresHangup: true }),
+  floods: (size: number) =>
+    word(`floods ${size}`, async ({ print }) => {
+      for (let left = size; left > 0; left -= PIECE) await print(Buffer.alloc(Math.min(PIECE, left)))
+      return 0
+    }),
+}
+
+const world = createWorld(systemClock, scriptOf, scriptOf, ({ command }) => scripts.get(command) ?? {})
 const rig: Rig = {
   engine: () => createMemoryEngine(world),
   image: 'stack',
@@ -32,6 +69,7 @@ const rig: Rig = {
         prints: [...lines(count), { stream: 'stderr', text: 'the end\n' }],
         exits: { after: 5, code: 0 },
       }),
+    ...talkative,
     buildPrints: (count, code) => [
       script(`builds ${count} ${code}`, { prints: lines(count), exits: { after: 5, code } }),
     ],
@@ -40,6 +78,7 @@ const rig: Rig = {
   leftovers: async () => [...world.dynos.keys(), ...world.builds.keys(), ...world.networks.keys()],
 }
 declareContract(test, rig)
+declareContract(test, rig, [...attachParts, ...execParts])
 
 test('a scripted dyno listens when its time has come and not after it crashed', async () => {
   let now = 1000

@@ -1,0 +1,54 @@
+import { limits } from '../limits.ts'
+import { type Connection, explain, hijack, statusOf } from './connection.ts'
+import { stepsOf, terminate } from './container.ts'
+import type { Ends } from './ends.ts'
+import type { Process, Terminal } from './engine.ts'
+import { markOf } from './mark.ts'
+import { createProcess } from './process.ts'
+
+/**
+ * Bytes that leave the stream when they are typed in a row; the first is held back until the next comes. The engine's own choice begins
+ * with ^P, which shells use; this one is in no UTF-8 text.
+ */
+const NO_DETACH = Array.from({ length: 32 }, () => '%FF').join(',')
+
+/** Takes the end of a dyno that was created and does not run yet: what it prints from its first byte on. */
+export async function openEnd(
+  engine: Connection,
+  { id, name, terminal }: { id: string; name: string; terminal: Terminal },
+  ends: Ends,
+): Promise<Process> {
+  const container = engine.docker.getContainer(name)
+  const path = `/containers/${name}/attach?stream=1&stdin=1&stdout=1&stderr=1&detachKeys=${NO_DETACH}`
+  const socket = await hijack(engine, 'attach to the dyno', path, {})
+  // Asked for before the start, because it may be removed right after its end.
+  const waited: Promise<{ StatusCode: number }> = container.wait({ condition: 'next-exit' })
+  const ended = waited.then(
+    ({ StatusCode }) => StatusCode,
+    (error: unknown) => {
+      throw explain(engine.socket, 'wait for the end of the dyno', error)
+    },
+  )
+  ended.catch(() => {})
+  const tty = terminal.kind === 'tty'
+  return createProcess(terminal, {
+    socket,
+    mark: markOf(id),
+    ended: () => ended,
+    resize: (columns, rows) =>
+      unlessOver(engine.ask('resize the terminal', () => container.resize({ w: columns, h: rows }))),
+    async hangup() {
+      const steps = stepsOf(limits.stopGrace, { hangup: limits.hangup, tty })
+      await terminate(engine, name, steps, () => ends.killing(id))
+    },
+  })
+}
+
+/** A process that has ended has no size. */
+export async function unlessOver(call: Promise<unknown>): Promise<void> {
+  try {
+    await call
+  } catch (error) {
+    if (statusOf(error) !== 404 && statusOf(error) !== 409) throw error
+  }
+}

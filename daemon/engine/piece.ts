@@ -3,7 +3,7 @@ import type { Frame } from './frames.ts'
 
 /** One entry of the engine's log: a line, or a part of one that is longer than 16 KiB. */
 export interface Piece extends Frame {
-  /** As the engine writes it, to the nanosecond. */
+  /** As the engine writes it, to the nanosecond. All are of one width, so that their order is that of their characters. */
   stamp: string
 }
 
@@ -15,57 +15,141 @@ export function startOf({ stream, data }: Frame): Piece {
 
 const LONGEST = 16 * 1024
 const NEWLINE = 0x0a
+const NEWLINES = Buffer.from('\n')
+/** How far back the end is read again for the stream that was silent before it. */
+const AGAIN = 1000
+/** Entries of the two streams may be out of order by a little. */
+const DISORDER = 10
+/** The clock was set back when it has lost more than this on the one that only runs forward. */
+const SET_BACK = 20
+const SAMPLE = 1000
 
-interface Pieces {
-  next(piece: Piece): LogChunk
-  /** For reading the end once more: from when, and what gives null for the pieces that were there before. */
-  again(): { since: string | undefined; next(piece: Piece): LogChunk | null }
+/** Where one stream was read to: all before `stamp`, and `count` entries of that time; `skip` of them are about to come again. */
+interface Place {
+  stamp: string
+  count: number
+  skip: number
+  /** Its last entry was a part of a line. */
+  part: boolean
 }
 
-/** Parts of one line share a time, so that entries of the two streams may be out of order; by so many times they are still sorted out. */
-const REMEMBERED = 300
+export interface Pieces {
+  /** Null when the entry was there before. */
+  next(piece: Piece): LogChunk | null
+  /** Time of the newest entry, ms; 0 before the first. */
+  readonly newest: number
+  /** The engine is about to repeat what is not older than `since` (ms): what was there before will be given no second time. */
+  again(): { since: number | undefined }
+  /** The same, for the end of a log. */
+  end(): { since: number | undefined }
+}
 
-/** Entries of one log in their order, as chunks. */
-export function createPieces(): Pieces {
-  /** Streams whose last piece was a part of a line. */
-  const parts = new Set<Frame['stream']>()
-  const seen = new Map<string, number>()
-  /** The latest time that is no longer remembered. */
-  let forgotten = ''
+/**
+ * Entries of one log as chunks, each of them once. An engine (20.10) that follows a log may begin a file anew after it has rotated it,
+ * and so repeats up to all of it; within a stream times never go back, so that such entries are known, but for a clock that was set.
+ */
+export function createPieces(clock: () => number = wallClock): Pieces {
+  const fresh = (): Place => ({ stamp: '', count: 0, skip: 0, part: false })
+  const places = { stdout: fresh(), stderr: fresh() }
+  const timeOf = createTimes()
+  const both = [places.stdout, places.stderr]
+  let newest = 0
+  let newestStamp = ''
+  let latest = clock()
+  let sampled = 0
 
-  const next = (piece: Piece): LogChunk => {
-    seen.set(piece.stamp, (seen.get(piece.stamp) ?? 0) + 1)
-    for (const [oldest] of seen) {
-      if (seen.size <= REMEMBERED) break
-      seen.delete(oldest)
-      if (oldest > forgotten) forgotten = oldest
+  const setBack = (): boolean => {
+    const now = clock()
+    const back = now < latest - SET_BACK
+    latest = now
+    return back
+  }
+
+  const expect = (): void => {
+    for (const place of both) place.skip = place.count
+  }
+
+  /** A stream goes back in time, or gives its last line again after the other one has gone on. */
+  const repeats = (place: Place, stamp: string): boolean =>
+    stamp < place.stamp || (stamp === place.stamp && stamp < newestStamp && place.skip === 0 && !place.part)
+
+  /** Whether the entry is there for the first time. */
+  const first = (place: Place, stamp: string): boolean => {
+    if (repeats(place, stamp)) {
+      if (setBack()) forget()
+      else expect()
     }
-    return { stream: piece.stream, at: Date.parse(piece.stamp), data: wholeLine(piece) }
-  }
-
-  /** The log driver `local` (20.10) loses the newline after the last part of a long line. */
-  const wholeLine = ({ stream, data }: Piece): Buffer => {
-    if (data.at(-1) === NEWLINE) parts.delete(stream)
-    else if (data.length >= LONGEST) parts.add(stream)
-    else if (parts.delete(stream)) return Buffer.concat([data, Buffer.from('\n')])
-    return data
-  }
-
-  const again = () => {
-    // Stamps are of one width, so that their order is that of their characters.
-    const remembered = [...seen].filter(([stamp]) => stamp > forgotten)
-    const [since] = remembered.map(([stamp]) => stamp).sort()
-    let known = remembered.reduce((sum, [, count]) => sum + count, 0)
-    return {
-      since: since === undefined ? undefined : unixTime(since),
-      next: (piece: Piece) => (known-- > 0 ? null : next(piece)),
+    if (stamp < place.stamp) return false
+    if (stamp !== place.stamp) {
+      place.stamp = stamp
+      place.count = 0
+      place.skip = 0
     }
+    if (place.skip > 0) {
+      place.skip--
+      return false
+    }
+    place.count++
+    return true
   }
-  return { next, again }
+
+  const forget = (): void => {
+    for (const place of both) Object.assign(place, fresh())
+    newestStamp = ''
+    newest = 0
+  }
+
+  const repeat = (since: number | undefined): { since: number | undefined } => {
+    expect()
+    return { since: newest === 0 ? undefined : since }
+  }
+
+  return {
+    next(piece) {
+      const place = places[piece.stream]
+      if (!first(place, piece.stamp)) return null
+      const at = timeOf(piece.stamp)
+      if (at > newest) newest = at
+      if (piece.stamp > newestStamp) newestStamp = piece.stamp
+      if (at > sampled + SAMPLE) {
+        sampled = at
+        latest = Math.max(latest, clock())
+      }
+      return { stream: piece.stream, at, data: wholeLine(place, piece.data) }
+    },
+    get newest() {
+      return newest
+    },
+    again: () => repeat(newest - DISORDER),
+    end: () => repeat(Math.max(newest - AGAIN, Math.min(...both.map(({ stamp }) => timeOf(stamp) - 1)))),
+  }
 }
 
-/** `2026-11-23T11:32:20.448123456Z` as seconds and nanoseconds since the epoch, for `since`. */
-function unixTime(stamp: string): string {
-  const [whole = '', fraction = 'Z'] = stamp.split('.')
-  return `${Date.parse(`${whole.replace('Z', '')}Z`) / 1000}.${fraction.replace('Z', '').padEnd(9, '0')}`
+/** The log driver `local` (20.10) loses the newline after the last part of a long line. */
+function wholeLine(place: Place, data: Buffer): Buffer {
+  if (data.at(-1) === NEWLINE) place.part = false
+  else if (data.length >= LONGEST) place.part = true
+  else if (place.part) {
+    place.part = false
+    return Buffer.concat([data, NEWLINES])
+  }
+  return data
 }
+
+/** `2026-11-23T11:32:20.448123456Z` as ms, with what a number holds of the rest; 0 for none. Neighbours share their second. */
+function createTimes(): (stamp: string) => number {
+  let second = ''
+  let base = 0
+  return (stamp) => {
+    if (stamp === '') return 0
+    const whole = stamp.slice(0, 19)
+    if (whole !== second) {
+      second = whole
+      base = Date.parse(`${whole}Z`)
+    }
+    return base + Number(stamp.slice(20, 29)) / 1e6
+  }
+}
+
+/** Runs as the clock that people read against the one that is never set. */
+const wallClock = (): number => Date.now() - performance.now()

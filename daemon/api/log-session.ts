@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { LogSession as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
+import { accountNamed } from '../account/account.ts'
+import { findApp } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
-import { createSession, serveSession } from '../logs/session.ts'
+import { UserError } from '../errors.ts'
+import { createSessions } from '../logs/session.ts'
 import { body } from './body.ts'
 import { created, param, type Routes, withApp } from './context.ts'
 import { apiUrl } from './link.ts'
@@ -21,12 +24,14 @@ const Create = z.object({
 })
 
 export function logSessionRoutes({ open, closed }: { open: Routes; closed: Routes }, d: Daemon): void {
+  const sessions = createSessions({ ...d, knows: (app, account) => maySee(d, app, account) })
   closed.post(
     '/apps/:app/log-sessions',
     withApp(d, async (app, ctx) => {
       const { lines, tail, source, ...named } = await body(ctx, Create)
       const dyno = named.dyno ?? named.dyno_name ?? named.type
-      const secret = createSession(d, app.id, {
+      const secret = sessions.create(app.id, {
+        account: ctx.state.account.id,
         lines: lines ?? DEFAULT_LINES,
         tail: tail ?? false,
         filter: { ...(source ? { source } : {}), ...(dyno ? { dyno } : {}) },
@@ -35,9 +40,22 @@ export function logSessionRoutes({ open, closed }: { open: Routes; closed: Route
     }),
   )
   open.get('/logs/:session', async (ctx) => {
-    await serveSession(d, param(ctx, 'session'), ctx.req, ctx.res)
+    await sessions.serve(param(ctx, 'session'), ctx.req, ctx.res)
     ctx.respond = false
   })
+}
+
+/** Asked at each connection: an app may be destroyed, and an account may have left it. */
+async function maySee({ db }: Daemon, app: string, id: string): Promise<boolean> {
+  const account = await accountNamed(db, id)
+  if (!account) return false
+  try {
+    await findApp(db, account, app)
+    return true
+  } catch (error) {
+    if (error instanceof UserError) return false
+    throw error
+  }
 }
 
 const serialize = (url: string, at: string) =>

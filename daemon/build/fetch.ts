@@ -31,7 +31,10 @@ const archiveName = (url: string, revision: string): string =>
 export async function fetchBuildpack(config: Place, url: string, signal: AbortSignal): Promise<Fetched> {
   const folder = join(config.data, 'buildpacks')
   await mkdir(folder, { recursive: true })
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(limits.buildpackTime)])
+  // Not AbortSignal.any with AbortSignal.timeout: Node.js 20 may collect the timeout, and then it never comes.
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new DOMException('too slow', 'TimeoutError')), limits.buildpackTime)
+  const limit = AbortSignal.any([signal, late.signal])
   try {
     return isArchive(url) ? await fetchArchive(folder, url, limit) : await fetchRepository(folder, url, limit)
   } catch (error) {
@@ -43,6 +46,8 @@ export async function fetchBuildpack(config: Place, url: string, signal: AbortSi
         cause: error,
       },
     )
+  } finally {
+    clearTimeout(timer)
   }
 }
 

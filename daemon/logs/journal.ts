@@ -1,108 +1,110 @@
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
-import { appendFile, rename, rm } from 'node:fs/promises'
+import { mkdirSync, truncateSync } from 'node:fs'
+import { appendFile, rename, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import type { Line } from './line.ts'
+import type { Position } from './intake.ts'
+import type { Loss } from './loss.ts'
 import type { Entry } from './ring.ts'
-
-/** How far a dyno's output was read: all of it before `at`, and the first `count` lines that ended at `at`. */
-export interface Position {
-  dyno: string
-  at: number
-  count: number
-}
+import { formatMark, formatRow, readRows } from './rows.ts'
 
 /**
- * One app's lines on disk: `current` is appended to and becomes `previous` when it is full, so that at most
- * twice the bound is stored. A line is JSON, so one torn by a power cut is known and left out.
+ * One app's lines on disk: `current` is appended to and becomes `previous` when it is full, so that at most twice the bound is stored.
  *
- *   append -> pending -- 50 ms, or the write before has ended --> appendFile -- full --> rename current to previous
+ *   append -> pending -- 100 ms, or the write before has ended --> appendFile --> stored -- full --> rename current to previous
  */
 export interface Journal {
   /** Returns what was dropped before this line, when it is the first that the disk keeps up with again. */
-  append(entry: Entry, position?: Position): { count: number; since: number } | undefined
-  position(dyno: string): Position | undefined
+  append(entry: Entry, position?: Position): Loss | undefined
+  /** Set while much waits for the disk; resolves when that has been tried. */
+  readonly backlog: Promise<void> | undefined
+  /** How far the streams of a dyno were read. */
+  positions(dyno: string): Position[]
   readonly removed: boolean
   remove(): Promise<void>
-  /** Resolves when all is on disk. */
-  close(): Promise<void>
+  /** Writes what is pending now; resolves when it is on disk, whatever is appended meanwhile. */
+  flush(): Promise<void>
 }
 
 const FILE_BYTES = 4 * 1024 * 1024
 const PENDING_BYTES = 4 * 1024 * 1024
-const BATCH_EVERY = 50
-const POSITIONS_KEPT = 500
+const MUCH_PENDING = 512 * 1024
+const BATCH_EVERY = 100
+const POSITIONS_KEPT = 1000
 
-type Row = [
-  seq: number,
-  at: number,
-  source: Line['source'],
-  dyno: string,
-  text: string,
-  from?: [string, number, number] | undefined,
-]
+interface Opened {
+  journal: Journal
+  entries: Entry[]
+  lastSeq: number
+}
 
-export function openJournal(folder: string, log: Log): { journal: Journal; entries: Entry[]; lastSeq: number } {
+/** `stored` hears up to which line everything is on disk, or was dropped. */
+export function openJournal(folder: string, log: Log, stored: (seq: number) => void): Opened {
   const current = join(folder, 'current')
   const previous = join(folder, 'previous')
-  const positions = new Map<string, Position>()
+  const places = createPlaces()
   const entries: Entry[] = []
-  let whole = true
   let written = 0
+  const read = (file: string): number => readRows(file, (entry) => entries.push(entry), places.note)
   try {
-    for (const file of [previous, current]) for (const row of rowsIn(file)) read(row)
-    whole = endsWhole(current)
-    written = sizeOf(current)
+    read(previous)
+    written = read(current)
+    truncateSync(current, written)
   } catch (error) {
-    log.error('stored log lines could not be read', { folder, error })
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.error('stored log lines could not be read', { folder, error })
   }
 
-  function read(row: Row | { positions: Position[] }): void {
-    if (!Array.isArray(row)) return row.positions.forEach(note)
-    const [seq, at, source, dyno, text, from] = row
-    entries.push({ seq, line: { at, source, dyno, text } })
-    if (from) note({ dyno: from[0], at: from[1], count: from[2] })
-  }
-
-  function note(position: Position): void {
-    positions.delete(position.dyno)
-    positions.set(position.dyno, position)
-    const oldest = positions.size > POSITIONS_KEPT ? positions.keys().next().value : undefined
-    if (oldest !== undefined) positions.delete(oldest)
-  }
-
-  let pending: string[] = whole ? [] : ['\n']
+  let pending: string[] = []
   let pendingBytes = 0
-  let dropped = { count: 0, since: 0 }
+  let appended = 0
+  let dropped: Loss | undefined
+  let failing = false
   let removed = false
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> | undefined
+  let flushed = Number.NEGATIVE_INFINITY
+  /** Who waits for everything up to a line. */
+  let waiting: { until: number; done: () => void }[] = []
+
+  const lose = (count: number, since: number): void => {
+    dropped ??= { count: 0, since }
+    dropped.count += count
+  }
 
   const flush = async (): Promise<void> => {
     while (pending.length > 0 && !removed) {
-      const batch = pending.join('')
+      const [rows, last] = [pending, appended]
+      // After a rotation all are written again, because the lines that they came with may be gone at the next one.
+      rows.push(formatMark(written === 0 ? places.all() : places.changed()))
       pending = []
       pendingBytes = 0
       try {
-        mkdirSync(folder, { recursive: true })
-        await appendFile(current, batch)
-        written += Buffer.byteLength(batch)
-        if (written > FILE_BYTES) await rotate()
+        await store(Buffer.from(rows.join('')))
+        failing = false
       } catch (error) {
         log.error('log lines could not be stored', { folder, error })
+        failing = true
+        lose(rows.length - 1, Date.now())
+        await truncate(current, written).catch(() => {})
       }
+      flushed = performance.now()
+      stored(last)
+      waiting = waiting.filter(({ until, done }) => until > last || void done())
     }
   }
 
-  /** The new file begins with the positions, because the lines that carried them may be gone at the next turn. */
-  const rotate = async (): Promise<void> => {
+  const store = async (batch: Buffer): Promise<void> => {
+    if (written === 0) mkdirSync(folder, { recursive: true })
+    await appendFile(current, batch)
+    written += batch.length
+    if (written <= FILE_BYTES) return
     await rename(current, previous)
     written = 0
-    pending.unshift(`${JSON.stringify({ positions: [...positions.values()] })}\n`)
   }
 
   const start = (): void => {
+    clearTimeout(timer)
     timer = undefined
     writing ??= flush().finally(() => {
       writing = undefined
@@ -110,27 +112,32 @@ export function openJournal(folder: string, log: Log): { journal: Journal; entri
     })
   }
   const schedule = (): void => {
-    timer ??= setTimeout(start, BATCH_EVERY)
+    timer ??= setTimeout(start, Math.max(0, flushed + BATCH_EVERY - performance.now()))
   }
 
   const journal: Journal = {
-    append({ seq, line: { at, source, dyno, text } }, position) {
-      if (position) note(position)
+    append(entry, position) {
+      if (position) places.note(position)
+      appended = entry.seq
       if (pendingBytes > PENDING_BYTES) {
-        if (dropped.count++ === 0) dropped.since = at
+        lose(1, entry.line.at)
         return undefined
       }
-      const from = position && ([position.dyno, position.at, position.count] as [string, number, number])
-      const row = `${JSON.stringify([seq, at, source, dyno, text, from] satisfies Row)}\n`
+      const row = formatRow(entry)
       pending.push(row)
       pendingBytes += row.length
       if (!writing) schedule()
-      if (dropped.count === 0) return undefined
+      if (failing || !dropped) return undefined
       const told = dropped
-      dropped = { count: 0, since: 0 }
+      dropped = undefined
       return told
     },
-    position: (dyno) => positions.get(dyno),
+    positions: places.of,
+    get backlog() {
+      if (pendingBytes < MUCH_PENDING || removed) return undefined
+      if (!writing) start()
+      return writing
+    },
     get removed() {
       return removed
     },
@@ -138,50 +145,47 @@ export function openJournal(folder: string, log: Log): { journal: Journal; entri
       removed = true
       clearTimeout(timer)
       await writing
+      for (const { done } of waiting) done()
       await rm(folder, { recursive: true, force: true })
     },
-    async close() {
-      clearTimeout(timer)
-      timer = undefined
-      while (pending.length > 0 || writing) {
-        if (!writing) start()
-        await writing
-      }
-      clearTimeout(timer)
+    async flush() {
+      if (removed || (pending.length === 0 && !writing)) return
+      const until = appended
+      await new Promise<void>((done) => {
+        waiting.push({ until, done })
+        start()
+      })
     },
   }
   return { journal, entries: entries.slice(-limits.logLinesKept), lastSeq: entries.at(-1)?.seq ?? 0 }
 }
 
-function* rowsIn(file: string): Generator<Row | { positions: Position[] }> {
-  if (!existsSync(file)) return
-  for (const text of readFileSync(file, 'utf8').split('\n')) {
-    const row = parse(text)
-    if (row) yield row
-  }
-}
-
-function parse(text: string): Row | { positions: Position[] } | undefined {
-  try {
-    const row: unknown = JSON.parse(text)
-    if (Array.isArray(row) ? row.length >= 5 : typeof row === 'object' && row !== null && 'positions' in row)
-      return row as Row
-  } catch {
-    // Torn by a power cut, or the empty text after the last newline.
-  }
-  return undefined
-}
-
-const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
-
-function endsWhole(file: string): boolean {
-  if (!existsSync(file)) return true
-  const fd = openSync(file, 'r')
-  try {
-    const size = sizeOf(file)
-    const last = Buffer.alloc(1)
-    return size === 0 || (readSync(fd, last, 0, 1, size - 1) === 1 && last[0] === 0x0a)
-  } finally {
-    closeSync(fd)
+/** The newest position of each stream, and which of them are not on disk yet. */
+function createPlaces() {
+  const positions = new Map<string, Position>()
+  let fresh = new Set<string>()
+  let last = ''
+  return {
+    note(position: Position): void {
+      const key = `${position.dyno} ${position.stream}`
+      // Moved to the end, so that the oldest come first; most often it is there.
+      if (key !== last) positions.delete(key)
+      positions.set(key, position)
+      fresh.add(key)
+      last = key
+      const oldest = positions.size > POSITIONS_KEPT ? positions.keys().next().value : undefined
+      if (oldest !== undefined) positions.delete(oldest)
+    },
+    of: (dyno: string): Position[] =>
+      ['stdout', 'stderr'].map((stream) => positions.get(`${dyno} ${stream}`)).filter((one) => one !== undefined),
+    changed(): Position[] {
+      const keys = [...fresh]
+      fresh = new Set()
+      return keys.map((key) => positions.get(key)).filter((one) => one !== undefined)
+    },
+    all(): Position[] {
+      fresh = new Set()
+      return [...positions.values()]
+    },
   }
 }

@@ -10,5 +10,18 @@ export interface Line {
 }
 
 /** `2026-11-23T06:57:42.358000+00:00 app[web.1]: text` */
-export const formatLine = ({ at, source, dyno, text }: Line): string =>
-  `${new Date(at).toISOString().slice(0, -1)}000+00:00 ${source}[${dyno}]: ${text}`
+export const formatLine = ({ at, source, dyno, text }: Line): string => `${formatTime(at)} ${source}[${dyno}]: ${text}`
+
+/** The last second that was formatted: neighbours share it. */
+let second = Number.NaN
+let formatted = ''
+
+/** `2026-11-23T06:57:42.358000+00:00` */
+export function formatTime(at: number): string {
+  const whole = Math.floor(at / 1000)
+  if (whole !== second) {
+    second = whole
+    formatted = new Date(whole * 1000).toISOString().slice(0, -4)
+  }
+  return `${formatted}${String(Math.floor(at) - whole * 1000).padStart(3, '0')}000+00:00`
+}

@@ -1,16 +1,19 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
-import { type Journal, openJournal, type Position } from './journal.ts'
+import type { Position } from './intake.ts'
+import { type Journal, openJournal } from './journal.ts'
 import type { Line } from './line.ts'
+import { type Loss, lossLine } from './loss.ts'
 import { createRing, type Entry, type LogFilter, matches, type Ring } from './ring.ts'
 
 export type { Entry, LogFilter } from './ring.ts'
 
 /**
  * The newest lines of every app, in memory and on disk. Writing never waits: lines go to disk in batches, and what a disk or a reader
- * is too slow for is dropped, counted and told (L10). A restart of the daemon keeps what was on disk; numbers never repeat.
+ * is too slow for is dropped, counted and told. A restart of the daemon keeps what was on disk; numbers never repeat.
  */
 export interface Logs {
   /** `position` says how far its dyno's output was read; it is kept with the line. */
@@ -19,25 +22,44 @@ export interface Logs {
   recent(app: string, filter: LogFilter, n: number): (Line & { seq: number })[]
   /** Lines from now on, or those after a number (as far as kept) and from now on. Ends when `signal` aborts or the app's logs are removed. */
   follow(app: string, filter: LogFilter, signal: AbortSignal, after?: number): AsyncIterable<Entry>
-  /** How far the output of a dyno was read before. */
-  position(app: string, dyno: string): Position | undefined
+  /** The same in batches, for those who write them out in one piece: readers at the same place get the same batches. */
+  batches(app: string, filter: LogFilter, signal: AbortSignal, after?: number): AsyncIterable<Entry[]>
+  /**
+   * The newest line that is on disk. Followers get no line before it is, because a line that a crash takes away is read again from
+   * the engine, and then has another number.
+   */
+  stored(app: string): number
+  /** For a writer that can wait: set while much waits for the disk, resolves when it is written. */
+  backlog(app: string): Promise<void> | undefined
+  /** How far the streams of a dyno were read before. */
+  positions(app: string, dyno: string): Position[]
   /** Deletes the app's lines for good; later ones of the same app are ignored. */
   remove(app: string): Promise<void>
   /** Ends the followers, now and from now on; lines are still taken. */
   endFollowers(): void
+  /** Writes what is not on disk yet, at once, so that followers get it. */
+  flush(): Promise<void>
   /** Ends followers and writes what is not on disk yet. */
   close(): Promise<void>
 }
 
 /** Text of one app that is kept in memory, at most. */
 const RING_BYTES = 4 * 1024 * 1024
+/** A follower's batch. */
+const BATCH_LINES = 500
+const BATCH_BYTES = 64 * 1024
 
 interface Book {
   ring: Ring
   journal: Journal
   seq: number
-  /** Wakes the followers. */
-  readers: Set<() => void>
+  stored: number
+  readers: Set<Reader>
+}
+
+interface Reader {
+  place: number
+  wake(): void
 }
 
 export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
@@ -49,10 +71,14 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
   const bookOf = (app: string): Book => {
     const known = books.get(app)
     if (known) return known
-    const { journal, entries, lastSeq } = openJournal(join(config.data, 'logs', app), log)
-    const ring = createRing({ lines: limits.logLinesKept, bytes: RING_BYTES })
+    const readers = new Set<Reader>()
+    const { journal, entries, lastSeq } = openJournal(join(config.data, 'logs', app), log, (seq) => {
+      book.stored = seq
+      for (const reader of readers) reader.wake()
+    })
+    const ring = createRing({ lines: limits.logLinesKept, bytes: RING_BYTES }, () => slowest(readers))
     for (const entry of entries) ring.push(entry)
-    const book: Book = { ring, journal, seq: firstSeq(lastSeq), readers: new Set() }
+    const book: Book = { ring, journal, seq: firstSeq(lastSeq), stored: lastSeq, readers }
     books.set(app, book)
     return book
   }
@@ -60,44 +86,55 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
   const append = (book: Book, line: Line, position?: Position): void => {
     const entry = { seq: book.seq++, line }
     book.ring.push(entry)
-    const dropped = book.journal.append(entry, position)
-    for (const wake of book.readers) wake()
-    if (dropped) append(book, dropNotice(dropped.count, dropped.since))
+    const lost = book.journal.append(entry, position)
+    if (lost) append(book, lossLine('disk', lost))
+  }
+
+  const flush = async (): Promise<void> => {
+    await Promise.all([...books.values()].map(({ journal }) => journal.flush()))
+  }
+
+  const batches: Logs['batches'] = (app, filter, signal, after) => {
+    if (removed.has(app)) return nothing()
+    const book = bookOf(app)
+    return followBook(book, filter, AbortSignal.any([signal, ending.signal]), after ?? book.seq - 1)
   }
 
   return {
     write(app, line, position) {
-      if (!removed.has(app) && !closed) append(bookOf(app), line, position)
+      if (!removed.has(app) && !closed) append(bookOf(app), oneLine(line), position)
     },
     recent(app, filter, n) {
       if (removed.has(app)) return []
       const { ring } = bookOf(app)
       const found: (Line & { seq: number })[] = []
-      for (let place = ring.next - 1; place >= ring.oldest && found.length < n; place--) {
+      const most = Math.min(n, limits.logLinesKept)
+      for (let place = ring.next - 1; place >= ring.oldest && found.length < most; place--) {
         const entry = ring.at(place)
         if (entry && matches(entry.line, filter)) found.push({ ...entry.line, seq: entry.seq })
       }
       return found.reverse()
     },
-    follow(app, filter, signal, after) {
-      if (removed.has(app)) return nothing()
-      const book = bookOf(app)
-      const place = after === undefined ? book.ring.next : placeAfter(book.ring, after)
-      return followBook(book, filter, AbortSignal.any([signal, ending.signal]), place)
-    },
-    position: (app, dyno) => (removed.has(app) ? undefined : bookOf(app).journal.position(dyno)),
+    batches,
+    follow: (app, filter, signal, after) => flatten(batches(app, filter, signal, after)),
+    stored: (app) => (removed.has(app) ? 0 : bookOf(app).stored),
+    backlog: (app) => (removed.has(app) ? undefined : bookOf(app).journal.backlog),
+    positions: (app, dyno) => (removed.has(app) ? [] : bookOf(app).journal.positions(dyno)),
     async remove(app) {
-      const book = bookOf(app)
+      const book = books.get(app)
       removed.add(app)
       books.delete(app)
-      for (const wake of book.readers) wake()
+      // Not opened only to be deleted.
+      if (!book) return rm(join(config.data, 'logs', app), { recursive: true, force: true })
+      for (const reader of book.readers) reader.wake()
       await book.journal.remove()
     },
     endFollowers: () => ending.abort(),
+    flush,
     async close() {
       ending.abort()
       closed = true
-      await Promise.all([...books.values()].map(({ journal }) => journal.close()))
+      await flush()
     },
   }
 }
@@ -108,40 +145,73 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
  */
 const firstSeq = (lastSeq: number): number => Math.max(lastSeq + 1, Date.now() * 1000)
 
-async function* nothing(): AsyncGenerator<Entry> {}
+const slowest = (readers: Set<Reader>): number => {
+  let place = Number.POSITIVE_INFINITY
+  for (const reader of readers) if (reader.place < place) place = reader.place
+  return place
+}
 
-/** A reader is a place in the ring: however slow, it holds no memory, and it is told what went by. */
-async function* followBook(book: Book, filter: LogFilter, signal: AbortSignal, from: number): AsyncGenerator<Entry> {
+/** Server-sent events and syslog end a line where the text does. */
+const oneLine = (line: Line): Line =>
+  line.text.includes('\n') || line.text.includes('\r') ? { ...line, text: line.text.replace(/[\r\n]+/g, ' ') } : line
+
+async function* nothing(): AsyncGenerator<Entry[]> {}
+
+async function* flatten(batches: AsyncIterable<Entry[]>): AsyncGenerator<Entry> {
+  for await (const batch of batches) for (const entry of batch) yield entry
+}
+
+/** A reader is a place in the ring: however slow, it holds little memory, and it is told what went by. */
+async function* followBook(book: Book, filter: LogFilter, signal: AbortSignal, after: number): AsyncGenerator<Entry[]> {
   const { ring, journal } = book
-  let place = from
-  let wake = (): void => {}
-  const rouse = (): void => wake()
-  book.readers.add(rouse)
+  const reader = { place: placeAfter(ring, after), wake: (): void => {} }
+  const rouse = (): void => reader.wake()
+  book.readers.add(reader)
   signal.addEventListener('abort', rouse)
-  let missedSince = Date.now()
+  let missed = missedBefore(ring, after)
+  let last = Date.now()
   try {
     while (!signal.aborted && !journal.removed) {
-      if (place < ring.oldest) {
-        const line = dropNotice(ring.oldest - place, missedSince)
-        place = ring.oldest
-        yield { seq: (ring.at(place)?.seq ?? 1) - 1, line }
+      const from = reader.place
+      if (from < ring.oldest) {
+        missed = { count: ring.oldest - from, since: last }
+        reader.place = ring.oldest
       }
-      const entry = ring.at(place)
-      if (!entry) {
+      const batch: Entry[] = missed ? [told(missed, ring)] : []
+      missed = undefined
+      reader.place = gather(book, filter, reader.place, batch)
+      if (batch.length > 0) yield batch
+      else if (reader.place === from)
         await new Promise<void>((resolve) => {
-          wake = resolve
+          reader.wake = resolve
         })
-        continue
-      }
-      place++
-      missedSince = entry.line.at
-      if (matches(entry.line, filter)) yield entry
+      last = ring.at(reader.place - 1)?.line.at ?? last
     }
   } finally {
-    book.readers.delete(rouse)
+    book.readers.delete(reader)
     signal.removeEventListener('abort', rouse)
   }
 }
+
+/** Adds what matches to the batch, from `place` on, as far as it is stored. Returns the place to go on from. */
+function gather({ ring, stored }: Book, filter: LogFilter, place: number, batch: Entry[]): number {
+  let bytes = 0
+  for (; batch.length < BATCH_LINES && bytes < BATCH_BYTES; place++) {
+    const entry = ring.at(place)
+    if (!entry || entry.seq > stored) break
+    if (!matches(entry.line, filter)) continue
+    batch.push(entry)
+    bytes += entry.line.text.length
+  }
+  return place
+}
+
+/** Takes the number before the next line's, so that a reader that comes back with it goes on there. */
+const told = (loss: Loss, ring: Ring): Entry => ({
+  seq: (ring.at(ring.oldest)?.seq ?? 1) - 1,
+  line: lossLine('drain', loss),
+  loss,
+})
 
 function placeAfter(ring: Ring, seq: number): number {
   let place = ring.next
@@ -149,8 +219,12 @@ function placeAfter(ring: Ring, seq: number): number {
   return place
 }
 
-/** https://devcenter.heroku.com/articles/error-codes#l10-drain-buffer-overflow */
-function dropNotice(count: number, since: number): Line {
-  const text = `Error L10 (output buffer overflow): ${count} messages dropped since ${new Date(since).toISOString()}.`
-  return { at: Date.now(), source: 'heroku', dyno: 'logplex', text }
+/** What a reader that comes back late can no longer get. Numbers are without gaps but over a crash, after which they are unknown. */
+function missedBefore(ring: Ring, after: number): Loss | undefined {
+  const oldest = ring.at(ring.oldest)
+  if (!oldest || after === 0 || oldest.seq <= after + 1) return undefined
+  const count = oldest.seq - after - 1
+  return count < MOST_COUNTED ? { count, since: oldest.line.at } : { count: 0, since: oldest.line.at, more: true }
 }
+
+const MOST_COUNTED = 1_000_000

@@ -1,9 +1,12 @@
 import type { Line } from './line.ts'
+import type { Loss } from './loss.ts'
 
 /** A kept line. `seq` grows within an app and is never used twice, over restarts too. */
 export interface Entry {
   seq: number
   line: Line
+  /** Set when the line tells a follower what it was too slow for. */
+  loss?: Loss
 }
 
 export interface LogFilter {
@@ -26,26 +29,40 @@ export interface Ring {
   at(place: number): Entry | undefined
 }
 
-/** Keeps the newest `lines` lines, fewer when they are larger than `bytes` together. */
-export function createRing({ lines, bytes }: { lines: number; bytes: number }): Ring {
+/** What a line takes in memory besides its text. */
+const OVERHEAD = 100
+/** Lines are dropped by so many at once. */
+const SLACK = 256
+
+/**
+ * Keeps the newest `lines` lines and besides them what is read from `wanted` (a place) on, but never more than `bytes`, so that a reader
+ * may fall behind for a while and an app that nobody reads takes little.
+ */
+export function createRing({ lines, bytes }: { lines: number; bytes: number }, wanted: () => number): Ring {
   let kept: (Entry | undefined)[] = []
   /** Index in `kept` of the oldest; what lies before it is cut off now and then, not line by line. */
   let head = 0
   let base = 0
   let size = 0
   const drop = (): void => {
-    size -= kept[head]?.line.text.length ?? 0
+    size -= weight(kept[head])
     kept[head++] = undefined
+  }
+  const prune = (): void => {
+    const room = size > bytes ? bytes - bytes / 16 : bytes
+    const unread = Math.min(wanted(), base + kept.length - lines) - base
+    while (head < unread || (size > room && kept.length - head > 1)) drop()
     if (head < lines) return
     kept = kept.slice(head)
     base += head
     head = 0
   }
+  let pushed = 0
   return {
     push(entry) {
       kept.push(entry)
-      size += entry.line.text.length
-      while (kept.length - head > lines || (size > bytes && kept.length - head > 1)) drop()
+      size += weight(entry)
+      if (++pushed % SLACK === 0 || size > bytes) prune()
     },
     get oldest() {
       return base + head
@@ -56,3 +73,5 @@ export function createRing({ lines, bytes }: { lines: number; bytes: number }): 
     at: (place) => kept[place - base],
   }
 }
+
+const weight = (entry: Entry | undefined): number => (entry ? entry.line.text.length + OVERHEAD : 0)

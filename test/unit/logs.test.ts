@@ -72,6 +72,34 @@ test('a line that a power cut has torn is left out, and the next one is whole', 
   await third.close()
 })
 
+test('lines of a batch that a kill has cut off are read again, and so are not there twice', async () => {
+  const first = open()
+  first.write('a', line('whole'), { dyno: 'd1', stream: 'stdout', at: 5, count: 1 })
+  await first.close()
+  await appendFile(join(data, 'logs', 'a', 'current'), '[17,1000,"app","web.1","cut off"]\n')
+  const second = open()
+  assert.equal(second.positions('a', 'd1'), [{ dyno: 'd1', stream: 'stdout', at: 5, count: 1 }])
+  second.write('a', line('cut off'), { dyno: 'd1', stream: 'stdout', at: 6, count: 1 })
+  await second.close()
+  const third = open()
+  assert.equal(texts(third.recent('a', {}, 10)), ['whole', 'cut off'])
+  await third.close()
+})
+
+test('lines that a disk did not take are told once it takes some again', async () => {
+  const logs = open()
+  await writeFile(join(data, 'logs'), 'in the way')
+  const shown = take(logs.follow('a', {}, new AbortController().signal, 0), 2)
+  for (const text of ['one', 'two']) logs.write('a', line(text))
+  assert.equal(await shown, ['one', 'two'])
+  await rm(join(data, 'logs'))
+  logs.write('a', line('three'))
+  await take(logs.follow('a', {}, new AbortController().signal, logs.recent('a', {}, 2)[0]?.seq), 1)
+  logs.write('a', line('four'))
+  assert.match(logs.recent('a', {}, 1)[0]?.text ?? '', /^Error L13: 2 messages lost since .* could not be stored\.$/)
+  await logs.close()
+})
+
 test('no more lines are kept than the limit, in memory and on disk', async () => {
   const long = 'x'.repeat(2000)
   for (let round = 0; round < 8; round++) {
@@ -81,8 +109,9 @@ test('no more lines are kept than the limit, in memory and on disk', async () =>
     await logs.close()
   }
   const folder = join(data, 'logs', 'a')
-  assert.equal((await readdir(folder)).sort(), ['current', 'previous'])
-  const sizes = await Promise.all(['current', 'previous'].map(async (name) => (await stat(join(folder, name))).size))
+  const names = await readdir(folder)
+  assert.ok(names.every((name) => ['current', 'previous'].includes(name)))
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))
   assert.ok(Math.max(...sizes) < 12 * 1024 * 1024, `files of ${sizes} bytes`)
   const again = open()
   assert.is(again.recent('a', {}, 1)[0]?.text.split(' ')[0], `7.${limits.logLinesKept - 1}`)
@@ -107,13 +136,56 @@ test('a follower that comes back gets what it has missed, once', async () => {
   await logs.close()
 })
 
+test('a follower may fall behind further than what is kept for all', async () => {
+  const logs = open()
+  const entries = logs.follow('a', {}, new AbortController().signal)[Symbol.asyncIterator]()
+  const first = entries.next()
+  const all = limits.logLinesKept * 4
+  for (let n = 0; n < all; n++) logs.write('a', line(String(n)))
+  assert.is((await first).value?.line.text, '0')
+  for (let n = 1; n < all; n++) assert.is((await entries.next()).value?.line.text, String(n))
+  await logs.close()
+})
+
 test('a follower that is too slow is told how many lines went by', async () => {
   const logs = open()
   const entries = logs.follow('a', {}, new AbortController().signal)[Symbol.asyncIterator]()
-  for (let n = 0; n < limits.logLinesKept + 7; n++) logs.write('a', line(String(n)))
-  const notice = await entries.next()
-  assert.match(notice.value?.line.text, /^Error L10 \(output buffer overflow\): 7 messages dropped since /)
-  assert.is((await entries.next()).value?.line.text, '7')
+  const first = entries.next()
+  const long = 'x'.repeat(5000)
+  for (let n = 0; n < 2000; n++) logs.write('a', line(`${n} ${long}`))
+  const notice = (await first).value
+  const [, count] =
+    /^Error L10 \(output buffer overflow\): (\d+) messages dropped since /.exec(notice?.line.text ?? '') ?? []
+  assert.is(notice?.loss?.count, Number(count))
+  assert.is((await entries.next()).value?.line.text.split(' ')[0], count)
+  await logs.close()
+})
+
+test('a follower that comes back too late is told what it can no longer get', async () => {
+  const logs = open()
+  logs.write('a', line('seen'))
+  const [seen] = logs.recent('a', {}, 1)
+  for (let n = 0; n < 3000; n++) logs.write('a', line(String(n)))
+  const [notice, next] = await take(logs.follow('a', {}, new AbortController().signal, seen?.seq), 2)
+  assert.is(notice?.replace(/since .*/, ''), `Error L10 (output buffer overflow): ${next} messages dropped `)
+  await logs.close()
+})
+
+test('a follower gets no line before it is on disk', async () => {
+  const logs = open()
+  logs.write('a', line('one'))
+  assert.is(logs.stored('a'), 0)
+  assert.equal(texts(logs.recent('a', {}, 1)), ['one'])
+  assert.equal(await take(logs.follow('a', {}, new AbortController().signal, 0), 1), ['one'])
+  assert.is(logs.stored('a'), logs.recent('a', {}, 1)[0]?.seq)
+  assert.match(await readFile(join(data, 'logs', 'a', 'current'), 'utf8'), /"one"/)
+  await logs.close()
+})
+
+test('a line break within a line makes no second one', async () => {
+  const logs = open()
+  logs.write('a', line('Starting process with command `one\r\ntwo\rthree`'))
+  assert.equal(texts(logs.recent('a', {}, 1)), ['Starting process with command `one two three`'])
   await logs.close()
 })
 
@@ -141,7 +213,7 @@ test('the logs of a removed app are gone, and a late line does not bring them ba
 
 test('the position of a dyno survives a restart, also when its lines were rotated away', async () => {
   const first = open()
-  first.write('a', line('quiet', 'web.1'), { dyno: 'd1', at: 5, count: 2 })
+  first.write('a', line('quiet', 'web.1'), { dyno: 'd1', stream: 'stderr', at: 5.25, count: 2 })
   await first.close()
   for (let round = 0; round < 3; round++) {
     const noisy = open()
@@ -149,8 +221,8 @@ test('the position of a dyno survives a restart, also when its lines were rotate
     await noisy.close()
   }
   const second = open()
-  assert.equal(second.position('a', 'd1'), { dyno: 'd1', at: 5, count: 2 })
-  assert.is(second.position('a', 'd2'), undefined)
+  assert.equal(second.positions('a', 'd1'), [{ dyno: 'd1', stream: 'stderr', at: 5.25, count: 2 }])
+  assert.equal(second.positions('a', 'd2'), [])
   await second.close()
 })
 
@@ -161,6 +233,21 @@ test('lines that cannot be stored are still shown', async () => {
   assert.equal(texts(logs.recent('a', {}, 1)), ['shown'])
   await logs.close()
   assert.is(await readFile(join(data, 'logs'), 'utf8'), 'in the way')
+})
+
+test('a flush waits for what was there, not for what keeps coming', async () => {
+  const logs = createLogs({ data }, silent)
+  const write = () => logs.write('a', { at: 0, source: 'app', dyno: 'web.1', text: 'x'.repeat(100) })
+  let coming = true
+  const more = () => {
+    for (let count = 0; count < 200; count++) write()
+    if (coming) setImmediate(more)
+  }
+  more()
+  await logs.flush()
+  assert.ok(coming)
+  coming = false
+  await logs.close()
 })
 
 test.run()

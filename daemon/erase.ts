@@ -14,6 +14,7 @@ export async function eraseApp(d: Daemon, app: { id: string }): Promise<void> {
   await removeTranscripts(d, app.id)
   await removeSlugs(d, app.id)
   await removeCache(d, app.id)
+  d.drains.endAll(app.id)
   await d.logs.remove(app.id)
   const releases = await d.db.selectFrom('releases').select('id').where('app_id', '=', app.id).execute()
   await forgetApp(d.db, app.id)

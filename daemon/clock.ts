@@ -20,3 +20,15 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer)
   },
 }
+
+/** Resolves with `work`, or without it after `ms`. */
+export function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      cancel()
+      resolve()
+    }
+    const cancel = clock.at(clock.now() + ms, resolve)
+    work.then(done, done)
+  })
+}

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Backend, pick } from './backend.ts'
 import { type Body, createBody } from './body.ts'
 import { BadResponse, type RequestHead } from './head.ts'
-import { field, givenRequestId, requestText } from './headers.ts'
+import { field, forwarded, givenRequestId, requestText } from './headers.ts'
 import { formatAccount } from './line.ts'
 import { type Answer, answerText, answerTo, type Code, noSuchApp, problem } from './page.ts'
 import { Response, writeJoined } from './response.ts'
@@ -321,7 +321,7 @@ export class Exchange implements User {
       path: head.target,
       host: head.hostname,
       requestId,
-      client: session.entrance.client,
+      forwarded: forwarded(head.fields, session.entrance.client),
       dyno: this.backend?.dyno ?? '',
       connect: this.connectTook,
       service: this.reached ? now - this.connectStarted : undefined,

@@ -65,17 +65,22 @@ export function givenRequestId(head: RequestHead): string | undefined {
 export function requestText(head: RequestHead, arrival: Arrival): string {
   const { fields, connection } = head
   let out = `${head.method} ${head.target} HTTP/1.1\r\n`
-  let forwarded = ''
   let via = ''
   for (let i = 0; i < fields.length; i += 3) {
     const name = fields[i] ?? ''
-    if (name === 'x-forwarded-for') forwarded += `${fields[i + 2]}, `
-    else if (name === 'via') via += `${fields[i + 2]}, `
+    if (name === 'via') via += `${fields[i + 2]}, `
     else if (!DROPPED_FROM_REQUEST.has(name) && !named(connection, name) && !alias(name))
       out += `${fields[i + 1]}: ${fields[i + 2]}\r\n`
   }
   if (head.upgrade !== '') out += `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
-  return `${out}${lengthField(head, hasLength(head))}X-Forwarded-For: ${forwarded}${arrival.client}\r\nX-Forwarded-Proto: ${arrival.proto}\r\nX-Forwarded-Port: ${arrival.port}\r\nX-Request-Id: ${arrival.requestId}\r\nX-Request-Start: ${arrival.at}\r\nVia: ${via}${VIA}\r\n\r\n`
+  return `${out}${lengthField(head, hasLength(head))}X-Forwarded-For: ${forwarded(fields, arrival.client)}\r\nX-Forwarded-Proto: ${arrival.proto}\r\nX-Forwarded-Port: ${arrival.port}\r\nX-Request-Id: ${arrival.requestId}\r\nX-Request-Start: ${arrival.at}\r\nVia: ${via}${VIA}\r\n\r\n`
+}
+
+/** What the client says it was forwarded for, and then its own address. */
+export function forwarded(fields: string[], client: string): string {
+  let out = ''
+  for (let i = 0; i < fields.length; i += 3) if (fields[i] === 'x-forwarded-for') out += `${fields[i + 2]}, `
+  return out + client
 }
 
 const lengthField = (head: { body: BodyLength }, known: boolean): string =>

@@ -9,7 +9,8 @@ export interface Account {
   path: string
   host: string
   requestId: string
-  client: string
+  /** `X-Forwarded-For`, as the dyno gets it: what the client claims, then its address. */
+  forwarded: string
   /** Empty when no dyno was reached. */
   dyno: string
   /** ms; undefined when it did not come to that. */
@@ -23,8 +24,13 @@ export interface Account {
 }
 
 export function formatAccount(a: Account): string {
-  return `${prefix(a)} method=${a.method} path="${a.path.replaceAll('"', '%22')}" host=${a.host} request_id=${a.requestId} fwd="${a.client}" dyno=${a.dyno} connect=${ms(a.connect)} service=${ms(a.service)} status=${a.status} bytes=${a.code !== null && a.dyno === '' ? '' : a.bytes} protocol=http1.${a.minor} tls=${a.tls !== 'unknown'} tls_version=${a.tls}`
+  return `${prefix(a)} method=${a.method} path="${quoted(a.path)}" host=${a.host} request_id=${a.requestId} fwd="${quoted(a.forwarded.slice(-FORWARDED))}" dyno=${a.dyno} connect=${ms(a.connect)} service=${ms(a.service)} status=${a.status} bytes=${a.code !== null && a.dyno === '' ? '' : a.bytes} protocol=http1.${a.minor} tls=${a.tls === 'unknown' ? 'false' : `true tls_version=${a.tls}`}`
 }
+
+/** A client may claim what it likes; its own address is at the end. */
+const FORWARDED = 1000
+
+const quoted = (text: string): string => text.replaceAll('"', '%22')
 
 function prefix({ code, cause }: Account): string {
   if (code === null) return 'at=info'

@@ -1,5 +1,6 @@
 import type { Domain as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
+import { tell } from '../app/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
@@ -27,7 +28,9 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
     withApp(d, async (app, ctx) => {
       const { hostname, sni_endpoint } = await body(ctx, Create)
       refuseEndpoint(sni_endpoint)
-      return created(ctx, serialize(app, await addDomain(d, app, hostname)))
+      const domain = await addDomain(d, app, hostname)
+      tell(d, app, ctx.state.account, `Add domain ${domain.hostname}`)
+      return created(ctx, serialize(app, domain))
     }),
   )
   routes.get(
@@ -43,7 +46,11 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
   )
   routes.delete(
     '/apps/:app/domains/:domain',
-    withApp(d, async (app, ctx) => serialize(app, await removeDomain(d, app, param(ctx, 'domain')))),
+    withApp(d, async (app, ctx) => {
+      const domain = await removeDomain(d, app, param(ctx, 'domain'))
+      tell(d, app, ctx.state.account, `Remove domain ${domain.hostname}`)
+      return serialize(app, domain)
+    }),
   )
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { Daemon } from '../daemon.ts'
 import { notFound } from '../errors.ts'
+import { outcome } from '../release/outcome.ts'
 import { readKey } from '../store/seal.ts'
 import { type Context, param, type Routes } from './context.ts'
 import { createCapabilities } from './link.ts'
@@ -20,9 +21,19 @@ export function streamRoutes(routes: Routes, d: Daemon): StreamUrl {
   routes.get('/streams/:stream', async (ctx) => {
     const id = (await capabilities).redeem(param(ctx, 'stream'))
     if (id === undefined || !(await d.transcripts.has(id))) throw notFound('stream', 'stream')
-    send(ctx, (signal) => d.transcripts.follow(id, signal))
+    send(ctx, (signal) => untilSettled(d, id, signal))
   })
   return async (api, transcript) => `${api}/streams/${(await capabilities).issue(transcript)}`
+}
+
+/**
+ * Clients look at the status when the stream has ended, so it must be final by then. That of a build is set
+ * before its transcript ends; a release is awaited, also when it goes on after its command.
+ */
+async function* untilSettled(d: Daemon, id: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+  yield* d.transcripts.follow(id, signal)
+  const [, release] = /^release-(.*)$/.exec(id) ?? []
+  if (release !== undefined && !signal.aborted) await outcome(d, release, signal).catch(() => {})
 }
 
 function send(ctx: Context, follow: (signal: AbortSignal) => AsyncIterable<Buffer>): void {

@@ -4,7 +4,7 @@ import type { Account } from '../account/account.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { createRelease } from '../release/release.ts'
+import { announceRelease, createRelease } from '../release/release.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { tell } from './activity.ts'
@@ -23,7 +23,7 @@ export async function createApp(
   const name = wanted.name === undefined ? undefined : parseName(wanted.name)
   const stack = wanted.stack === undefined ? defaultStack : parseStack(wanted.stack)
   const now = d.clock.now()
-  const app = await decide(d.db, async (tx) => {
+  const { app, release } = await decide(d.db, async (tx) => {
     const app: App = {
       id: randomUUID(),
       name: await freeName(tx, name),
@@ -37,10 +37,10 @@ export async function createApp(
     }
     await tx.insertInto('apps').values(app).execute()
     await addOwner(tx, app, account)
-    await createRelease(d, tx, { app: app.id, account: account.id, description: 'Initial release' })
-    return app
+    const release = await createRelease(d, tx, { app: app.id, account: account.id, description: 'Initial release' })
+    return { app, release }
   })
-  d.runner.poke(app.id)
+  announceRelease(d, release, account, release.description)
   return app
 }
 

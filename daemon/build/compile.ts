@@ -114,11 +114,25 @@ async function runScript(d: Daemon, job: Job, place: Layout): Promise<{ exitCode
     )
     const exit = container.exit
     exit.catch(() => {})
-    for await (const chunk of container.output) job.output.write(chunk)
+    await show(container.output, job.output)
     return await exit
   } finally {
     clearTimeout(timer)
     disk.stop()
+  }
+}
+
+/** After so many bytes of one build the rest of the daemon has its turn. */
+const TURN = 64 * 1024
+
+async function show(chunks: AsyncIterable<Buffer>, output: Output): Promise<void> {
+  let turn = 0
+  for await (const chunk of chunks) {
+    output.write(chunk)
+    turn += chunk.length
+    if (turn < TURN) continue
+    turn = 0
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 

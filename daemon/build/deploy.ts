@@ -6,6 +6,8 @@ import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { currentConfig } from '../release/config.ts'
 import { announceRelease, createRelease, type Release } from '../release/release.ts'
+import { rowsOf } from '../run/formation.ts'
+import { scaledTo } from '../run/notice.ts'
 import { decide } from '../store/database.ts'
 import { type Build, endBuild, failBuild, startBuild, succeedBuild } from './build.ts'
 import { selectBuildpacks } from './buildpack.ts'
@@ -68,7 +70,7 @@ async function begin(d: Daemon, request: DeployRequest): Promise<Deploy> {
   const { app, account, version } = request
   try {
     const build = await startBuild(d, { app, account, version })
-    const output = await openOutput(d, build.id, request.output).catch(async (error: unknown) => {
+    const output = await openOutput(d, build, request.output).catch(async (error: unknown) => {
       endBuild(build.id)
       await failBuild(d, build.id, 'Something went wrong on the platform.')
       throw error
@@ -162,15 +164,17 @@ async function makeRelease({ d, request, build }: Deploy, { slug, buildpacks, fr
   const { app, account, version, signal } = request
   const description = `Deploy ${version.slice(0, 8)}`
   signal.throwIfAborted()
-  const release = await decide(d.db, async (tx) => {
+  const { release, formed } = await decide(d.db, async (tx) => {
     if (fresh) await insertSlug(tx, slug)
+    const before = await rowsOf(tx, app.id)
     const made = { app: app.id, account: account.id, description, slugId: slug.id, attended: true }
     const release = await createRelease(d, tx, made)
     await succeedBuild(d, tx, build.id, { slug_id: slug.id, release_id: release.id, buildpacks })
-    return release
+    return { release, formed: before.size === 0 ? [...(await rowsOf(tx, app.id)).values()] : [] }
   })
+  announceRelease(d, release, account, description)
+  if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
   tell(d, app, 'Build succeeded')
-  announceRelease(d, release, account, `${description} by user ${account.email}`)
   return release
 }
 
@@ -186,7 +190,7 @@ async function refuse({ d, request, build, output }: Deploy, error: unknown): Pr
   if (!wasTold(error)) output.problem(why)
   output.blank()
   output.problem('Push failed')
-  if (failed) tell(d, request.app, `Build failed: ${why.split('\n')[0]}`)
+  if (failed) tell(d, request.app, 'Build failed -- check your build output: heroku logs --dyno build')
   return refusal
 }
 

@@ -39,7 +39,7 @@ async function showPhase({ d, output }: Shown, release: Release, signal: AbortSi
   output.write('Running release command...\n\n')
   const transcript = await d.transcripts.open(`release-${release.id}`)
   const showing = (async () => {
-    for await (const chunk of d.transcripts.follow(`release-${release.id}`, signal)) output.write(chunk)
+    for await (const chunk of d.transcripts.follow(`release-${release.id}`, signal)) output.relay(chunk)
   })()
   showing.catch(() => {})
   try {

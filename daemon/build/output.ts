@@ -1,11 +1,18 @@
 import type { Daemon } from '../daemon.ts'
+import { limits } from '../limits.ts'
+import { createAllowance } from '../logs/allowance.ts'
+import { createLosses } from '../logs/losses.ts'
+import { createSplitter, textOf } from '../logs/split.ts'
 
 /**
  * The build output, in Heroku's look (https://devcenter.heroku.com/articles/buildpack-api#output-style). It goes to the one who
- * waits and to the stored transcript alike. What a buildpack writes passes unchanged; a line of ours always begins a line.
+ * waits, to the stored transcript and, line by line, to the app's log as `app[build]`. What a buildpack writes passes unchanged; a line
+ * of ours always begins a line.
  */
 export interface Output {
   write(chunk: string | Buffer): void
+  /** What the app's log has already, under the name of the dyno that said it. */
+  relay(chunk: Buffer): void
   /** `-----> Launching...`, and details below it. */
   step(text: string): void
   detail(text: string): void
@@ -16,28 +23,59 @@ export interface Output {
 }
 
 export async function openOutput(
-  d: Pick<Daemon, 'transcripts'>,
-  build: string,
+  d: Pick<Daemon, 'transcripts' | 'logs' | 'clock'>,
+  build: { id: string; app_id: string },
   sink: (chunk: string | Buffer) => void,
 ): Promise<Output> {
-  const transcript = await d.transcripts.open(`build-${build}`)
-  return createOutput((chunk) => {
-    transcript.write(chunk)
-    sink(chunk)
-  }, transcript.end)
+  const transcript = await d.transcripts.open(`build-${build.id}`)
+  const splitter = createSplitter()
+  const allowance = createAllowance(limits.buildLogRate)
+  const losses = createLosses('build', (line) => d.logs.write(build.app_id, line))
+  const log = (lines: Buffer[]): void => {
+    const at = d.clock.now()
+    for (const line of lines)
+      if (allowance.take(at, line.length))
+        d.logs.write(build.app_id, { at, source: 'app', dyno: 'build', text: textOf(line) })
+      else losses.dropped(at)
+  }
+  return createOutput({
+    show(chunk) {
+      transcript.write(chunk)
+      sink(chunk)
+    },
+    log: (chunk) => log(splitter.push(Buffer.from(chunk))),
+    end() {
+      log(splitter.end())
+      losses.tell()
+      return transcript.end()
+    },
+  })
 }
 
-export function createOutput(sink: (chunk: string | Buffer) => void, end: () => Promise<void>): Output {
+interface Sinks {
+  show(chunk: string | Buffer): void
+  log(chunk: string | Buffer): void
+  end(): Promise<void>
+}
+
+export function createOutput({ show, log, end }: Sinks): Output {
   let lineOpen = false
+  const pass = (chunk: string | Buffer): void => {
+    lineOpen = typeof chunk === 'string' ? !chunk.endsWith('\n') : chunk.at(-1) !== 0x0a
+    show(chunk)
+  }
   const write = (chunk: string | Buffer): void => {
     if (chunk.length === 0) return
-    lineOpen = typeof chunk === 'string' ? !chunk.endsWith('\n') : chunk.at(-1) !== 0x0a
-    sink(chunk)
+    pass(chunk)
+    log(chunk)
   }
   const lines = (prefix: string, text: string): void =>
     write(`${lineOpen ? '\n' : ''}${text.replace(/\n$/, '').replace(/^/gm, prefix)}\n`)
   return {
     write,
+    relay(chunk) {
+      if (chunk.length > 0) pass(chunk)
+    },
     step: (text) => lines('-----> ', text),
     detail: (text) => lines('       ', text),
     blank: () => lines('', ''),

@@ -36,7 +36,7 @@ export async function changeConfig(
       release: await createRelease(d, tx, { app: app.id, account: account.id, description, config }),
     }
   })
-  if (release) announceRelease(d, release, account, `${description} by user ${account.email}`)
+  if (release) announceRelease(d, release, account, description)
   return config
 }
 

@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { ensureFormation } from '../run/formation.ts'
+import { releaseCreated, runningCommands } from '../run/notice.ts'
 import { beginRollout } from '../run/rollout.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { RolloutState, Schema } from '../store/schema.ts'
@@ -17,6 +18,12 @@ export interface Release extends Omit<Row, 'config'> {
   /** True for the release that serves. */
   current: boolean
   updated_at: number
+}
+
+/** A release that was just made. */
+export interface Made extends Release {
+  /** Its release command runs before it may serve. */
+  phase: boolean
 }
 
 export interface NewRelease {
@@ -34,7 +41,7 @@ export interface NewRelease {
  * Makes the next release of an app as part of the caller's decision; poke the runner after the commit. The base is the newest
  * release that has not failed: what a failed release brought does not leak into the next.
  */
-export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Promise<Release> {
+export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Promise<Made> {
   const now = d.clock.now()
   await requireLive(tx, wanted.app)
   const base = await newestNotFailed(tx, wanted.app)
@@ -54,8 +61,10 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   await tx.insertInto('releases').values(row).execute()
   const settled = slug_id === null
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
-  if (slug_id !== null) await ensureFormation(tx, wanted.app, Object.keys(await processTypes(tx, slug_id)), now)
-  return { ...row, status: settled ? 'succeeded' : 'pending', reason: null, current: settled, updated_at: now }
+  const types = slug_id === null ? [] : Object.keys(await processTypes(tx, slug_id))
+  await ensureFormation(tx, wanted.app, types, now)
+  const status = settled ? 'succeeded' : 'pending'
+  return { ...row, status, reason: null, current: settled, updated_at: now, phase: types.includes('release') }
 }
 
 /** An app may be destroyed while something is built or decided for it. */
@@ -114,16 +123,20 @@ export async function rollback(
       config: await configOfRelease(d, target.id, tx),
     })
   })
-  announceRelease(d, release, account, `${release.description} by user ${account.email}`)
+  announceRelease(d, release, account, release.description)
   return release
 }
 
-/** Pokes the runner and writes the lines that Heroku writes: what was done, then the release that it made. */
-export function announceRelease(d: Daemon, release: Release, account: { email: string }, what: string): void {
-  d.runner.poke(release.app_id)
+/**
+ * Pokes the runner and writes the lines that Heroku writes: what was done, then the release that it made. One with a release command is
+ * told as created when that has succeeded (run/steps.ts).
+ */
+export function announceRelease(d: Daemon, release: Made, account: { email: string }, what: string): void {
   const line = { at: d.clock.now(), source: 'app', dyno: 'api' } as const
-  d.logs.write(release.app_id, { ...line, text: what })
-  d.logs.write(release.app_id, { ...line, text: `Release v${release.version} created by user ${account.email}` })
+  d.logs.write(release.app_id, { ...line, text: `${what} by user ${account.email}` })
+  const say = release.phase ? runningCommands : releaseCreated
+  d.logs.write(release.app_id, { ...line, text: say(release.version, account.email) })
+  d.runner.poke(release.app_id)
 }
 
 /** The config vars of one release. */

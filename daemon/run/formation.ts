@@ -5,6 +5,7 @@ import { invalid, notFound } from '../errors.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { scaledTo } from './notice.ts'
 
 type Row = Selectable<Schema['formation']>
 type App = Selectable<Schema['apps']>
@@ -94,12 +95,11 @@ export async function scale(
     return updates.flatMap(({ type }) => formation.get(type) ?? [])
   })
   d.runner.poke(app.id)
-  const text = changed.map(({ type, quantity, size }) => `${type}@${quantity}:${size}`).join(' ')
   d.logs.write(app.id, {
     at: d.clock.now(),
     source: 'app',
     dyno: 'api',
-    text: `Scaled to ${text} by user ${account.email}`,
+    text: scaledTo(changed, account.email),
   })
   return changed
 }

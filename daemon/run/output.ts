@@ -8,13 +8,16 @@ import type { Transcript, Transcripts } from '../logs/transcript.ts'
  */
 export interface Output {
   seen(placed: Placed): void
-  exited(placed: Placed): void
+  /** Resolves when all of its output is in the log, or was waited for long enough. */
+  exited(placed: Placed): Promise<void>
 }
 
 export function createOutput({ transcripts, collector }: { transcripts: Transcripts; collector: Collector }): Output {
   const phases = new Map<string, Promise<Transcript>>()
 
   const begin = (placed: Placed): void => {
+    // A client has it, and nothing of it is kept.
+    if (placed.attached) return
     const dyno = { id: placed.id, app: placed.app, name: placed.name, since: 0 }
     if (placed.type !== 'release') return collector.follow(dyno)
     if (phases.has(placed.id)) return
@@ -35,8 +38,6 @@ export function createOutput({ transcripts, collector }: { transcripts: Transcri
       begin(placed)
       if (!placed.running) void finish(placed.id).catch(() => {})
     },
-    exited(placed) {
-      void finish(placed.id).catch(() => {})
-    },
+    exited: (placed) => finish(placed.id).catch(() => {}),
   }
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { DynoSpec, Engine, EngineEvent, Placed } from '../engine/engine.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, withoutPaths } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { createExits, type Tell } from './exit.ts'
 
 /**
  * What the engine is known to hold, and what it has been told and not answered yet. Heals by looking, not only by listening:
@@ -18,8 +19,12 @@ export interface Placements {
   launch(spec: DynoSpec): void
   /** Counts a dyno as one that the engine would not start. */
   refuse(dyno: string, why: string): void
-  /** Stops a dyno in the background; its app hears when it is gone. */
-  stop(dyno: { id: string; app: string }, grace: number): void
+  /** Stops a dyno in the background; its app hears when it is gone. Resolves then, or when the engine could not; never rejects. */
+  stop(dyno: { id: string; app: string }, grace: number, hangup?: number): Promise<void>
+  /** The engine was told to stop it, and it is not gone yet. */
+  asked(dyno: string): boolean
+  /** Resolves when the end of its process is in the app's log, if it is known to have ended; tells it if nobody has. */
+  told(dyno: string): Promise<void>
   /** Drops what is known of a dyno whose row is gone. */
   forget(dyno: string): void
   /** Watches until `signal` aborts. */
@@ -36,7 +41,8 @@ export interface Listeners {
   changed(app: string): void
   /** A container is seen running or ended, for the first time or again; called before `changed`. */
   seen(placed: Placed): void
-  exited(placed: Placed): void
+  /** Tells the app's log that the process has ended, once. */
+  exited: Tell
   /** Whether a dyno has a row; a container without one is left over and is removed. */
   wanted(ids: string[]): Promise<Set<string>>
 }
@@ -49,6 +55,8 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
   const placed = new Map<string, Placed>()
   const pending = new Map<string, 'launch' | 'stop'>()
   const failures = new Map<string, string>()
+  const stops = new Map<string, Promise<void>>()
+  const exits = createExits({ clock, log }, on.exited)
   /** Exits told before the answer to the launch. */
   const early = new Map<string, EngineEvent & { kind: 'exited' }>()
   let known = false
@@ -65,22 +73,30 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     on.changed(app)
   }
 
-  const stopped = (dyno: { id: string; app: string }) => {
+  const stopped = async (dyno: { id: string; app: string }) => {
+    await exits.gone(() => placed.get(dyno.id), dyno.id)
     placed.delete(dyno.id)
     failures.delete(dyno.id)
     settle(dyno.id, dyno.app)
   }
 
-  const stop = (dyno: { id: string; app: string }, grace: number): void => {
-    if (pending.get(dyno.id) === 'stop') return
+  const stop = (dyno: { id: string; app: string }, grace: number, hangup?: number): Promise<void> => {
+    const asked = stops.get(dyno.id)
+    if (asked) return asked
     pending.set(dyno.id, 'stop')
-    engine.stop(dyno.id, grace).then(
-      () => stopped(dyno),
-      (error: unknown) => {
-        log.error('stop failed', { dyno: dyno.id, error })
-        clock.at(clock.now() + RECONNECT, () => settle(dyno.id, dyno.app))
-      },
-    )
+    exits.stopping(dyno.id, { grace, running: placed.get(dyno.id)?.running === true })
+    const done = engine
+      .stop(dyno.id, grace, hangup)
+      .then(
+        () => stopped(dyno),
+        (error: unknown) => {
+          log.error('stop failed', { dyno: dyno.id, error })
+          clock.at(clock.now() + RECONNECT, () => settle(dyno.id, dyno.app))
+        },
+      )
+      .finally(() => stops.delete(dyno.id))
+    stops.set(dyno.id, done)
+    return done
   }
 
   const exited = (event: EngineEvent & { kind: 'exited' }): void => {
@@ -90,7 +106,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     for (const ids of newer) ids.add(event.id)
     const after = { ...before, running: false, exitCode: event.exitCode, outOfMemory: event.outOfMemory, address: null }
     placed.set(event.id, after)
-    on.exited(after)
+    exits.seen(after)
     on.changed(event.app)
   }
 
@@ -121,13 +137,13 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       if (newerKnown(now.id)) continue
       if (!wanted.has(now.id)) {
         log.warn('removing a container that nothing wants', { dyno: now.id, app: now.app })
-        stop(now, 0)
+        void stop(now, 0)
         continue
       }
       const before = placed.get(now.id)
       placed.set(now.id, now)
       on.seen(now)
-      if (before?.running && !now.running) on.exited(now)
+      if (before?.running && !now.running) exits.seen(now)
       if (before?.running !== now.running) on.changed(now.app)
     }
   }
@@ -175,7 +191,6 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
           if (overtaken(spec.id)) return
           placed.set(spec.id, one)
           on.seen(one)
-          if (!one.running) on.exited(one)
           const end = early.get(spec.id)
           early.delete(spec.id)
           if (end) exited(end)
@@ -192,7 +207,15 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     },
     refuse: (dyno, why) => void failures.set(dyno, why),
     stop,
-    forget: (dyno) => void failures.delete(dyno),
+    asked: exits.isStopping,
+    async told(dyno) {
+      const one = placed.get(dyno)
+      if (one && !one.running) await exits.tell(one)
+    },
+    forget(dyno) {
+      failures.delete(dyno)
+      exits.forget(dyno)
+    },
     async run(signal) {
       while (!signal.aborted) {
         try {
@@ -205,9 +228,6 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     },
   }
 }
-
-/** The engine's words without the host's folders: those are nobody's business but the log's. */
-const withoutPaths = (text: string): string => text.replace(/(?:\/[\w.@+-]+){3,}\/?/g, '(path)')
 
 /** Back-off between two attempts to reach the engine. */
 const pause = (clock: Clock, delay: number, signal: AbortSignal): Promise<void> =>

@@ -86,20 +86,26 @@ test('a build that writes too much is stopped with a sentence', async () => {
   assert.is(bound.signal.reason.message, 'The build needs more than 1.0M of disk, so it was stopped.')
 })
 
-test('a line of ours begins a line, whatever a buildpack wrote before', () => {
-  let text = ''
-  const output = createOutput(
-    (chunk) => {
-      text += chunk
+test('a line of ours begins a line, and what the log has from elsewhere is shown but not logged', () => {
+  let shown = ''
+  let logged = ''
+  const output = createOutput({
+    show: (chunk) => {
+      shown += chunk
     },
-    async () => {},
-  )
+    log: (chunk) => {
+      logged += chunk
+    },
+    end: async () => {},
+  })
   output.write(Buffer.from('downloading\r50%'))
   output.step('Launching...')
   output.problem('one\ntwo')
+  output.relay(Buffer.from('migrating\n'))
   output.blank()
   output.detail('end')
-  assert.is(text, 'downloading\r50%\n-----> Launching...\n !     one\n !     two\n\n       end\n')
+  assert.is(shown, 'downloading\r50%\n-----> Launching...\n !     one\n !     two\nmigrating\n\n       end\n')
+  assert.is(logged, shown.replace('migrating\n', ''))
 })
 
 test('sizes are shown as Heroku shows them', () => {

@@ -30,7 +30,7 @@ const account = {
   path: '/a"b',
   host: 'a.localhost',
   requestId: 'ID',
-  client: '192.0.2.9',
+  forwarded: '192.0.2.9',
   dyno: 'web.1',
   connect: 1,
   service: 18,
@@ -43,7 +43,7 @@ const account = {
 test('a log line is in the format of Heroku’s Router 2.0', () => {
   assert.is(
     formatAccount(account),
-    'at=info method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http1.1 tls=false tls_version=unknown',
+    'at=info method=GET path="/a%22b" host=a.localhost request_id=ID fwd="192.0.2.9" dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=http1.1 tls=false',
   )
   assert.is(
     formatAccount({
@@ -62,6 +62,14 @@ test('a log line is in the format of Heroku’s Router 2.0', () => {
     formatAccount({ ...account, code: 'H25', cause: 'oversized cookie' }),
     /desc="HTTP restriction: oversized cookie"/,
   )
+})
+
+test('fwd is what the dyno gets as X-Forwarded-For: it cannot forge a field, and its end is kept when it is long', () => {
+  const forged = `1" status=200 x="${'9'.repeat(2000)}, 192.0.2.9`
+  const line = formatAccount({ ...account, forwarded: forged })
+  assert.ok(line.includes('999, 192.0.2.9" dyno=web.1'))
+  assert.ok(line.length < 1300)
+  assert.ok(formatAccount({ ...account, forwarded: '1", 192.0.2.9' }).includes('fwd="1%22, 192.0.2.9" dyno'))
 })
 
 test.run()

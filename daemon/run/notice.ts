@@ -1,0 +1,103 @@
+import { limits } from '../limits.ts'
+
+/**
+ * What an app's log says of its dynos, in the words and the order of Heroku's: clients match them, and so do people who have read them
+ * for years (https://devcenter.heroku.com/articles/error-codes, https://devcenter.heroku.com/articles/dyno-shutdown-behavior). Pure.
+ * A name such as `web.1` is one story in the log although a successor starts beside the dyno that serves:
+ *
+ *   Starting process with command `…`                          Restarting                          (a successor takes the name)
+ *   State changed from starting to up                          State changed from up to starting
+ *   Process exited with status 1                               Starting process with command `…`
+ *   State changed from up to crashed                           State changed from starting to up
+ *   State changed from crashed to starting                     Stopping all processes with SIGTERM  (the predecessor)
+ *   …                                                          Process exited with status 143
+ */
+export type Shown = 'starting' | 'up' | 'crashed' | 'down' | 'complete'
+
+export const changed = (from: Shown, to: Shown): string => `State changed from ${from} to ${to}`
+
+export const startingProcess = (command: string): string => {
+  const { commandShown: most } = limits
+  return `Starting process with command \`${command.length > most ? `${command.slice(0, most)}…` : command}\``
+}
+
+export const AWAITING_CLIENT = 'Awaiting client'
+export const STOPPING = 'Stopping all processes with SIGTERM'
+export const HANGUP = 'Client connection closed. Sending SIGHUP to all processes'
+/** A one-off dyno has lived as long as it may. */
+export const CYCLING = 'Cycling'
+/** No client came for a one-off dyno that waits for one. */
+export const ATTACH_ERROR = 'Error R13 (Attach error) -> Failed to attach to process'
+export const BOOT_TIMEOUT = [
+  `Error R10 (Boot timeout) -> Web process failed to bind to $PORT within ${limits.boot / 1000} seconds of launch`,
+  'Stopping process with SIGKILL',
+]
+export const LOST = 'Process is gone: its container was removed or the host restarted'
+
+/** A dyno takes a name; `predecessor` is the state of the one that had it, if there is one. */
+export function taking(predecessor: string | undefined): string[] {
+  if (predecessor === 'up' || predecessor === 'draining') return ['Restarting', changed('up', 'starting')]
+  return predecessor === 'crashed' ? [changed('crashed', 'starting')] : []
+}
+
+/**
+ * A dyno in this state is wanted no more. `continued`: its name goes on in another, which has told so itself when it is a web dyno,
+ * because that starts before its predecessor goes. A one-off dyno and a release command (`passing`) are complete, whoever
+ * ends them.
+ */
+export function leaving(dyno: { type: string; state: string; passing: boolean }, continued: boolean): string[] {
+  const { type, state, passing } = dyno
+  if (passing) return state === 'up' ? [changed('up', 'complete')] : []
+  if (state !== 'up' && state !== 'starting' && state !== 'crashed') return []
+  if (!continued) return [changed(state, 'down')]
+  return type !== 'web' && state === 'up' ? ['Restarting', changed('up', 'starting')] : []
+}
+
+/** Lines of `app[api]`. */
+export const releaseCreated = (version: number, email: string): string => `Release v${version} created by user ${email}`
+export const runningCommands = (version: number, email: string): string =>
+  `Running release v${version} commands by user ${email}`
+export const commandFailed = (version: number, email: string): string =>
+  `Release v${version} command failed by user ${email}`
+/** A one-off dyno was asked for. */
+export const runBy = (command: string, email: string): string => `${startingProcess(command)} by user ${email}`
+
+export function scaledTo(formation: { type: string; quantity: number; size: string }[], email: string): string {
+  const all = formation.map(({ type, quantity, size }) => `${type}@${quantity}:${size}`)
+  return `Scaled to ${all.join(' ')} by user ${email}`
+}
+
+/** Heroku has no word for a release that does not boot, so this is ours. `reason`: why, and what serves now, as the push was told. */
+export function releaseFailed(version: number, reason: string): string {
+  const lines = reason.split('\n')
+  return `Release v${version} failed: ${[lines[0], ...lines.slice(1).slice(-1)].join(' ')}`
+}
+
+export interface End {
+  /** Null when nobody saw it. */
+  exitCode: number | null
+  outOfMemory: boolean
+  /** It was still there when the time from SIGTERM to SIGKILL was over. */
+  overdue: boolean
+  /** Bytes that it may use; null when its size is not known any more. */
+  memory: number | null
+}
+
+/**
+ * A process has ended. Without swap there is nothing between enough memory and none: an end by the kernel is R15, at the quota, and
+ * there is no R14.
+ */
+export function ended({ exitCode, outOfMemory, overdue, memory }: End): string[] {
+  const exit = exitCode === null ? 'Process exited' : `Process exited with status ${exitCode}`
+  if (overdue)
+    return [
+      `Error R12 (Exit timeout) -> At least one process failed to exit within ${limits.stopGrace / 1000} seconds of SIGTERM`,
+      'Stopping remaining processes with SIGKILL',
+      exit,
+    ]
+  if (!outOfMemory) return [exit]
+  const used = memory === null ? [] : [`Process running mem=${memory / MiB}M(100.0%)`]
+  return [...used, 'Error R15 (Memory quota vastly exceeded)', 'Stopping process with SIGKILL', exit]
+}
+
+const MiB = 1024 * 1024

@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Account } from '../account/account.ts'
 import { authenticate } from '../account/authorization.ts'
 import { type App, findApp } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { createPushes, type Deploy, type Pushes } from './push.ts'
 import { ensureRepository, gitEnvironment, installHook, receiveSettings, repositoryPath } from './repository.ts'
 
@@ -35,9 +37,11 @@ interface Setup {
   d: Daemon
   hooks: string
   pushes: Pushes
+  /** A client that reads nothing for so many ms is let go. */
+  stall: number
 }
 
-export async function createGit(d: Daemon, deploy: Deploy): Promise<Git> {
+export async function createGit(d: Daemon, deploy: Deploy, stall: number = limits.gitStall): Promise<Git> {
   const hooks = await installHook(d.config.data, join(import.meta.dirname, 'hook.js'))
   const pushes = await createPushes(d, deploy)
   return {
@@ -45,7 +49,7 @@ export async function createGit(d: Daemon, deploy: Deploy): Promise<Git> {
       const [path = '', query = ''] = (req.url ?? '').split('?', 2)
       const [, name, action = ''] = PATH.exec(path) ?? []
       if (name === undefined) return false
-      answer({ d, hooks, pushes }, { name, action, query: new URLSearchParams(query), req, res }).catch(
+      answer({ d, hooks, pushes, stall }, { name, action, query: new URLSearchParams(query), req, res }).catch(
         (error: unknown) => {
           d.log.error('a git request failed', { error })
           say(res, 500, 'Something went wrong on the platform. Its log has the cause.')
@@ -107,7 +111,11 @@ interface Run {
   clientGone: AbortController
 }
 
-async function runGit({ d, hooks, pushes }: Setup, call: Call, { repository, push, clientGone }: Run): Promise<void> {
+async function runGit(
+  { d, hooks, pushes, stall }: Setup,
+  call: Call,
+  { repository, push, clientGone }: Run,
+): Promise<void> {
   const { service, advertise, req, res } = call
   const command = service.slice('git-'.length)
   const settings = service === 'git-receive-pack' ? receiveSettings(hooks) : []
@@ -131,14 +139,16 @@ async function runGit({ d, hooks, pushes }: Setup, call: Call, { repository, pus
   const body = req.headers['content-encoding'] === 'gzip' ? req.pipe(createGunzip()) : req
   body.on('error', () => git.stdin.destroy())
   body.pipe(git.stdin)
-  git.stdout.pipe(res, { end: false })
+  let letGo = false
+  const relayed = relay(git.stdout, res, stall, () => {
+    letGo = true
+    d.log.warn('a git client reads nothing and was let go', { app: call.app.id })
+  }).catch((error: unknown) => d.log.warn('output of git was cut off', { app: call.app.id, error }))
   res.on('close', () => {
     if (res.writableFinished) return
     // git goes on, so that the ref moves exactly when the deploy was accepted; only its output has nobody left to read it
-    clientGone.abort(new Error('The push was interrupted.'))
-    git.stdout.unpipe(res)
-    git.stdout.resume()
     git.stdin.end()
+    if (!letGo) clientGone.abort(new Error('The push was interrupted.'))
   })
   await new Promise<void>((resolve) => {
     git.on('close', () => resolve())
@@ -147,7 +157,34 @@ async function runGit({ d, hooks, pushes }: Setup, call: Call, { repository, pus
       resolve()
     })
   })
+  await relayed
   res.end()
+}
+
+/**
+ * Passes git's output on as fast as the client reads. A client that takes nothing for `stall` ms is let go, but not its deploy: it may
+ * only sleep. What has nobody to read it is dropped, so that git runs to its end.
+ */
+async function relay(from: Readable, to: ServerResponse, stall: number, letGo: () => void): Promise<void> {
+  for await (const chunk of from) {
+    if (to.destroyed || to.write(chunk) || (await movedOn(to, stall))) continue
+    letGo()
+    to.destroy()
+  }
+}
+
+/** Whether, within `ms`, the client took what it was sent, or went away. */
+function movedOn(to: ServerResponse, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const moved = (): void => done(true)
+    const timer = setTimeout(() => done(false), ms)
+    const done = (how: boolean): void => {
+      clearTimeout(timer)
+      to.off('drain', moved).off('close', moved)
+      resolve(how)
+    }
+    to.on('drain', moved).on('close', moved)
+  })
 }
 
 /** The first packet of an advertisement: `# service=…` and a flush. */

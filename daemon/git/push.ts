@@ -9,6 +9,7 @@ import type { deploy } from '../build/deploy.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { commitOf, pointHead } from './repository.ts'
+import { createSideband } from './sideband.ts'
 
 export type DeployRequest = Parameters<typeof deploy>[1]
 export type Deploy = (request: DeployRequest) => Promise<unknown>
@@ -81,6 +82,7 @@ async function receive(
   const hookGone = new AbortController()
   res.on('close', () => hookGone.abort(new Error('The push was interrupted.')))
   if (await overtaken(d, push.app, req)) return answer(req, res, { accepted: false, why: OVERTAKEN })
+  const sideband = createSideband(res, `See \`heroku logs --app ${push.app.name} --dyno build -n 1500\`.`)
   try {
     await deploy({
       app: push.app,
@@ -88,14 +90,16 @@ async function receive(
       version: String(req.headers['x-sluice-commit']),
       sourceKey: String(req.headers['x-sluice-tree']),
       archive: req,
-      output: (text) => void (res.writable && res.write(text)),
+      output: sideband.write,
       signal: AbortSignal.any([push.signal, hookGone.signal]),
     })
     await pointHead(d.config.data, push.app.id, String(req.headers['x-sluice-ref'])).catch((error: unknown) =>
       d.log.warn('the default branch was not set', { app: push.app.id, error }),
     )
+    sideband.end()
     answer(req, res, { accepted: true })
   } catch (error) {
+    sideband.end()
     if (error instanceof UserError) return answer(req, res, { accepted: false })
     d.log.error('deploy failed', { app: push.app.id, error })
     answer(req, res, { accepted: false, why: push.signal.aborted ? messageOf(push.signal.reason) : FAULT })

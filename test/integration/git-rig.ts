@@ -48,7 +48,8 @@ export interface Copy {
 
 const accept = async ({ output }: DeployRequest): Promise<void> => output('-----> Deployed\n')
 
-export async function startRig(): Promise<Rig> {
+/** `stall`: ms after which a client that reads nothing is let go. */
+export async function startRig({ stall }: { stall?: number } = {}): Promise<Rig> {
   const host = await startHost()
   const home = await mkdtemp(join(tmpdir(), 'sluice-git-'))
   const admin = await accountNamed(host.d.db, 'admin@example.com')
@@ -63,9 +64,11 @@ export async function startRig(): Promise<Rig> {
   }
   const config = { ...host.d.config, api: { hosts: ['127.0.0.1'], port: await freePort() } }
   const tls = await ensureCertificates(config)
-  const git = await createGit({ ...host.d, config }, deploy)
+  const git = await createGit({ ...host.d, config }, deploy, stall)
   const api = (_: unknown, res: { end(): void }) => res.end()
-  const server = createServer({ api, git: git.handle, routers: () => {}, routerToken: 'router', tls }, config)
+  const doors = { git: git.handle, routers: () => {}, rendezvous: () => {}, attach: () => {} }
+  const parts = { api, ...doors, routerToken: 'router', tls, log: host.d.log }
+  const server = createServer(parts, config)
   await server.listen()
   const env = environment(home, host, config.api.port)
   return {

@@ -1,18 +1,27 @@
 import type { Dyno as Body } from '@heroku-cli/schema'
+import { z } from 'zod'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import type { Terminal } from '../engine/engine.ts'
+import { notFound } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Command } from '../run/command.ts'
 import { type DynoView, listDynos } from '../run/dyno.ts'
 import { listFormation } from '../run/formation.ts'
+import { runInside } from '../run/inside.ts'
+import { meetingOf, runOneOff } from '../run/oneoff.ts'
+import type { Meeting } from '../run/rendezvous.ts'
 import { restart, stop } from '../run/restart.ts'
-import { accepted, type Context, param, type Routes, withApp } from './context.ts'
+import { body } from './body.ts'
+import { accepted, type Context, created, param, type Routes, withApp } from './context.ts'
+import { apiUrl } from './link.ts'
 import { time } from './wire.ts'
 
 export function dynoRoutes(routes: Routes, d: Daemon): void {
   const typeOf = async (app: App, ctx: Context): Promise<{ type: string }> => {
     const type = param(ctx, 'type')
-    const known = (await listFormation(d.db, app.id)).some((one) => one.type === type)
-    if (!known) throw notFound('process type', 'formation')
+    const known = [...(await listFormation(d.db, app.id)), ...(await listDynos(d.db, app.id))]
+    if (!known.some((one) => one.type === type)) throw notFound('process type', 'formation')
     return { type }
   }
   routes.get(
@@ -30,8 +39,31 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
   )
   routes.post(
     '/apps/:app/dynos',
-    withApp(d, () => {
-      throw invalid('One-off dynos are not supported yet.')
+    withApp(d, async (app, ctx) => {
+      const { attach, time_to_live, ...asked } = await body(ctx, Create)
+      const { terminal, ...command } = commandOf(asked)
+      const attached = attach ?? false
+      const told = d.config.attach === 'rendezvous' ? terminal : undefined
+      const wish = {
+        ...command,
+        size: asked.size ?? undefined,
+        type: asked.type ?? undefined,
+        attached,
+        terminal: attached ? (told ?? null) : null,
+        timeToLive: time_to_live ? time_to_live * SECOND : undefined,
+      }
+      const dyno = await runOneOff(d, app, ctx.state.account, wish)
+      const url = attached ? attachUrl(ctx, d, meetingOf(d, { ...dyno, app: app.id }, told)) : null
+      return created(ctx, { ...serialize(app, dyno), attach_url: url })
+    }),
+  )
+  routes.post(
+    '/apps/:app/dynos/:dyno',
+    withApp(d, async (app, ctx) => {
+      const { terminal, ...command } = commandOf(await body(ctx, Inside))
+      const told = d.config.attach === 'rendezvous' ? terminal : undefined
+      const { dyno, meeting } = await runInside(d, app, { ...command, dyno: param(ctx, 'dyno'), terminal: told })
+      return created(ctx, { ...serialize(app, dyno), command: command.command, attach_url: attachUrl(ctx, d, meeting) })
     }),
   )
   routes.delete(
@@ -69,6 +101,43 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
       return accepted(ctx)
     }),
   )
+}
+
+const SECOND = 1000
+const MAX_SIDE = 10_000
+const side = z.coerce.number().int().min(1).max(MAX_SIDE)
+
+const Inside = z.object({
+  command: z.string().trim().min(1).max(limits.commandSize),
+  env: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).nullish(),
+  force_no_tty: z.boolean().nullish(),
+})
+
+const Create = Inside.extend({
+  attach: z.boolean().nullish(),
+  size: z.string().max(200).nullish(),
+  type: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,63}$/, 'use at most 63 letters, digits, dashes and underscores')
+    .refine((type) => type !== 'release', 'release is the name of release commands')
+    .nullish(),
+  time_to_live: z.number().int().min(1).nullish(),
+})
+
+/** The command with its environment, and the terminal that the client says it has: 80 by 24 unless it says more. */
+function commandOf({ command, env, force_no_tty }: z.infer<typeof Inside>): Command & { terminal: Terminal } {
+  const given = Object.entries(env ?? {}).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]))
+  const sized = { columns: side.safeParse(env?.COLUMNS).data ?? 80, rows: side.safeParse(env?.LINES).data ?? 24 }
+  const terminal: Terminal = force_no_tty ? { kind: 'pipes' } : { kind: 'tty', ...sized }
+  return { command, env: Object.fromEntries(given), terminal }
+}
+
+/** By the host that the client came by. Clients want the port spelled out. */
+function attachUrl(ctx: Context, d: Daemon, meeting: Meeting): string {
+  const { hostname, port } = new URL(apiUrl(ctx))
+  const secret = d.rendezvous.invite(meeting)
+  const host = `${hostname}:${port || (ctx.protocol === 'https' ? 443 : 80)}`
+  return meeting.terminal ? `rendezvous://${host}/${secret}` : `https://${host}/attach/${secret}`
 }
 
 const serialize = (app: App, dyno: DynoView) =>

@@ -15,6 +15,7 @@ export async function allRoutes(db: Db, domain: string): Promise<AppRoute[]> {
       .selectFrom('dynos')
       .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'address', 'port'])
       .where('type', '=', 'web')
+      .where('one_off', 'is', null)
       .orderBy('ordinal')
       .execute(),
   )

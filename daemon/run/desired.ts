@@ -13,12 +13,13 @@ export async function desired(
   db: DbOrTx,
   app: App,
 ): Promise<Omit<Wanted, 'candidate'> & { candidate: UnroutedCandidate | null }> {
-  if (app.destroyed_at !== null) return { serving: null, candidate: null }
+  if (app.destroyed_at !== null) return { serving: null, candidate: null, destroyed: true }
   const serving = await servingRollout(db, app.id)
   const candidate = await candidateRollout(db, app.id)
   return {
     serving: serving ? await targetOf(db, serving) : null,
     candidate: candidate ? await candidateOf(db, candidate) : null,
+    destroyed: false,
   }
 }
 
@@ -47,7 +48,8 @@ async function processesOf(db: DbOrTx, rollout: Rollout): Promise<Process[]> {
   })
 }
 
-async function commandsOf(db: DbOrTx, release: string): Promise<Record<string, string>> {
+/** The commands of the process types of a release. */
+export async function commandsOf(db: DbOrTx, release: string): Promise<Record<string, string>> {
   const slug = await slugOf(db, release)
   return slug ? JSON.parse(slug.process_types) : {}
 }

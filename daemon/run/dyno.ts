@@ -14,7 +14,8 @@ import type { DynoState, Schema } from '../store/schema.ts'
  *                   v                                                          v
  *                (row gone) <------- container gone ------------------------ stopping   <- superseded, not web
  *
- *   a release command or one-off ends in `down` with its exit code, then goes the way of `stopping`.
+ *   a release command or one-off ends in `down` with its exit code, then goes the way of `stopping`. A one-off with a client that has
+ *   yet to say what terminal it has waits in `starting`; when the client goes, it is `stopping`.
  *
  * starting, up, draining: there is, or is about to be, a container. crashed, down: its container has ended and may be removed.
  * stopping: nobody is served by it any more; the engine has been, or will be, told to stop it.
@@ -45,22 +46,25 @@ export async function listDynos(db: DbOrTx, app: string): Promise<DynoView[]> {
     .select('releases.version')
     .where('dynos.app_id', '=', app)
     .where('dynos.state', 'not in', ['draining', 'stopping'])
+    .where((where) => where.or([where('dynos.one_off', 'is', null), where('dynos.state', '!=', 'down')]))
     .orderBy('dynos.type')
     .orderBy('dynos.ordinal')
     .orderBy('releases.version')
     .execute()
-  return rows.map((row) => ({
-    id: row.id,
-    name: nameOf(row),
-    type: row.type,
-    command: row.command,
-    size: row.size,
-    state: row.state as DynoView['state'],
-    release: { id: row.release_id, version: row.version },
-    created_at: row.created_at,
-    updated_at: row.updated_at,
-  }))
+  return rows.map(viewOf)
 }
+
+export const viewOf = (row: Dyno & { version: number }): DynoView => ({
+  id: row.id,
+  name: nameOf(row),
+  type: row.type,
+  command: row.command,
+  size: row.size,
+  state: row.state as DynoView['state'],
+  release: { id: row.release_id, version: row.version },
+  created_at: row.created_at,
+  updated_at: row.updated_at,
+})
 
 export const dynosOf = (db: DbOrTx, app: string): Promise<Dyno[]> =>
   db.selectFrom('dynos').selectAll().where('app_id', '=', app).orderBy('created_at').execute()
@@ -87,14 +91,15 @@ export const deleteDyno = (db: Db, id: string): Promise<unknown> =>
 export async function markForReplacement(
   tx: Tx,
   app: string,
-  which: { type?: string; ordinal?: number },
+  which: { type: string | undefined; ordinal: number | undefined },
 ): Promise<number> {
   let query = tx
     .updateTable('dynos')
     .set({ replace: 1 })
     .where('app_id', '=', app)
     .where('state', 'in', ['starting', 'up', 'crashed'])
-    .where('type', 'not in', ['release', 'run'])
+    .where('type', '!=', 'release')
+    .where('one_off', 'is', null)
   if (which.type !== undefined) query = query.where('type', '=', which.type)
   if (which.ordinal !== undefined) query = query.where('ordinal', '=', which.ordinal)
   return Number((await query.executeTakeFirst()).numUpdatedRows)

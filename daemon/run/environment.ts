@@ -1,18 +1,14 @@
 import { dynoSizes, parseSize } from '../limits.ts'
 
-/** What the platform itself tells a dyno, then the config vars; PORT and DYNO cannot be overridden. */
-export function environment(
-  dyno: { name: string; port: number; size: string },
-  config: Record<string, string>,
-): string[] {
+/** What the platform itself tells a dyno, then `given`; DYNO, and PORT where there is one, cannot be overridden. */
+export function environment(dyno: { name: string; port: number | undefined }, given: Record<string, string>): string[] {
   const vars = {
     PATH: '/usr/local/bin:/usr/bin:/bin',
     HOME: '/app',
-    PS1: '\\[\\033[01;34m\\]\\w\\[\\033[00m\\] \\[\\033[01;32m\\]$ \\[\\033[00m\\]',
     LANG: 'en_US.UTF-8',
-    ...config,
+    ...given,
     DYNO: dyno.name,
-    PORT: String(dyno.port),
+    ...(dyno.port === undefined ? {} : { PORT: String(dyno.port) }),
   }
   return Object.entries(vars).map(([name, value]) => `${name}=${value}`)
 }

@@ -10,13 +10,16 @@ import type { ContainerState } from './placement.ts'
  *  - a web dyno that serves is drained only when its slot has a successor that is up, or the slot is gone;
  *  - a candidate serves only after every one of its web slots was up at the same time; a failed one never;
  *  - a slot never has two running dynos of a type that is not web;
- *  - a dyno is stopped only when it is drained, superseded before it served, or over its time.
+ *  - a dyno is stopped only when it is drained, superseded before it served, or over its time;
+ *  - a one-off dyno is started once, takes part in nothing else, and outlives neither its command, its time nor its app.
  */
 export interface Wanted {
   /** The release that must serve now. */
   serving: Target | null
   /** The oldest release on its way; at most one is rolled out at a time. */
   candidate: Candidate | null
+  /** The app is being destroyed. */
+  destroyed: boolean
 }
 
 export interface Target {
@@ -64,6 +67,8 @@ export interface Seen {
   healthy: boolean
   /** Every live router says that its last request has ended. */
   drained: boolean
+  /** Set for a one-off dyno: when its time is over, and whether its client has yet to say what terminal it has. */
+  oneOff: { endsAt: number; awaitsClient: boolean } | null
 }
 
 export type Step =
@@ -95,11 +100,20 @@ export function plan(wanted: Wanted, dynos: Seen[], now: number, times: Times): 
   for (const dyno of dynos) turn.observe(dyno)
   if (turn.steps.length > 0) return turn.result()
   const kept = new Set<string>()
-  if (wanted.serving) keepFormation(wanted.serving, dynos, kept, turn)
-  if (wanted.candidate) rollOut(wanted.candidate, dynos, kept, turn)
-  for (const dyno of dynos) if (!kept.has(dyno.id)) retire(dyno, wanted.serving, dynos, turn)
+  const formation = dynos.filter(({ oneOff }) => oneOff === null)
+  if (wanted.serving) keepFormation(wanted.serving, formation, kept, turn)
+  if (wanted.candidate) rollOut(wanted.candidate, formation, kept, turn)
+  if (!wanted.destroyed) for (const dyno of dynos) if (livesOn(dyno, turn)) kept.add(dyno.id)
+  for (const dyno of dynos) if (!kept.has(dyno.id)) retire(dyno, wanted.serving, formation, turn)
   return turn.result()
 }
+
+/** A one-off dyno lives until its command has ended or its time is over. */
+const livesOn = ({ oneOff, state }: Seen, turn: Turn): boolean =>
+  oneOff !== null && (state === 'starting' || state === 'up') && !turn.due(oneOff.endsAt)
+
+/** Routers have to do with it. */
+const routed = ({ type, oneOff }: Seen): boolean => type === 'web' && oneOff === null
 
 /** Collects the steps of one call and the earliest time at which something more is due. */
 class Turn {
@@ -132,13 +146,14 @@ class Turn {
     if (state === 'draining') {
       if (ended) this.steps.push({ do: 'stop', dyno: id })
     } else if (container === 'exited') {
-      const passing = dyno.type === 'release' || dyno.type === 'run'
+      const passing = dyno.type === 'release' || dyno.oneOff !== null
       this.steps.push(passing ? { do: 'ended', dyno: id } : { do: 'crashed', dyno: id, why: 'exited' })
     } else if (container === 'failed') {
       this.steps.push({ do: 'crashed', dyno: id, why: 'not started' })
     } else if (container === 'none') {
+      if (dyno.oneOff?.awaitsClient) return
       this.steps.push(state === 'starting' ? { do: 'launch', dyno: id } : { do: 'crashed', dyno: id, why: 'lost' })
-    } else if (state === 'starting' && container === 'running' && (dyno.type !== 'web' || dyno.healthy)) {
+    } else if (state === 'starting' && container === 'running' && (!routed(dyno) || dyno.healthy)) {
       this.steps.push({ do: 'up', dyno: id })
     } else if (state === 'starting' && dyno.bootingSince !== null && this.due(dyno.bootingSince + this.times.boot)) {
       this.steps.push({ do: 'crashed', dyno: id, why: 'boot timeout' })
@@ -256,7 +271,7 @@ function boot(candidate: Candidate, dynos: Seen[], kept: Set<string>, turn: Turn
 function retire(dyno: Seen, serving: Target | null, dynos: Seen[], turn: Turn): void {
   switch (dyno.state) {
     case 'up':
-      if (dyno.type !== 'web') turn.steps.push({ do: 'stop', dyno: dyno.id })
+      if (!routed(dyno)) turn.steps.push({ do: 'stop', dyno: dyno.id })
       else if (!awaitsSuccessor(dyno, serving, dynos)) turn.steps.push({ do: 'drain', dyno: dyno.id })
       return
     case 'draining':

@@ -6,6 +6,7 @@ import type { Pass } from '../runner.ts'
 import type { Schema } from '../store/schema.ts'
 import { desired } from './desired.ts'
 import { type Dyno, dynosOf, updateDyno } from './dyno.ts'
+import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
 import { plan, type Seen, type Wanted } from './plan.ts'
 import { perform } from './steps.ts'
@@ -50,34 +51,39 @@ async function noteAddresses(d: Daemon, placements: Placements, app: string): Pr
 }
 
 async function wantedOf(d: Daemon, app: App): Promise<Wanted> {
-  const { serving, candidate } = await desired(d.db, app)
-  if (candidate === null) return { serving, candidate }
+  const { candidate, ...others } = await desired(d.db, app)
+  if (candidate === null) return { candidate, ...others }
   const routed = candidate.processes.some(({ type }) => type === 'web')
   const acknowledged = candidate.state === 'cutover' && (!routed || d.routers.acknowledged(app.id))
-  return { serving, candidate: { ...candidate, acknowledged } }
+  return { ...others, candidate: { ...candidate, acknowledged } }
 }
 
 const seen =
   (d: Daemon, placements: Placements, app: App) =>
-  (dyno: Dyno): Seen => ({
-    id: dyno.id,
-    release: dyno.release_id,
-    type: dyno.type,
-    ordinal: dyno.ordinal,
-    size: dyno.size,
-    state: dyno.state,
-    replace: dyno.replace === 1,
-    crashes: dyno.crashes,
-    retryAt: dyno.retry_at,
-    exitCode: dyno.exit_code,
-    createdAt: dyno.created_at,
-    bootingSince: dyno.type === 'web' ? bootingSince(d, placements.of(dyno.id)) : null,
-    since: dyno.updated_at,
-    container: placements.state(dyno.id),
-    healthy: dyno.type === 'web' && d.routers.healthy(dyno.id),
-    // Nobody waits for the answers of a destroyed app, and routers no longer know it.
-    drained: dyno.state === 'draining' && (app.destroyed_at !== null || d.routers.drained(dyno.id)),
-  })
+  (dyno: Dyno): Seen => {
+    const oneOff = oneOffOf(d, dyno)
+    const routed = dyno.type === 'web' && oneOff === null
+    return {
+      id: dyno.id,
+      release: dyno.release_id,
+      type: dyno.type,
+      ordinal: dyno.ordinal,
+      size: dyno.size,
+      state: dyno.state,
+      replace: dyno.replace === 1,
+      crashes: dyno.crashes,
+      retryAt: dyno.retry_at,
+      exitCode: dyno.exit_code,
+      createdAt: dyno.created_at,
+      bootingSince: routed ? bootingSince(d, placements.of(dyno.id)) : null,
+      since: dyno.updated_at,
+      container: placements.state(dyno.id),
+      healthy: routed && d.routers.healthy(dyno.id),
+      // Nobody waits for the answers of a destroyed app, and routers no longer know it.
+      drained: dyno.state === 'draining' && (app.destroyed_at !== null || d.routers.drained(dyno.id)),
+      oneOff: oneOff && { endsAt: oneOff.endsAt, awaitsClient: oneOff.attached && oneOff.terminal === null },
+    }
+  }
 
 /** Neither the wait for a place to start nor one for a router is the dyno's fault. */
 function bootingSince(d: Daemon, placed: Placed | undefined): number | null {

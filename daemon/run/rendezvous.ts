@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Process, Terminal } from '../engine/engine.ts'
+import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
 /** What a client that brings the secret gets: a process of a dyno, with its input and output in the client's hands. */
@@ -21,10 +22,12 @@ export interface Meeting {
  * daemon.
  */
 export interface Rendezvous {
-  /** The secret: 64 lower-case hexadecimal digits, which cannot begin an HTTP request. */
+  /** The secret: 64 lower-case hexadecimal digits, which cannot begin an HTTP request. Throws UserError when too many are out. */
   invite(meeting: Meeting): string
   /** The meeting, once. */
   claim(secret: string): Meeting | undefined
+  /** Nobody is waited for any more. */
+  close(): void
 }
 
 export const SECRET_LENGTH = 64
@@ -33,6 +36,10 @@ export function createRendezvous(clock: Clock): Rendezvous {
   const meetings = new Map<string, { meeting: Meeting; cancel: () => void }>()
   return {
     invite(meeting) {
+      let waiting = 0
+      for (const { meeting: other } of meetings.values()) if (other.app === meeting.app) waiting++
+      if (waiting >= limits.meetingsPerApp)
+        throw new UserError('rate_limit', `${waiting} commands wait for their clients already. Try again in a minute.`)
       const secret = randomBytes(SECRET_LENGTH / 2).toString('hex')
       const key = hash(secret)
       const cancel = clock.at(clock.now() + limits.rendezvous, () => {
@@ -48,6 +55,10 @@ export function createRendezvous(clock: Clock): Rendezvous {
       found.cancel()
       meetings.delete(key)
       return found.meeting
+    },
+    close() {
+      for (const { cancel } of meetings.values()) cancel()
+      meetings.clear()
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { Daemon } from '../daemon.ts'
 import { notFound } from '../errors.ts'
-import { decide, type Tx } from '../store/database.ts'
-import { dynosOf, markForReplacement, nameOf, updateDyno } from './dyno.ts'
+import { type DbOrTx, decide } from '../store/database.ts'
+import { type Dyno, dynosOf, markForReplacement, nameOf, updateDyno } from './dyno.ts'
 
 /** All dynos, those of one process type, or one by its name (`web.1`) or id. */
 export interface Which {
@@ -9,15 +9,17 @@ export interface Which {
   dyno?: string
 }
 
-/** Has dynos replaced, each serving on until its successor is up. Throws UserError when none fits the name. */
+/**
+ * Has dynos replaced, each serving on until its successor is up. A one-off dyno is left alone, unless it is the one that was named: it
+ * has no successor, so it is stopped. Throws UserError when none fits the name.
+ */
 export async function restart(d: Daemon, app: { id: string }, which: Which): Promise<void> {
+  const named = which.dyno === undefined ? undefined : await dynoNamed(d.db, app.id, which.dyno)
+  if (named && named.one_off !== null) return stop(d, app, which)
+  const { type, ordinal } = { type: which.type, ordinal: undefined, ...named }
   await decide(d.db, async (tx) => {
-    const slot = which.dyno === undefined ? {} : await slotOf(tx, app.id, which.dyno)
-    const count = await markForReplacement(tx, app.id, {
-      ...(which.type === undefined ? {} : { type: which.type }),
-      ...slot,
-    })
-    if (count === 0 && which.dyno !== undefined) throw notFound('dyno', 'dyno')
+    const count = await markForReplacement(tx, app.id, { type, ordinal })
+    if (count === 0 && named) throw notFound('dyno', 'dyno')
   })
   d.runner.poke(app.id)
 }
@@ -36,18 +38,19 @@ export async function stop(d: Daemon, app: { id: string }, which: Which): Promis
     )
     if (dynos.length === 0 && which.dyno !== undefined) throw notFound('dyno', 'dyno')
     for (const dyno of dynos)
-      await updateDyno(
-        tx,
-        dyno.id,
-        { state: dyno.type === 'web' && dyno.state === 'up' ? 'draining' : 'stopping', updated_at: now },
-        ['starting', 'up', 'crashed'],
-      )
+      await updateDyno(tx, dyno.id, { state: hasRequests(dyno) ? 'draining' : 'stopping', updated_at: now }, [
+        'starting',
+        'up',
+        'crashed',
+      ])
   })
   d.runner.poke(app.id)
 }
 
-async function slotOf(tx: Tx, app: string, name: string): Promise<{ type: string; ordinal: number }> {
-  const dyno = (await dynosOf(tx, app)).find((dyno) => dyno.id === name || nameOf(dyno) === name)
+const hasRequests = ({ type, state, one_off }: Dyno): boolean => type === 'web' && state === 'up' && one_off === null
+
+async function dynoNamed(db: DbOrTx, app: string, name: string): Promise<Dyno> {
+  const dyno = (await dynosOf(db, app)).find((dyno) => dyno.id === name || nameOf(dyno) === name)
   if (!dyno) throw notFound('dyno', 'dyno')
-  return { type: dyno.type, ordinal: dyno.ordinal }
+  return dyno
 }

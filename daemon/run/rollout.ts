@@ -60,6 +60,33 @@ export const candidateRollout = (db: DbOrTx, app: string): Promise<Rollout | und
     .limit(1)
     .executeTakeFirst()
 
+/**
+ * The release that a one-off dyno runs: the newest that serves or is on its way there with its release command behind it. A push that
+ * is still being waited for does not count, config vars that were just set do. Undefined when it has no code.
+ */
+export async function runnableRelease(
+  db: DbOrTx,
+  app: string,
+): Promise<{ id: string; version: number; commands: Record<string, string> } | undefined> {
+  const row = await db
+    .selectFrom('rollouts')
+    .innerJoin('releases', 'releases.id', 'rollouts.release_id')
+    .leftJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select(['releases.id', 'releases.version', 'slugs.process_types'])
+    .where('rollouts.app_id', '=', app)
+    .where((where) => where.or([where('state', '=', 'succeeded'), where('attended', '=', 0)]))
+    .where((where) =>
+      where.or([
+        where('state', 'in', ['booting', 'cutover', 'succeeded']),
+        where.and([where('state', '=', 'waiting'), where('slugs.process_types', 'not like', '%"release":%')]),
+      ]),
+    )
+    .orderBy('rollouts.version', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row?.process_types ? { id: row.id, version: row.version, commands: JSON.parse(row.process_types) } : undefined
+}
+
 /** Moves a rollout on; false when it was settled in the meantime. */
 export async function advanceRollout(db: Db, release: string, to: RolloutState, now: number): Promise<boolean> {
   const { numUpdatedRows } = await db

@@ -1,19 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { within } from '../clock.ts'
 import type { Daemon } from '../daemon.ts'
-import type { DynoSpec } from '../engine/engine.ts'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Schema } from '../store/schema.ts'
-import { slugTree } from '../store/slug-path.ts'
 import { backoff, crashesAfter } from './backoff.ts'
-import { slugOf } from './desired.ts'
+import { desired } from './desired.ts'
 import { type Dyno, deleteDyno, insertDyno, nameOf, updateDyno } from './dyno.ts'
-import { environment, randomPort, resourcesOf, subnetOf } from './environment.ts'
+import { randomPort } from './environment.ts'
 import { reasonOf } from './failure.ts'
+import * as notice from './notice.ts'
+import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
 import type { Step } from './plan.ts'
 import { advanceRollout, failRollout } from './rollout.ts'
+import { specOf } from './spec.ts'
 
 export interface Stage {
   d: Daemon
@@ -61,19 +63,15 @@ async function onDyno(stage: Stage, step: DynoStep, dyno: Dyno): Promise<void> {
           'starting',
         ])
       )
-        tell(stage, dyno, 'State changed from starting to up')
+        tell(stage, dyno, [notice.changed('starting', 'up')])
       return
     case 'crashed':
       return crashed(stage, step.why, dyno)
     case 'ended':
-      await d.collector.settled(dyno.id)
-      await updateDyno(d.db, dyno.id, { state: 'down', exit_code: container?.exitCode ?? null, updated_at: now }, [
-        'starting',
-        'up',
-      ])
-      return tell(stage, dyno, `State changed from ${dyno.state} to complete`)
+      return passed(stage, dyno)
     case 'drain':
-      await updateDyno(d.db, dyno.id, { state: 'draining', updated_at: now }, ['up'])
+      if (await updateDyno(d.db, dyno.id, { state: 'draining', updated_at: now }, ['up']))
+        await tellLeaving(stage, dyno)
       return
     case 'stop':
       return stop(stage, dyno)
@@ -83,9 +81,10 @@ async function onDyno(stage: Stage, step: DynoStep, dyno: Dyno): Promise<void> {
 }
 
 /** The row comes first: from here on the dyno is wanted, and the next look launches it. */
-async function start({ d, app }: Stage, step: Step & { do: 'start' }): Promise<void> {
+async function start(stage: Stage, step: Step & { do: 'start' }): Promise<void> {
+  const { d, app } = stage
   const now = d.clock.now()
-  await insertDyno(d.db, {
+  const dyno: Dyno = {
     id: randomUUID(),
     app_id: app.id,
     release_id: step.release,
@@ -103,13 +102,25 @@ async function start({ d, app }: Stage, step: Step & { do: 'start' }): Promise<v
     one_off: null,
     created_at: now,
     updated_at: now,
-  })
+  }
+  await insertDyno(d.db, dyno)
+  tell(stage, dyno, notice.taking(predecessor(stage, dyno)?.state))
+}
+
+/** Who has the name until now: one that serves before one that crashed. */
+function predecessor({ dynos }: Stage, { type, ordinal }: Dyno): Dyno | undefined {
+  const named = [...dynos.values()].filter((one) => one.type === type && one.ordinal === ordinal)
+  for (const state of ['up', 'draining', 'starting', 'crashed']) {
+    const found = named.find((one) => one.state === state)
+    if (found) return found
+  }
+  return undefined
 }
 
 async function launch(stage: Stage, dyno: Dyno): Promise<void> {
   try {
-    const spec = await specOf(stage, dyno)
-    tell(stage, dyno, `Starting process with command \`${dyno.command}\``)
+    const spec = await specOf(stage.d, stage.app, dyno)
+    tell(stage, dyno, [notice.startingProcess(dyno.command)])
     stage.placements.launch(spec)
   } catch (error) {
     stage.d.log.error('a dyno cannot be described', { dyno: dyno.id, error })
@@ -117,32 +128,19 @@ async function launch(stage: Stage, dyno: Dyno): Promise<void> {
   }
 }
 
-async function specOf({ d, app }: Stage, dyno: Dyno): Promise<DynoSpec> {
-  const release = await d.db
-    .selectFrom('releases')
-    .selectAll()
-    .where('id', '=', dyno.release_id)
-    .executeTakeFirstOrThrow()
-  const slug = await slugOf(d.db, release.id)
-  if (!slug) throw new Error(`v${release.version} has no code to run`)
-  const config = JSON.parse(d.seal.open(release.config, release.id)) as Record<string, string>
-  const name = nameOf(dyno)
-  return {
-    id: dyno.id,
-    app: { id: app.id, name: app.name },
-    release: { id: release.id, version: release.version },
-    type: dyno.type,
-    name,
-    image: d.stack(slug.stack).run,
-    command: dyno.command,
-    env: environment({ name, port: dyno.port, size: dyno.size }, config),
-    slug: slugTree(d.config, slug.id),
-    ...resourcesOf(dyno.size),
-    network: { name: `sluice-${app.id}`, subnet: subnetOf(d.config.networkPool, app.network) },
-  }
-}
-
 const SIGKILL_NOW = 0
+/** A process that was killed has ended long before; should the engine hang, its end is told later. */
+const KILLED_WITHIN = 5000
+
+async function passed(stage: Stage, dyno: Dyno): Promise<void> {
+  const { d, placements } = stage
+  const exit_code = placements.of(dyno.id)?.exitCode ?? null
+  // One that ended before anybody looked was up all the same.
+  if (dyno.state === 'starting') tell(stage, dyno, [notice.changed('starting', 'up')])
+  await placements.told(dyno.id)
+  const change = { state: 'down', exit_code, updated_at: d.clock.now() } as const
+  if (await updateDyno(d.db, dyno.id, change, ['starting', 'up'])) tell(stage, dyno, [notice.changed('up', 'complete')])
+}
 
 async function crashed(stage: Stage, why: (Step & { do: 'crashed' })['why'], dyno: Dyno): Promise<void> {
   const { d, placements } = stage
@@ -155,58 +153,90 @@ async function crashed(stage: Stage, why: (Step & { do: 'crashed' })['why'], dyn
     exit_code: why === 'exited' ? (placements.of(dyno.id)?.exitCode ?? null) : null,
     updated_at: now,
   } as const
-  await d.collector.settled(dyno.id)
+  await placements.told(dyno.id)
   if (!(await updateDyno(d.db, dyno.id, change, ['starting', 'up']))) return
   if (why === 'boot timeout') {
-    const seconds = limits.boot / 1000
-    tell(
-      stage,
-      dyno,
-      `Error R10 (Boot timeout) -> Web process failed to bind to $PORT within ${seconds} seconds of launch`,
-    )
-    tell(stage, dyno, 'Stopping process with SIGKILL')
-    placements.stop({ id: dyno.id, app: dyno.app_id }, SIGKILL_NOW)
+    tell(stage, dyno, notice.BOOT_TIMEOUT)
+    await within(d.clock, KILLED_WITHIN, placements.stop({ id: dyno.id, app: dyno.app_id }, SIGKILL_NOW))
   }
-  if (why === 'lost') tell(stage, dyno, 'Process is gone: its container was removed or the host restarted')
+  if (why === 'lost') tell(stage, dyno, [notice.LOST])
   if (why === 'not started')
-    tell(stage, dyno, `Failed to start: ${placements.failure(dyno.id) ?? 'the engine refused'}`)
-  tell(stage, dyno, `State changed from ${dyno.state} to crashed`)
+    tell(stage, dyno, [`Failed to start: ${placements.failure(dyno.id) ?? 'the engine refused'}`])
+  tell(stage, dyno, [notice.changed(dyno.state === 'up' ? 'up' : 'starting', 'crashed')])
 }
 
 async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   const { d, placements } = stage
-  if (dyno.state !== 'stopping') await updateDyno(d.db, dyno.id, { state: 'stopping', updated_at: d.clock.now() })
   const state = placements.state(dyno.id)
+  const oneOff = oneOffOf(d, dyno)
+  if (dyno.state !== 'stopping') {
+    if (oneOff && state === 'running' && d.clock.now() >= oneOff.endsAt) tell(stage, dyno, [notice.CYCLING])
+    await updateDyno(d.db, dyno.id, { state: 'stopping', updated_at: d.clock.now() })
+    await tellLeaving(stage, dyno)
+  } else if (state === 'running' && !placements.asked(dyno.id)) await tellLeaving(stage, { ...dyno, state: 'up' })
   if (state === 'pending') return
   if (state === 'none') {
+    // A client may wait for a start that does not come any more.
+    if (oneOff?.attached) await d.engine.stop(dyno.id, SIGKILL_NOW)
     await deleteDyno(d.db, dyno.id)
     placements.forget(dyno.id)
     return
   }
-  if (state === 'running') tell(stage, dyno, 'Stopping all processes with SIGTERM')
+  const hangup = oneOff?.clientGone ? limits.hangup : undefined
+  if (state === 'running') tell(stage, dyno, [hangup === undefined ? notice.STOPPING : notice.HANGUP])
+  if (state === 'exited' && dyno.exit_code === null) await placements.told(dyno.id)
   // a launch that failed may have left a container all the same, when only the engine's answer was lost
-  placements.stop({ id: dyno.id, app: dyno.app_id }, limits.stopGrace)
+  void placements.stop({ id: dyno.id, app: dyno.app_id }, limits.stopGrace, hangup)
 }
 
-async function advance({ d, app }: Stage, step: Step & { do: 'advance' }): Promise<void> {
-  await advanceRollout(d.db, step.release, step.to, d.clock.now())
+/** Called once in a dyno's life: when it begins to drain, or to stop without that. */
+async function tellLeaving(stage: Stage, dyno: Dyno): Promise<void> {
+  const { serving, candidate } = await desired(stage.d.db, stage.app)
+  const continued = [serving, candidate].some((target) =>
+    target?.processes.some(({ type, quantity }) => type === dyno.type && dyno.ordinal <= quantity),
+  )
+  const passing = dyno.type === 'release' || dyno.one_off !== null
+  tell(stage, dyno, notice.leaving({ ...dyno, passing }, continued))
+}
+
+async function advance(stage: Stage, step: Step & { do: 'advance' }): Promise<void> {
+  const { d, dynos } = stage
+  if (!(await advanceRollout(d.db, step.release, step.to, d.clock.now()))) return
+  const command = [...dynos.values()].some(({ type, release_id }) => type === 'release' && release_id === step.release)
+  if (step.to === 'booting' && command) await tellRelease(stage, step.release, notice.releaseCreated)
   if (step.to === 'booting' && d.routers.connected === 0) {
     const text = 'No router is connected: the release waits until one is'
-    d.logs.write(app.id, { at: d.clock.now(), source: 'heroku', dyno: 'router', text })
+    d.logs.write(stage.app.id, { at: d.clock.now(), source: 'heroku', dyno: 'router', text })
   }
   d.settlements.announce(step.release)
 }
 
 async function fail(stage: Stage, step: Step & { do: 'fail' }): Promise<void> {
-  const { d, app } = stage
+  const { d } = stage
   const dyno = step.dyno === null ? undefined : stage.dynos.get(step.dyno)
   const reason = await reasonOf(stage, step.why, dyno)
   if (!(await failRollout(d.db, step.release, reason, { now: d.clock.now() }))) return
-  const release = await d.db.selectFrom('releases').select('version').where('id', '=', step.release).executeTakeFirst()
-  const text = `Release v${release?.version} failed: ${reason.split('\n')[0]}`
-  d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
+  if (step.why !== 'boot') await tellRelease(stage, step.release, notice.commandFailed)
+  await tellRelease(stage, step.release, (version) => notice.releaseFailed(version, reason))
   d.settlements.announce(step.release)
 }
 
-const tell = ({ d, app }: Stage, dyno: Dyno, text: string): void =>
-  d.logs.write(app.id, { at: d.clock.now(), source: 'heroku', dyno: nameOf(dyno), text })
+async function tellRelease(
+  { d, app }: Stage,
+  id: string,
+  say: (version: number, email: string) => string,
+): Promise<void> {
+  const release = await d.db
+    .selectFrom('releases')
+    .innerJoin('accounts', 'accounts.id', 'releases.account_id')
+    .select(['releases.version', 'accounts.email'])
+    .where('releases.id', '=', id)
+    .executeTakeFirst()
+  if (!release) return
+  const text = say(release.version, release.email)
+  d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
+}
+
+function tell({ d, app }: Stage, dyno: Dyno, lines: string[]): void {
+  for (const text of lines) d.logs.write(app.id, { at: d.clock.now(), source: 'heroku', dyno: nameOf(dyno), text })
+}

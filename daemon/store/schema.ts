@@ -17,7 +17,7 @@ export interface Schema {
   formation: Formation // run/formation.ts
   dynos: Dynos // run/dyno.ts
   domains: Domains // route/domain.ts
-  log_drains: LogDrains // logs/drain.ts
+  log_drains: LogDrains // logs/drain/drain.ts
 }
 
 type Flag = ColumnType<0 | 1, 0 | 1, 0 | 1>

@@ -210,7 +210,6 @@ test('dynos are listed with their release, found by name, and restarted or stopp
   }
   await refused(send('DELETE', '/apps/dynos/dynos/web.9'), 404, /dyno/)
   await refused(send('DELETE', '/apps/dynos/formations/nope'), 404, /process type/)
-  await refused(send('POST', '/apps/dynos/dynos', { command: 'ls' }), 422, /not supported yet/)
 })
 
 test('a rollback is a new release; one without code is refused', async () => {

@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert'
 import { type Candidate, type Plan, plan, type Seen, type Step, type Target } from '../../daemon/run/plan.ts'
 
 /**
- * Two thousand seeded histories of one app: deploys, scales, restarts, crashes, slow boots, lost containers, late routers, a daemon
- * that forgets what it was doing. The world below performs the steps as the daemon does; the invariants are checked after each.
+ * Two thousand seeded histories of one app: deploys, scales, restarts, crashes, slow boots, lost containers, late routers, one-off
+ * dynos, a daemon that forgets what it was doing. The world below performs the steps as the daemon does; the invariants are checked after each.
  * A failing history prints its seed and its events.
  */
 const HISTORIES = 2000
@@ -74,6 +74,7 @@ class World {
               this.routed === candidate.id || this.target(candidate).processes.every((p) => p.type !== 'web'),
           }
         : null,
+      destroyed: false,
     }
     return plan(wanted, this.dynos, this.now, times)
   }
@@ -94,7 +95,7 @@ class World {
       const { release, type, ordinal, size, crashes } = step
       const id = `${type}.${ordinal}#${this.ids++}`
       const times = { createdAt: this.now, bootingSince: null, since: this.now, retryAt: null, exitCode: null }
-      const facts = { container: 'none', healthy: false, drained: false, replace: false } as const
+      const facts = { container: 'none', healthy: false, drained: false, replace: false, oneOff: null } as const
       this.dynos.push({ id, release, type, ordinal, size, crashes, state: 'starting', ...times, ...facts })
       return
     }
@@ -110,8 +111,10 @@ class World {
 
   performOn(step: Exclude<Step, { do: 'start' | 'advance' | 'fail' }>, dyno: Seen): void {
     const to = (state: Seen['state']) => Object.assign(dyno, { state, since: this.now })
-    if (step.do === 'launch') dyno.container = 'pending'
-    else if (step.do === 'up') to('up')
+    if (step.do === 'launch') {
+      assert.not(dyno.oneOff?.awaitsClient, `${dyno.id} is launched although its client has not come`)
+      dyno.container = 'pending'
+    } else if (step.do === 'up') to('up')
     else if (step.do === 'ended') to('down')
     else if (step.do === 'crashed') {
       if (step.why === 'boot timeout') dyno.container = 'exited'
@@ -121,6 +124,7 @@ class World {
   }
 
   drain(dyno: Seen): void {
+    assert.is(dyno.oneOff, null, `${dyno.id} is a one-off and is drained`)
     const { serving } = this
     const wanted = serving && this.target(serving).processes.find(({ type }) => type === 'web')
     if (serving && wanted && dyno.ordinal <= wanted.quantity && !dyno.drained) {
@@ -138,7 +142,9 @@ class World {
   }
 
   stop(dyno: Seen): void {
-    if (dyno.state === 'up') assert.is.not(dyno.type, 'web', `${dyno.id} is stopped without having been drained`)
+    if (dyno.oneOff && (dyno.state === 'up' || dyno.state === 'starting'))
+      assert.ok(this.now >= dyno.oneOff.endsAt, `${dyno.id} is stopped before its time`)
+    else if (dyno.state === 'up') assert.is.not(dyno.type, 'web', `${dyno.id} is stopped without having been drained`)
     if (dyno.state === 'draining')
       assert.ok(
         dyno.drained || this.now - dyno.since >= times.drain || dyno.container !== 'running',
@@ -152,7 +158,7 @@ class World {
   /** What holds at every moment, whatever happened before. */
   check(): void {
     const running = this.dynos.filter(
-      (dyno) => dyno.container === 'running' && dyno.type !== 'web' && dyno.type !== 'release',
+      (dyno) => dyno.container === 'running' && dyno.type !== 'web' && dyno.type !== 'release' && !dyno.oneOff,
     )
     const slots = new Set(running.map(({ type, ordinal }) => `${type}.${ordinal}`))
     assert.is(slots.size, running.length, 'two dynos of a type that is not web run in one slot')
@@ -172,7 +178,9 @@ class World {
     if (dice >= 0.3 && dice < 0.32) this.lose(pick(this.dynos.filter(({ container }) => container === 'running')))
     if (dice >= 0.32 && dice < 0.36) this.forget()
     if (dice >= 0.36 && dice < 0.42) this.now += Math.floor(this.random() * 70_000)
-    if (dice >= 0.42) this.world()
+    if (dice >= 0.42 && dice < 0.46) this.runOneOff()
+    if (dice >= 0.46 && dice < 0.48) this.meet(pick(this.dynos.filter(({ oneOff }) => oneOff?.awaitsClient)))
+    if (dice >= 0.48) this.world()
     this.now += Math.floor(this.random() * 2000)
   }
 
@@ -191,6 +199,32 @@ class World {
       releaseCommand,
     })
     this.log.push(`push v${version}`)
+  }
+
+  /** Of any type, also of one that the formation has, with a client or without. */
+  runOneOff(): void {
+    const release = this.serving
+    if (!release) return
+    const type = ['run', 'web', 'worker'][Math.floor(this.random() * 3)] ?? 'run'
+    const endsAt = this.now + Math.floor(this.random() * 600_000)
+    this.dynos.push({
+      ...{
+        id: `${type}#${this.ids++}`,
+        release: release.id,
+        type,
+        ordinal: 1000 + this.ids,
+        size: 'Basic',
+        crashes: 0,
+      },
+      ...{ state: 'starting', createdAt: this.now, bootingSince: null, since: this.now, retryAt: null, exitCode: null },
+      ...{ container: 'none', healthy: false, drained: false, replace: false },
+      oneOff: { endsAt, awaitsClient: this.random() < 0.3 },
+    })
+    this.log.push(`run ${type}`)
+  }
+
+  meet(dyno: Seen | undefined): void {
+    if (dyno?.oneOff) dyno.oneOff = { ...dyno.oneOff, awaitsClient: false }
   }
 
   /** Engine and routers do what they were told, one thing at a time and in any order. */
@@ -212,7 +246,9 @@ class World {
 
   behave(dyno: Seen): void {
     const release = this.releases.find(({ id }) => id === dyno.release)
-    if (dyno.type === 'release') this.exit(dyno, release?.releaseCommand === 'fails' ? 1 : 0)
+    if (dyno.oneOff) {
+      if (this.random() < 0.2) this.exit(dyno, 0)
+    } else if (dyno.type === 'release') this.exit(dyno, release?.releaseCommand === 'fails' ? 1 : 0)
     else if (release?.broken && dyno.state === 'starting') this.exit(dyno, 1)
     else if (dyno.state === 'starting') dyno.healthy = this.calm || this.random() < 0.7
     else if (dyno.state === 'draining') dyno.drained = this.calm || this.random() < 0.5

@@ -1,0 +1,40 @@
+import type { Selectable } from 'kysely'
+import type { Daemon } from '../daemon.ts'
+import type { DynoSpec } from '../engine/engine.ts'
+import type { Schema } from '../store/schema.ts'
+import { slugTree } from '../store/slug-path.ts'
+import { slugOf } from './desired.ts'
+import { type Dyno, nameOf } from './dyno.ts'
+import { environment, resourcesOf, subnetOf } from './environment.ts'
+import { oneOffOf } from './oneoff.ts'
+
+type App = Selectable<Schema['apps']>
+
+/** Throws when there is nothing to start it with: no code, or no image of its stack. */
+export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec> {
+  const release = await d.db
+    .selectFrom('releases')
+    .selectAll()
+    .where('id', '=', dyno.release_id)
+    .executeTakeFirstOrThrow()
+  const slug = await slugOf(d.db, release.id)
+  if (!slug) throw new Error(`v${release.version} has no code to run`)
+  const config = JSON.parse(d.seal.open(release.config, release.id)) as Record<string, string>
+  const name = nameOf(dyno)
+  const oneOff = oneOffOf(d, dyno)
+  const port = oneOff ? undefined : dyno.port
+  return {
+    id: dyno.id,
+    app: { id: app.id, name: app.name },
+    release: { id: release.id, version: release.version },
+    type: dyno.type,
+    name,
+    image: d.stack(slug.stack).run,
+    command: dyno.command,
+    env: environment({ name, port }, { ...config, ...oneOff?.env }),
+    ...(oneOff?.terminal ? { terminal: oneOff.terminal } : {}),
+    slug: slugTree(d.config, slug.id),
+    ...resourcesOf(dyno.size),
+    network: { name: `sluice-${app.id}`, subnet: subnetOf(d.config.networkPool, app.network) },
+  }
+}

@@ -16,6 +16,12 @@ const features = [
     display_name: 'Preboot',
     description: 'New dynos serve before old ones stop. Every release does this here.',
   },
+  {
+    name: 'runtime-heroku-exec',
+    display_name: 'Heroku Exec',
+    description:
+      'Sessions in running dynos: ps:exec, ps:copy, ps:forward, ps:socks. Nothing in a dyno is needed for them here.',
+  },
 ] as const
 
 export function appFeatureRoutes(routes: Routes, d: Daemon): void {
@@ -32,7 +38,7 @@ export function appFeatureRoutes(routes: Routes, d: Daemon): void {
     withApp(d, async (app, ctx) => {
       const feature = find(param(ctx, 'feature'))
       const { enabled } = await body(ctx, Update)
-      if (!enabled) throw invalid(`${feature.display_name} is part of every release and cannot be disabled.`)
+      if (!enabled) throw invalid(`${feature.display_name} is always on here and cannot be disabled.`)
       return serialize(app, feature)
     }),
   )

@@ -5,6 +5,8 @@ import { type Platform, startPlatform } from '../e2e/platform.ts'
 import { type Source, sampleFiles } from '../e2e/source.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { type Floor, measureBuildFloor, measureFloor } from './floor.ts'
+import { measureLogs } from './logs.ts'
+import { measureDockerRun, measureRun } from './run.ts'
 import { median, type Row, show, table } from './table.ts'
 
 /**
@@ -15,38 +17,45 @@ const app = 'bench'
 const fast = { within: 120_000, every: 5 }
 
 async function main(): Promise<void> {
-  const platform = await startPlatform()
+  const platform = await startPlatform({ SLUICE_DRAIN_ALLOW: '127.0.0.1' })
   try {
-    const first = await times(3, (run) => firstPush(platform, `first-${run}`))
-    const source = await platform.deploy(app)
-    const floor = await floors(platform)
-    const run = floor.start + floor.boot
-    const cutovers: Cutover[] = []
-    const rows: Row[] = [
-      { what: 'push to live, first push', runs: first, floor: floor.build + run },
-      {
-        what: 'push to live, small change',
-        runs: await times(5, (run) => change(platform, source, run)),
-        floor: floor.build + run,
-      },
-      { what: 'push to live, empty commit', runs: await times(5, () => emptyCommit(platform, source)), floor: run },
-      { what: 'config:set to all new', runs: await times(5, (run) => setConfig(platform, run, cutovers)), floor: run },
-      { what: 'cutover: ready to first request on new', runs: cutovers.map(({ ready }) => ready) },
-      { what: 'cutover: first on new to old gone', runs: cutovers.map(({ gone }) => gone) },
-      { what: 'ps:scale 1 to 4', runs: await times(3, () => scaleUp(platform)), floor: floor.three },
-      { what: 'API: GET /apps/NAME', runs: await latencies(platform, 200) },
-      { what: 'request through the router', runs: await requests(platform, 200) },
-      { what: 'memory of the daemon, idle', runs: [await memory(platform.daemon.pid)], unit: 'MB' },
-      { what: 'memory of the router, idle', runs: [await memory(platform.router.pid)], unit: 'MB' },
-    ]
-    process.stdout.write(`${table(rows)}\n\n`)
-    process.stdout.write(
-      `The engine alone: ${show(floor.start)} to create and start the same container, ${show(floor.build)} for an empty build container. The app's own boot: ${show(floor.boot)}.\n`,
-    )
+    // `node dist/test/bench/main.js logs` measures the log pipeline alone.
+    if (process.argv[2] !== 'logs') await deploys(platform)
+    process.stdout.write(`${table(await measureLogs(platform))}\n\n`)
     await printMachine()
   } finally {
     await platform.stop()
   }
+}
+
+async function deploys(platform: Platform): Promise<void> {
+  const first = await times(3, (run) => firstPush(platform, `first-${run}`))
+  const source = await platform.deploy(app)
+  const floor = await floors(platform)
+  const run = floor.start + floor.boot
+  const cutovers: Cutover[] = []
+  const rows: Row[] = [
+    { what: 'push to live, first push', runs: first, floor: floor.build + run },
+    {
+      what: 'push to live, small change',
+      runs: await times(5, (run) => change(platform, source, run)),
+      floor: floor.build + run,
+    },
+    { what: 'push to live, empty commit', runs: await times(5, () => emptyCommit(platform, source)), floor: run },
+    { what: 'config:set to all new', runs: await times(5, (run) => setConfig(platform, run, cutovers)), floor: run },
+    { what: 'cutover: ready to first request on new', runs: cutovers.map(({ ready }) => ready) },
+    { what: 'cutover: first on new to old gone', runs: cutovers.map(({ gone }) => gone) },
+    { what: 'ps:scale 1 to 4', runs: await times(3, () => scaleUp(platform)), floor: floor.three },
+    { what: 'run: Enter to first byte', runs: await runs(platform), floor: floor.run },
+    { what: 'API: GET /apps/NAME', runs: await latencies(platform, 200) },
+    { what: 'request through the router', runs: await requests(platform, 200) },
+    { what: 'memory of the daemon, idle', runs: [await memory(platform.daemon.pid)], unit: 'MB' },
+    { what: 'memory of the router, idle', runs: [await memory(platform.router.pid)], unit: 'MB' },
+  ]
+  process.stdout.write(`${table(rows)}\n\n`)
+  process.stdout.write(
+    `The engine alone: ${show(floor.start)} to create and start the same container, ${show(floor.build)} for an empty build container. The app's own boot: ${show(floor.boot)}.\n`,
+  )
 }
 
 async function times(count: number, measure: (run: number) => Promise<number>): Promise<number[]> {
@@ -132,20 +141,24 @@ async function scaleUp(platform: Platform): Promise<number> {
   return took
 }
 
+const runs = (platform: Platform) => times(7, () => measureRun(platform, app))
+
 const latencies = (platform: Platform, count: number) =>
   times(count, () => timed(() => platform.api('GET', `/apps/${app}`)))
 
 const requests = (platform: Platform, count: number) => times(count, () => timed(() => platform.request(app)))
 
 /** One container, three at once, and a build container that does nothing. */
-async function floors(platform: Platform): Promise<Floor & { three: number; build: number }> {
+async function floors(platform: Platform): Promise<Floor & { three: number; build: number; run: number }> {
   const [container] = await platform.containers(app)
   if (!container) throw new Error('the app has no container')
   const runs: Floor[] = []
   for (let run = 0; run < 5; run++) runs.push(await measureFloor(container.Id))
   const build = median(await times(3, () => measureBuildFloor(container.Id)))
   const three = await times(3, () => timed(() => Promise.all([1, 2, 3].map(() => measureFloor(container.Id)))))
+  const { Image } = await call<{ Image: string }>('GET', `/containers/${container.Id}/json`)
   return {
+    run: median(await times(7, () => measureDockerRun(Image))),
     three: median(three),
     build,
     start: median(runs.map(({ start }) => start)),

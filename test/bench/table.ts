@@ -4,11 +4,13 @@ export interface Row {
   runs: number[]
   /** What the engine, and the app's own boot, take for the same without Sluice. */
   floor?: number
-  unit?: 'ms' | 'MB'
+  unit?: Unit
 }
 
-export const show = (value: number, unit: 'ms' | 'MB' = 'ms'): string =>
-  `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`
+type Unit = 'ms' | 'MB' | 's' | 'lines' | 'lines/s'
+
+export const show = (value: number, unit: Unit = 'ms'): string =>
+  `${unit === 's' ? value.toFixed(2) : value < 10 && unit !== 'lines' ? value.toFixed(1) : Math.round(value)} ${unit}`
 
 export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b)

@@ -28,6 +28,8 @@ make_run() {
   chroot "$root" groupadd --gid 1000 heroku
   chroot "$root" useradd --uid 1000 --gid 1000 --home-dir /app --shell /bin/bash --no-create-home heroku
   install -d -o 1000 -g 1000 "$root/app"
+  # Heroku's prompt. It cannot come from the dyno's environment: the shell that starts a command drops PS1.
+  printf '%s\n' 'PS1='"'"'\[\033[01;34m\]\w\[\033[00m\] \[\033[01;32m\]$ \[\033[00m\]'"'" >"$root/etc/bash.bashrc"
   # Host keys are for each machine to make, and never for an image.
   rm -rf "$root"/etc/ssh/ssh_host_* "$root"/usr/lib/ssl/cert.pem "$root"/var/log/*.log "$root"/var/log/apt/*
   say "packing the run image ($(installed) packages)"

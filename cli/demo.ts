@@ -29,6 +29,7 @@ export async function demo(): Promise<void> {
     `  cd ${folder}`,
     '  heroku config:set GREETING="Good evening"      # a new release without a build, no request fails',
     '  heroku ps:scale web=3 && heroku ps',
+    '  heroku run bash                                # a shell in a dyno of its own; leave with exit',
     '  heroku logs --tail',
     '  heroku releases && heroku rollback',
     '  npm run demo -- --stop                          # ends the platform (from the checkout)',

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { type Allowed, parseAllowed } from './logs/drain/target.ts'
 
 /** The daemon's settings, read once from the environment. The table in README.md is checked against `variables` by a test. */
 export interface Config {
@@ -10,9 +11,13 @@ export interface Config {
   router: { httpPort: number; tlsPort: number }
   /** Apps are served at `APP.<domain>`; no custom domain may lie below it. */
   domain: string
+  /** How clients of one-off dynos are told to connect. */
+  attach: 'rendezvous' | 'https'
   engineSocket: string
   /** Dyno networks are cut from this /16, one /26 an app. */
   networkPool: string
+  /** The address whose port 80 ps:exec and its kin come in by. */
+  execHost: string
   adminEmail: string
   /** Given by the operator, or made at first start. */
   adminToken: string | undefined
@@ -20,6 +25,8 @@ export interface Config {
   npmRegistry: string | undefined
   /** PEM bundle of the host's certificate authorities, shown to builds and dynos, or undefined for the image's own. */
   caBundle: string | undefined
+  /** Where log drains may go beside public and private networks. */
+  drainAllow: Allowed
 }
 
 export const variables = {
@@ -29,12 +36,16 @@ export const variables = {
   SLUICE_HTTP_PORT: 'port of the router for HTTP (default: 8080)',
   SLUICE_TLS_PORT: 'port of the router for TLS (default: 8443)',
   SLUICE_DOMAIN: 'apps are served at APP.DOMAIN (default: localhost)',
+  SLUICE_ATTACH:
+    'how heroku run connects: rendezvous (clients must trust the authority) or https (they need ssh) (default: rendezvous)',
   SLUICE_ENGINE: "the Docker engine's socket (default: /var/run/docker.sock)",
   SLUICE_NETWORK_POOL: 'a /16 from which each app gets a network (default: 10.213.0.0/16)',
+  SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2)',
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
-  SLUICE_CA_BUNDLE: 'certificate authorities for builds and dynos (default: those of the host)',
+  SLUICE_CA_BUNDLE: 'certificate authorities for builds, dynos and log drains (default: those of the host)',
+  SLUICE_DRAIN_ALLOW: 'hosts and networks that log drains may reach although they are local (default: none)',
 } as const
 
 /** Where Debian and Fedora keep what the host trusts; behind an inspecting proxy builds get nowhere without it. */
@@ -51,12 +62,15 @@ export function readConfig(env: Environment = process.env as Environment): Confi
       tlsPort: port('SLUICE_TLS_PORT', env.SLUICE_TLS_PORT, 8443),
     },
     domain: (env.SLUICE_DOMAIN || 'localhost').toLowerCase(),
+    attach: attachForm(env.SLUICE_ATTACH || 'rendezvous'),
     engineSocket: env.SLUICE_ENGINE || '/var/run/docker.sock',
     networkPool: pool(env.SLUICE_NETWORK_POOL || '10.213.0.0/16'),
+    execHost: env.SLUICE_EXEC_HOST || '127.0.0.2',
     adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
     caBundle: env.SLUICE_CA_BUNDLE || HOST_BUNDLES.find((path) => existsSync(path)),
+    drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
   }
 }
 
@@ -66,6 +80,12 @@ function port(name: string, value: string | undefined, fallback: number): number
   if (!Number.isInteger(number) || number < 1 || number > 65535)
     throw new Error(`${name} is "${value}"; it must be a port number between 1 and 65535.`)
   return number
+}
+
+function attachForm(value: string): Config['attach'] {
+  if (value !== 'rendezvous' && value !== 'https')
+    throw new Error(`SLUICE_ATTACH is "${value}"; it must be rendezvous or https.`)
+  return value
 }
 
 function pool(value: string): string {

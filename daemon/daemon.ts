@@ -3,10 +3,14 @@ import type { Config } from './config.ts'
 import type { Engine } from './engine/engine.ts'
 import type { Log } from './log.ts'
 import type { Collector } from './logs/collect.ts'
+import type { Deliveries } from './logs/drain/deliveries.ts'
 import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
 import type { Routers } from './route/control.ts'
+import type { Exec } from './run/exec.ts'
+import type { Rendezvous } from './run/rendezvous.ts'
 import type { Settlements } from './run/rollout.ts'
+import type { Tunnel } from './run/tunnel.ts'
 import type { Runner } from './runner.ts'
 import type { Db } from './store/database.ts'
 import type { Seal } from './store/seal.ts'
@@ -19,15 +23,23 @@ export interface Daemon {
   db: Db
   seal: Seal
   engine: Engine
+  /** Further processes in running dynos, as many as each may have. */
+  exec: Exec
   runner: Runner
   /** Lines of apps, for `heroku logs`. */
   logs: Logs
   /** Reads the output of dynos into `logs`. */
   collector: Collector
+  /** Carries lines of apps to their log drains. */
+  drains: Deliveries
   /** Stored output of builds and release commands that can be followed while it is written. */
   transcripts: Transcripts
   /** The connected routers. */
   routers: Routers
+  /** Where clients of one-off dynos meet them. */
+  rendezvous: Rendezvous
+  /** Where clients of ps:exec come in. */
+  tunnel: Tunnel
   /** Tells those who wait that a release was settled. */
   settlements: Settlements
   /** The image that a stack's dynos run on and the one that its builds run on. */

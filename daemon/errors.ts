@@ -57,3 +57,6 @@ export const invalid = (message: string): UserError => new UserError('invalid_pa
 
 /** The text of anything that was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The engine's words without the host's folders: those are nobody's business but the log's. */
+export const withoutPaths = (text: string): string => text.replace(/(?:\/[\w.@+-]+){3,}\/?/g, '(path)')

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import { resolveStacks } from '../buildpacks/stack.ts'
 import { ensureAdmin } from './account/account.ts'
@@ -17,15 +18,26 @@ import { messageOf } from './errors.ts'
 import { createGit } from './git/git.ts'
 import { createLog, type Log } from './log.ts'
 import { createCollector } from './logs/collect.ts'
+import { createDeliveries } from './logs/drain/deliveries.ts'
+import { openDrains } from './logs/drain/drain.ts'
 import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { ensureCertificates } from './route/certificate.ts'
 import { createRouters } from './route/control.ts'
 import { allRoutes } from './route/routes.ts'
+import { meet } from './run/bridge.ts'
+import { resourcesOf } from './run/environment.ts'
+import { createExec } from './run/exec.ts'
+import { ended } from './run/notice.ts'
+import { endAttached } from './run/oneoff.ts'
 import { createOutput, type Output } from './run/output.ts'
 import { createPlacements, type Placements } from './run/placement.ts'
 import { createPass } from './run/reconcile.ts'
+import { createRendezvous } from './run/rendezvous.ts'
 import { createSettlements, failAttended } from './run/rollout.ts'
+import { createAttach } from './run/ssh/attach.ts'
+import { readHostKey } from './run/ssh/host-key.ts'
+import { createTunnel } from './run/tunnel.ts'
 import { createRunner, type Runner } from './runner.ts'
 import { createServer } from './server.ts'
 import { type Db, openDatabase } from './store/database.ts'
@@ -47,7 +59,10 @@ async function main(): Promise<void> {
   await signalled()
   log.info('stopping')
   stopping.abort(new Error('the daemon is stopping'))
+  // Before their place in the logs is taken from them; what is written from here on they get after the restart.
+  await d.drains.stop()
   d.logs.endFollowers()
+  d.rendezvous.close()
   await server.close()
   d.routers.close()
   await d.runner.stop()
@@ -55,6 +70,8 @@ async function main(): Promise<void> {
   await d.collector.close()
   await d.logs.close()
   await d.db.destroy()
+  // What is still on its way (a client's process, an engine that does not answer) is for the next start to find.
+  process.exit()
 }
 
 /** Makes the parts. They know one another through `d`, which is complete before any of them runs. */
@@ -92,6 +109,14 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
   const runner: Runner = createRunner((app, signal) => pass(app, signal), clock, log)
   const seal = createSeal(await readKey(join(config.data, 'seal.key')))
   const settlements = createSettlements()
+  const exec = createExec(engine)
+  const tunnel = createTunnel({
+    clock,
+    log,
+    hostKey: await readHostKey(join(config.data, 'ssh.key')),
+    address: config.execHost,
+    exec,
+  })
   const parts = {
     config,
     clock,
@@ -99,11 +124,15 @@ async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placemen
     db,
     seal,
     engine,
+    exec,
     runner,
     logs,
     collector,
+    drains: createDeliveries({ config, log, logs, clock }),
     transcripts,
     routers,
+    rendezvous: createRendezvous(clock),
+    tunnel,
     settlements,
     stack,
   }
@@ -118,15 +147,13 @@ const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: stri
   },
   changed: parts.poke,
   seen: parts.output.seen,
-  exited: (placed: Placed) => {
-    const { app, name, exitCode } = placed
-    parts.output.exited(placed)
-    parts.logs.write(app, {
-      at: Date.now(),
-      source: 'heroku',
-      dyno: name,
-      text: `Process exited with status ${exitCode}`,
-    })
+  exited: async (placed: Placed, overdue: boolean) => {
+    const { id, app, name: dyno, exitCode, outOfMemory } = placed
+    await parts.output.exited(placed)
+    const row = await parts.db.selectFrom('dynos').select('size').where('id', '=', id).executeTakeFirst()
+    const memory = row ? resourcesOf(row.size).memory : null
+    for (const text of ended({ exitCode, outOfMemory, overdue, memory }))
+      parts.logs.write(app, { at: Date.now(), source: 'heroku', dyno, text })
   },
   wanted: async (ids: string[]) => {
     if (ids.length === 0) return new Set<string>()
@@ -140,6 +167,8 @@ async function recover(d: Daemon): Promise<void> {
   await ensureAdmin(d)
   await failAttended(d.db, d.clock.now())
   await failInterrupted(d)
+  await endAttached(d)
+  await openDrains(d)
   await d.routers.publish()
 }
 
@@ -149,9 +178,13 @@ async function serve(d: Daemon) {
   const git = await createGit(d, (request) => deploy(d, request))
   const routerToken = await secretFile(join(config.data, 'router.token'))
   const routers = (socket: WebSocket) => d.routers.accept(socket)
-  const server = createServer({ api: createApi(d), git: git.handle, routers, routerToken, tls }, config)
+  const rendezvous = (socket: Duplex, secret: string) => meet(d, socket, secret)
+  const attach = createAttach({ ...d, hostKey: await readHostKey(join(config.data, 'ssh.key')) })
+  const parts = { api: createApi(d), git: git.handle, routers, rendezvous, attach, routerToken, tls, log: d.log }
+  const server = createServer(parts, config)
   await server.listen()
-  return { close: () => Promise.all([server.close(), git.close()]) }
+  await d.tunnel.listen()
+  return { close: () => Promise.all([server.close(), git.close(), d.tunnel.close()]) }
 }
 
 /** Tells this installation's containers from those of others on the same engine. */

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { randomUUID, timingSafeEqual } from 'node:crypto'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
@@ -10,7 +10,10 @@ import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { MAX_MESSAGE } from '../router/protocol.ts'
+import { firstId } from './api/request-id.ts'
 import type { Config } from './config.ts'
+import type { Log } from './log.ts'
+import { SECRET_LENGTH } from './run/rendezvous.ts'
 
 /** What shares the API port. */
 export interface Parts {
@@ -18,8 +21,13 @@ export interface Parts {
   /** True when the request was for a repository, and is being answered. */
   git(req: IncomingMessage, res: ServerResponse): boolean
   routers(socket: WebSocket): void
+  /** A client whose first message over TLS was a secret in place of an HTTP request. */
+  rendezvous(socket: Duplex, secret: string): void
+  /** Answers an upgrade below `/attach/`. */
+  attach(req: IncomingMessage, socket: Socket, head: Buffer): void
   routerToken: string
   tls: { key: string; cert: string }
+  log: Log
 }
 
 export interface ApiServer {
@@ -32,6 +40,8 @@ const HEAD_BYTES = 64 * 1024
 const HEAD_TIME = 60_000
 /** A client that has sent nothing this long after connecting is dropped. */
 const FIRST_BYTE_TIME = 60_000
+/** After so long a silence the network is asked whether the client is still there. */
+const KEEP_ALIVE = 30_000
 const TLS_HANDSHAKE = 0x16
 /** How long running answers may take after the daemon was told to stop. */
 const LINGER = 3000
@@ -47,9 +57,15 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     (req, res) => {
       try {
         if (!parts.git(req, res)) parts.api(req, res)
-      } catch {
+      } catch (error) {
         // whatever a stranger sends, the daemon outlives it
-        if (!res.headersSent) res.writeHead(400)
+        const request = firstId(String(req.headers['request-id'] ?? '')) ?? randomUUID()
+        parts.log.error('a request was answered with 400 because its handler broke', {
+          request,
+          method: req.method,
+          error,
+        })
+        if (!res.headersSent) res.writeHead(400, { 'request-id': request })
         res.end()
       }
     },
@@ -58,13 +74,18 @@ export function createServer(parts: Parts, config: Config): ApiServer {
   http.emit('listening')
   const websockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
   http.on('upgrade', (req, socket, head) => {
+    // Node.js gives the connection itself, of whichever of the two servers
+    if (req.url?.startsWith('/attach/')) return parts.attach(req, socket as Socket, head)
     if (req.url !== '/routers') return refuse(socket, '404 Not Found')
     if (!hasToken(req, parts.routerToken)) return refuse(socket, '401 Unauthorized')
     websockets.handleUpgrade(req, socket, head, parts.routers)
   })
-  const tls = createTlsServer({ ...parts.tls, ALPNProtocols: ['http/1.1'] }, (socket) =>
-    http.emit('connection', socket),
-  )
+  const tls = createTlsServer({ ...parts.tls, ALPNProtocols: ['http/1.1'] }, (socket) => {
+    firstByte(socket, (first) => {
+      if (isSecret(first)) readSecret(socket, (secret) => parts.rendezvous(socket, secret))
+      else http.emit('connection', socket)
+    })
+  })
   tls.on('tlsClientError', (_, socket) => socket.destroy())
 
   const accept = (socket: Socket): void => {
@@ -72,18 +93,8 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
-    socket.setTimeout(FIRST_BYTE_TIME, () => socket.destroy())
-    socket.once('readable', () => {
-      const first: Buffer | null = socket.read(1)
-      if (first === null) {
-        socket.destroy()
-        return
-      }
-      socket.setTimeout(0)
-      socket.removeAllListeners('timeout')
-      socket.unshift(first)
-      ;(first[0] === TLS_HANDSHAKE ? tls : http).emit('connection', socket)
-    })
+    socket.setKeepAlive(true, KEEP_ALIVE)
+    firstByte(socket, (first) => (first === TLS_HANDSHAKE ? tls : http).emit('connection', socket))
   }
   const listeners = config.api.hosts.map((host) => ({
     host,
@@ -108,6 +119,44 @@ export function createServer(parts: Parts, config: Config): ApiServer {
       clearTimeout(force)
     },
   }
+}
+
+/** Looks at the first byte and puts it back; a client that sends none in time is dropped. */
+function firstByte(socket: Socket, found: (first: number) => void): void {
+  const late = setTimeout(() => socket.destroy(), FIRST_BYTE_TIME)
+  socket.once('close', () => clearTimeout(late))
+  socket.once('readable', () => {
+    clearTimeout(late)
+    const first: Buffer | null = socket.read(1)
+    if (first === null) {
+      socket.destroy()
+      return
+    }
+    socket.unshift(first)
+    found(first[0] ?? 0)
+  })
+}
+
+/** Methods of HTTP are written in capitals, secrets in digits and small letters. */
+const isSecret = (first: number): boolean => /[0-9a-f]/.test(String.fromCharCode(first))
+
+/** Takes the secret, and the end of its line where there is one (heroku3.py sends none), off the stream. */
+function readSecret(socket: Socket, found: (secret: string) => void): void {
+  const late = setTimeout(() => socket.destroy(), FIRST_BYTE_TIME)
+  socket.once('close', () => clearTimeout(late))
+  const read = (): void => {
+    const secret: Buffer | null = socket.read(SECRET_LENGTH)
+    if (secret === null) {
+      if (!socket.readableEnded) socket.once('readable', read)
+      return
+    }
+    clearTimeout(late)
+    const rest: Buffer | null = socket.read()
+    const newline = /^\r?\n/.exec(rest?.toString('latin1') ?? '')?.[0].length ?? 0
+    if (rest && rest.length > newline) socket.unshift(rest.subarray(newline))
+    found(secret.toString('latin1'))
+  }
+  read()
 }
 
 /** False when the machine has no such address (::1 without IPv6). */

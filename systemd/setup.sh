@@ -44,11 +44,13 @@ check_machine() {
 
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
+  [ "$purpose" != test ] || wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog)
   command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
   [ -e node_modules/sqlite3/build/Release/node_sqlite3.node ] || wanted+=(python3:python3 make:make g++:g++)
   for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
+  [ "$purpose" != test ] || compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || echo rsyslog-gnutls
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }

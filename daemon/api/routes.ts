@@ -14,6 +14,7 @@ import type { Routes, State } from './context.ts'
 import { domainRoutes } from './domain.ts'
 import { dynoRoutes } from './dyno.ts'
 import { dynoSizeRoutes } from './dyno-size.ts'
+import { execRoutes } from './exec.ts'
 import { formationRoutes } from './formation.ts'
 import { logDrainRoutes } from './log-drain.ts'
 import { logSessionRoutes } from './log-session.ts'
@@ -45,6 +46,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   domainRoutes(closed, d)
   dynoRoutes(closed, d)
   dynoSizeRoutes(closed, d)
+  execRoutes(closed, d)
   formationRoutes(closed, d)
   oauthRoutes(closed)
   regionRoutes(closed)

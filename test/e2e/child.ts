@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 /** One of the platform's two processes, which a test may kill and start again. */
 export interface Child {
   start(): void
-  /** Resolves when it has ended. */
+  /** Resolves when it has ended; rejects when it took SIGKILL to end it. */
   kill(signal?: NodeJS.Signals): Promise<void>
   readonly pid: number
   readonly running: boolean
@@ -38,9 +38,14 @@ export function createChild(program: string, env: NodeJS.ProcessEnv): Child {
       if (!child || child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')
       child.kill(signal)
-      const timer = setTimeout(() => child?.kill('SIGKILL'), LONGEST_STOP)
+      let late = false
+      const timer = setTimeout(() => {
+        late = true
+        child?.kill('SIGKILL')
+      }, LONGEST_STOP)
       await ended
       clearTimeout(timer)
+      if (late) throw new Error(`${program} did not end within ${LONGEST_STOP / 1000} s of ${signal}`)
     },
     get pid() {
       return child?.pid ?? 0

@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import { join, resolve } from 'node:path'
 import { type Command, run } from './command.ts'
+import { openTerminal, type Terminal } from './terminal.ts'
 
 /** A refusal by the API, in its own words. */
 export class Refusal extends Error {
@@ -74,7 +75,11 @@ export const requestHost = (port: number, host: string, path: string, asked: Ask
 /** The official CLI and git as a user of this platform has them, in a home directory of their own. */
 export interface Tools {
   cli(args: string[], options?: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv }): Command
+  /** The same at a terminal, where what it writes has `\r\n`, and stays as long as the test does not end its input. */
+  cliAtTerminal(args: string[], options?: { cwd?: string }): Command
   git(dir: string, ...args: string[]): Command
+  /** A terminal in which `heroku` is a command; whoever opens one closes it. */
+  terminal(cwd: string, size?: { columns: number; rows: number }): Promise<Terminal>
 }
 
 const heroku = resolve(import.meta.dirname, '..', '..', '..', 'node_modules', 'heroku', 'bin', 'run.js')
@@ -96,6 +101,7 @@ export async function createTools(target: { port: number; token: string; data: s
     HEROKU_API_KEY: token,
     HEROKU_PARTICLEBOARD_URL: url,
     HEROKU_BUILDPACK_REGISTRY_URL: url,
+    HEROKU_EXEC_URL: `https://localhost:${port}/`,
     DISABLE_TELEMETRY: 'true',
     HEROKU_DISABLE_AUTOUPDATE: '1',
     HEROKU_SKIP_NEW_VERSION_CHECK: '1',
@@ -112,7 +118,12 @@ export async function createTools(target: { port: number; token: string; data: s
   return {
     cli: (args, options) =>
       run([process.execPath, '--no-deprecation', heroku, ...args], { ...options, env: { ...env, ...options?.env } }),
+    cliAtTerminal: (args, options) => {
+      const line = [process.execPath, '--no-deprecation', heroku, ...args].map(quote).join(' ')
+      return run(['script', '-qfec', line, '/dev/null'], { ...options, env: { ...env, TERM: 'xterm' }, input: null })
+    },
     git: (cwd, ...args) => run(['git', ...args], { cwd, env }),
+    terminal: (cwd, size) => openTerminal(env, { cli: heroku, cwd, ...size }),
   }
 }
 
@@ -121,6 +132,8 @@ async function hostBundle(): Promise<string> {
   const path = process.env.NODE_EXTRA_CA_CERTS
   return path ? readFile(path, 'utf8') : ''
 }
+
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`
 
 const gitSettings = (settings: Record<string, string>): NodeJS.ProcessEnv =>
   Object.fromEntries([

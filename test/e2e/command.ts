@@ -14,10 +14,10 @@ export interface Command extends Promise<Outcome> {
   sofar(): string
 }
 
-/** Runs a program to its end and keeps what it writes; never rejects because of its exit code. */
+/** Runs a program to its end and keeps what it writes; never rejects because of its exit code. With `input: null` its input stays open. */
 export function run(
   argv: [string, ...string[]],
-  options: { cwd?: string; env: NodeJS.ProcessEnv; input?: string; timeout?: number },
+  options: { cwd?: string; env: NodeJS.ProcessEnv; input?: string | null; timeout?: number },
 ): Command {
   const [file, ...args] = argv
   const child = spawn(file, args, {
@@ -34,7 +34,8 @@ export function run(
       seen[name] += chunk
       seen.output += chunk
     })
-  child.stdin.on('error', () => undefined).end(options.input ?? '')
+  child.stdin.on('error', () => undefined)
+  if (options.input !== null) child.stdin.end(options.input ?? '')
   const ended = new Promise<Outcome>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ ...seen, code }))

@@ -32,13 +32,13 @@ export interface Platform extends Tools, View {
   stop(): Promise<void>
 }
 
-/** Boots a platform for one test file; rejects, with what the daemon said, when it does not come up. */
-export async function startPlatform(): Promise<Platform> {
+/** Boots a platform for one test file; rejects, with what the daemon said, when it does not come up. `settings` are the daemon's. */
+export async function startPlatform(settings: NodeJS.ProcessEnv = {}): Promise<Platform> {
   await sweep()
   const data = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const home = await mkdtemp(join(tmpdir(), 'sluice-home-'))
   const ports = await freePorts()
-  const env = environmentOf(data, ports)
+  const env = { ...environmentOf(data, ports), ...settings }
   const daemon = createChild('daemon/main.js', env)
   const router = createChild('router/main.js', env)
   const sources: Source[] = []
@@ -70,7 +70,7 @@ export async function startPlatform(): Promise<Platform> {
   }
 }
 
-type Parts = Pick<Platform, 'data' | 'ports' | 'daemon' | 'router' | 'startDaemon' | 'stop' | 'cli' | 'git'>
+type Parts = Pick<Platform, 'data' | 'ports' | 'daemon' | 'router' | 'startDaemon' | 'stop' | keyof Tools>
 
 /** What tests do with apps, by the shortest way. */
 function withApps(parts: Parts, token: string, sources: Source[]): Platform {
@@ -131,6 +131,7 @@ function environmentOf(data: string, ports: Ports): NodeJS.ProcessEnv {
     SLUICE_PORT: String(ports.api),
     SLUICE_HTTP_PORT: String(ports.http),
     SLUICE_TLS_PORT: String(ports.tls),
+    SLUICE_EXEC_HOST: `127.77.${ports.api >> 8}.${ports.api & 255 || 1}`,
     SLUICE_ROUTER_HOST: '127.0.0.1',
     SLUICE_NETWORK_POOL: `10.${214 + (ports.api % 36)}.0.0/16`,
   }

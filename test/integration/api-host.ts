@@ -12,12 +12,17 @@ import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { createLog } from '../../daemon/log.ts'
+import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { insertDyno } from '../../daemon/run/dyno.ts'
+import { createExec } from '../../daemon/run/exec.ts'
 import { listFormation } from '../../daemon/run/formation.ts'
+import { createRendezvous } from '../../daemon/run/rendezvous.ts'
 import { advanceRollout, candidateRollout, createSettlements } from '../../daemon/run/rollout.ts'
+import { readHostKey } from '../../daemon/run/ssh/host-key.ts'
+import { createTunnel } from '../../daemon/run/tunnel.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import { decide, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
@@ -55,10 +60,10 @@ export interface Answer {
 
 const TOKEN = 'SLUICE-test-token'
 
-export async function startHost(): Promise<Host> {
+export async function startHost(settings: Record<string, string> = {}): Promise<Host> {
   const data = await mkdtemp(join(tmpdir(), 'sluice-api-'))
   const logged: string[] = []
-  const d = await assemble(data, logged)
+  const d = await assemble(data, logged, settings)
   await ensureAdmin(d.daemon)
   const server = createServer(createApi(d.daemon))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -76,9 +81,12 @@ export async function startHost(): Promise<Host> {
       await d.settled()
     },
     async close() {
+      d.daemon.tunnel.close()
       server.closeAllConnections()
+      d.daemon.rendezvous.close()
       await new Promise((resolve) => server.close(resolve))
       await d.daemon.runner.stop()
+      await d.daemon.drains.stop()
       await d.daemon.logs.close()
       await d.daemon.db.destroy()
       await rm(data, { recursive: true, force: true })
@@ -86,10 +94,17 @@ export async function startHost(): Promise<Host> {
   }
 }
 
-async function assemble(data: string, logged: string[]) {
-  const config = readConfig({ SLUICE_DATA: data, SLUICE_ADMIN_EMAIL: 'admin@example.com', SLUICE_ADMIN_TOKEN: TOKEN })
+async function assemble(data: string, logged: string[], settings: Record<string, string>) {
+  const config = readConfig({
+    SLUICE_DATA: data,
+    SLUICE_ADMIN_EMAIL: 'admin@example.com',
+    SLUICE_ADMIN_TOKEN: TOKEN,
+    ...settings,
+    SLUICE_EXEC_HOST: `127.78.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`,
+  })
   const log = createLog((line) => logged.push(line))
   const db = await openDatabase(join(data, 'sluice.db'))
+  const logs = createLogs(config, log)
   let running = 0
   const asked = new Set<string>()
   const idle: (() => void)[] = []
@@ -121,8 +136,10 @@ async function assemble(data: string, logged: string[]) {
     db,
     seal: createSeal(Buffer.alloc(32, 7)),
     engine,
+    exec: createExec(engine),
     runner: { ...instant, poke },
-    logs: createLogs(config, log),
+    logs,
+    drains: createDeliveries({ config, log, logs, clock: systemClock }),
     collector: { follow() {}, settled: async () => {}, tail: () => [], close: async () => {} },
     transcripts: createTranscripts(config, log),
     routers: {
@@ -135,6 +152,14 @@ async function assemble(data: string, logged: string[]) {
       connectedSince: 0,
       close() {},
     },
+    rendezvous: createRendezvous(systemClock),
+    tunnel: createTunnel({
+      clock: systemClock,
+      log,
+      hostKey: await readHostKey(join(data, 'ssh.key')),
+      address: config.execHost,
+      exec: createExec(engine),
+    }),
     settlements: createSettlements(),
     stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
   }

@@ -13,6 +13,7 @@ import type { Daemon } from '../../daemon/daemon.ts'
 import type { DynoSpec, Engine } from '../../daemon/engine/engine.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createCollector } from '../../daemon/logs/collect.ts'
+import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { changeConfig } from '../../daemon/release/config.ts'
@@ -20,9 +21,11 @@ import { outcome } from '../../daemon/release/outcome.ts'
 import { createRelease, listReleases } from '../../daemon/release/release.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
 import { listDynos } from '../../daemon/run/dyno.ts'
+import { createExec } from '../../daemon/run/exec.ts'
 import { scale } from '../../daemon/run/formation.ts'
 import { createPlacements } from '../../daemon/run/placement.ts'
 import { createPass } from '../../daemon/run/reconcile.ts'
+import { createRendezvous } from '../../daemon/run/rendezvous.ts'
 import { restart } from '../../daemon/run/restart.ts'
 import { createSettlements } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
@@ -99,10 +102,14 @@ async function open(
   const seal = createSeal(Buffer.alloc(32, 1))
   const d: Daemon = {
     ...parts,
+    exec: createExec(engine),
     seal,
     stack,
+    drains: createDeliveries({ config, log, logs, clock }),
     transcripts: createTranscripts(config, log),
     settlements: createSettlements(),
+    rendezvous: createRendezvous(clock),
+    tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), close() {} },
   }
   const pass = createPass(d, placements, async (app) => void (await forgetApp(db, app.id)))
   const stopping = new AbortController()

@@ -2,15 +2,19 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { connect, createServer as createNetServer } from 'node:net'
+import { connect, createServer as createNetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocket } from 'ws'
 import { readConfig } from '../../daemon/config.ts'
+import { createLog } from '../../daemon/log.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { type ApiServer, createServer } from '../../daemon/server.ts'
+import { waitFor } from '../e2e/wait.ts'
 import { freePort } from '../integration/git-rig.ts'
 
 let data = ''
@@ -19,12 +23,16 @@ let ca = ''
 let server: ApiServer
 let api: RequestListener
 let routers: WebSocket[]
+let met: { secret: string; socket: Duplex }[]
+let log: string[]
 
 test.before.each(async () => {
   data = await mkdtemp(join(tmpdir(), 'sluice-server-'))
   port = await freePort()
   api = (req, res) => res.end(`api ${req.url}`)
   routers = []
+  met = []
+  log = []
   server = await make()
   await server.listen()
   ca = await readFile(join(data, 'tls', 'ca.pem'), 'utf8')
@@ -44,8 +52,11 @@ async function make(hosts = '127.0.0.1,::1'): Promise<ApiServer> {
       return true
     },
     routers: (socket: WebSocket) => void routers.push(socket),
+    rendezvous: (socket: Duplex, secret: string) => void met.push({ secret, socket }),
+    attach: (_: unknown, socket: Socket) => void socket.end('attached'),
     routerToken: 'router-token',
     tls: await ensureCertificates(config),
+    log: createLog((line) => void log.push(line)),
   }
   return createServer(parts, config)
 }
@@ -91,6 +102,36 @@ test('clients that leave without a word, or speak nonsense, do no harm', async (
   assert.is((await get(`https://localhost:${port}/`)).status, 200)
 })
 
+test('a secret in place of a request, over TLS, is a rendezvous; what follows it is left on the stream', async () => {
+  const secret = '0a'.repeat(32)
+  for (const [sent, left] of [
+    [[`${secret}\r\n`, 'input'], 'input'],
+    [[`${secret}\r\ninput`], 'input'],
+    [[secret, '\x03'], '\x03'],
+    [[secret.slice(0, 10), `${secret.slice(10)}\r\n`, 'x'], 'x'],
+  ] as const) {
+    const socket = connectTls({ port, host: 'localhost', ca })
+    await once(socket, 'secureConnect')
+    for (const piece of sent) await new Promise((resolve) => socket.write(piece, resolve))
+    const { secret: got, socket: other } = await waitFor('the rendezvous', () => met.shift())
+    assert.is(got, secret)
+    let text = ''
+    other.on('data', (chunk) => (text += chunk))
+    await waitFor('the input', () => text === left)
+    socket.destroy()
+    other.destroy()
+  }
+})
+
+test('a secret without TLS is not listened to', async () => {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`${'0a'.repeat(32)}\r\n`)
+  let text = ''
+  for await (const chunk of socket) text += chunk
+  assert.match(text, /^HTTP\/1\.1 400 /)
+  assert.is(met.length, 0)
+})
+
 /** What comes back for a request line that no client library would send. */
 async function ask(target: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
@@ -116,6 +157,24 @@ test('a request that makes a part of the server throw is answered, and the next 
   assert.is((await get(`http://127.0.0.1:${port}/`)).status, 400)
   api = before
   assert.is((await get(`http://127.0.0.1:${port}/`)).status, 200)
+})
+
+test('what a part throws is in the log with the id of the request, and nothing that the client sent', async () => {
+  api = () => {
+    throw new Error('surprise')
+  }
+  const request = httpRequest(`http://127.0.0.1:${port}/secret?token=secret`, {
+    method: 'POST',
+    headers: { 'request-id': 'abc,def', authorization: 'Bearer secret' },
+  })
+  const [response] = (await once(request.end('secret'), 'response')) as [IncomingMessage]
+  response.resume()
+  assert.is(response.headers['request-id'], 'abc')
+  assert.is(log.length, 1)
+  const { request: id, method, error } = JSON.parse(String(log[0]).slice('<3>'.length))
+  assert.equal([id, method], ['abc', 'POST'])
+  assert.match(error, /^Error: surprise/)
+  assert.not.match(log.join(''), /secret/)
 })
 
 test('the growing Request-Id of the official CLI fits', async () => {

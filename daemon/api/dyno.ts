@@ -43,7 +43,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
       const { attach, time_to_live, ...asked } = await body(ctx, Create)
       const { terminal, ...command } = commandOf(asked)
       const attached = attach ?? false
-      const told = d.config.attach === 'rendezvous' ? terminal : undefined
+      const told = toldNow(d, terminal)
       const wish = {
         ...command,
         size: asked.size ?? undefined,
@@ -61,7 +61,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/dynos/:dyno',
     withApp(d, async (app, ctx) => {
       const { terminal, ...command } = commandOf(await body(ctx, Inside))
-      const told = d.config.attach === 'rendezvous' ? terminal : undefined
+      const told = toldNow(d, terminal)
       const { dyno, meeting } = await runInside(d, app, { ...command, dyno: param(ctx, 'dyno'), terminal: told })
       return created(ctx, { ...serialize(app, dyno), command: command.command, attach_url: attachUrl(ctx, d, meeting) })
     }),
@@ -132,12 +132,26 @@ function commandOf({ command, env, force_no_tty }: z.infer<typeof Inside>): Comm
   return { command, env: Object.fromEntries(given), terminal }
 }
 
+/** Clients that come by SSH say for themselves what terminal they have, unless they want none. */
+const toldNow = ({ config }: Daemon, terminal: Terminal): Terminal | undefined =>
+  config.attach === 'rendezvous' || terminal.kind === 'pipes' ? terminal : undefined
+
 /** By the host that the client came by. Clients want the port spelled out. */
 function attachUrl(ctx: Context, d: Daemon, meeting: Meeting): string {
   const { hostname, port } = new URL(apiUrl(ctx))
-  const secret = d.rendezvous.invite(meeting)
+  const secret = invite(d, meeting)
   const host = `${hostname}:${port || (ctx.protocol === 'https' ? 443 : 80)}`
-  return meeting.terminal ? `rendezvous://${host}/${secret}` : `https://${host}/attach/${secret}`
+  return d.config.attach === 'rendezvous' ? `rendezvous://${host}/${secret}` : `https://${host}/attach/${secret}`
+}
+
+/** A dyno that no client can come to must not run on. */
+function invite(d: Daemon, meeting: Meeting): string {
+  try {
+    return d.rendezvous.invite(meeting)
+  } catch (error) {
+    meeting.missed()
+    throw error
+  }
 }
 
 const serialize = (app: App, dyno: DynoView) =>

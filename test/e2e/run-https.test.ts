@@ -60,6 +60,11 @@ test('a shell follows the size of its window, and ends with it', async () => {
   await waitFor('the dyno to be gone', async () => (await oneOffs()).length === 0)
 })
 
+test('--no-tty is heeded at a terminal too', async () => {
+  await terminal.enter(`NODE_EXTRA_CA_CERTS= heroku run --no-tty --app ${app} "tty; echo over"`)
+  await terminal.shows(/^not a tty\nover$/m)
+})
+
 test('run:inside is as good', async () => {
   const { stdout, output } = await platform.cli(['run:inside', '--app', app, 'web.1', 'cat; echo $DYNO'], {
     env: stranger,

@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { waitFor } from '../e2e/wait.ts'
 import { type Host, startHost } from './api-host.ts'
 
 /** What the API answers to those who ask for processes; what becomes of these is shown end to end. */
@@ -84,6 +85,31 @@ test('a process inside a dyno: that dyno must be there, and up', async () => {
   assert.ok(host.d.rendezvous.claim(there.json.attach_url.slice(-64)))
   assert.is((await post({ command: 'ls' }, `/apps/${app}/dynos/web.9`)).status, 404)
   assert.is((await post({}, `/apps/${app}/dynos/web.1`)).status, 422)
+})
+
+test('when too many wait for their clients, no further one runs without its own', async () => {
+  const meeting = {
+    app: '',
+    dyno: 'web.1',
+    terminal: undefined,
+    open: () => Promise.reject(new Error('x')),
+    missed() {},
+  }
+  const { id } = (await host.request('GET', `/apps/${app}`)).json
+  for (;;)
+    try {
+      host.d.rendezvous.invite({ ...meeting, app: id })
+    } catch {
+      break
+    }
+  const { status, json } = await post({ command: 'ls', attach: true })
+  assert.is(status, 429)
+  assert.match(json.message, /wait for their clients already/)
+  await waitFor('it to be on its way out', async () => {
+    const left = await host.d.db.selectFrom('dynos').selectAll().where('one_off', 'is not', null).execute()
+    return left.every(({ state }) => state === 'stopping')
+  })
+  host.d.rendezvous.close()
 })
 
 test('nothing of it is in the daemon’s log', async () => {

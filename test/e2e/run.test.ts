@@ -196,6 +196,17 @@ test('a deploy and a restart leave a one-off dyno alone; a daemon that is killed
   await gone()
 })
 
+test('none lives longer than it may', async () => {
+  const wanted = { command: 'sleep 600', time_to_live: 3 }
+  const { name } = await platform.api<{ name: string }>('POST', `/apps/${app}/dynos`, wanted)
+  await gone()
+  const lines = await logs('--dyno-name', name)
+  assert.match(
+    lines,
+    /: Cycling\n[^\n]*: State changed from up to complete\n[^\n]*: Stopping all processes with SIGTERM/,
+  )
+})
+
 test('one-off dynos are counted', async () => {
   const start = () => platform.api<{ name: string }>('POST', `/apps/${app}/dynos`, { command: 'sleep 600' })
   const names = new Set((await Promise.all(Array.from({ length: 20 }, start))).map(({ name }) => name))

@@ -66,8 +66,8 @@ export function createDialer(targets: Targets, caBundle: string | undefined, log
 }
 
 /**
- * Does work that ends, by its signal, with the drain or after `ms`, then rejecting with `late`. Not AbortSignal.any: Node.js 20 keeps
- * something of each for as long as the longest-lived lives.
+ * Does work that ends, by its signal, with the drain or after `ms`, then rejecting with `late`. Not AbortSignal.any with a timeout:
+ * Node.js 20 may collect the timeout, and then it never comes.
  */
 export async function withDeadline<Result>(
   ms: number,

@@ -4,7 +4,7 @@ import { type Outcome, runFile } from './file.ts'
 
 /**
  * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, unit
- * tests two at a time, the others alone, because they share the engine and the machine's two cores. Exits with 1 on any failure.
+ * and CLI tests two at a time, the others alone, because they share the engine and the machine's two cores. Exits with 1 on any failure.
  * A test may be skipped on a developer's machine; with CI set that is a failure.
  */
 const root = resolve(import.meta.dirname, '..', '..')
@@ -13,6 +13,7 @@ const SECOND = 1000
 const suites = [
   { folder: 'unit', deadline: 60 * SECOND, atOnce: 2 },
   { folder: 'integration', deadline: 120 * SECOND, atOnce: 1 },
+  { folder: 'cli', deadline: 300 * SECOND, atOnce: 2 },
   { folder: 'engine', deadline: 300 * SECOND, atOnce: 1 },
   { folder: 'e2e', deadline: 600 * SECOND, atOnce: 1 },
 ]

@@ -8,7 +8,10 @@ import { type DbOrTx, decide } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { installToken } from './authorization.ts'
 
-export type Account = Selectable<Schema['accounts']>
+export type Account = Selectable<Schema['accounts']> & {
+  /** The address that the account acts from, for the audit trail. */
+  from?: string | undefined
+}
 
 /**
  * Makes the administrator's account and token at first start. The token is the operator's (SLUICE_ADMIN_TOKEN), or a random one kept

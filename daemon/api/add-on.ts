@@ -12,11 +12,11 @@ export function addOnRoutes(routes: Routes, d: Daemon): void {
   for (const path of ['/apps/:app/addons', '/apps/:app/addon-attachments'])
     routes.get(
       path,
-      withApp(d, () => []),
+      withApp(d, 'view', () => []),
     )
   routes.post(
     '/apps/:app/addons',
-    withApp(d, () => {
+    withApp(d, 'operate', () => {
       throw invalid('Add-ons are not supported yet: set the address of the service as a config var.')
     }),
   )

@@ -27,15 +27,15 @@ const features = [
 export function appFeatureRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/features',
-    withApp(d, (app) => features.map((feature) => serialize(app, feature))),
+    withApp(d, 'view', (app) => features.map((feature) => serialize(app, feature))),
   )
   routes.get(
     '/apps/:app/features/:feature',
-    withApp(d, (app, ctx) => serialize(app, find(param(ctx, 'feature')))),
+    withApp(d, 'view', (app, ctx) => serialize(app, find(param(ctx, 'feature')))),
   )
   routes.patch(
     '/apps/:app/features/:feature',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const feature = find(param(ctx, 'feature'))
       const { enabled } = await body(ctx, Update)
       if (!enabled) throw invalid(`${feature.display_name} is always on here and cannot be disabled.`)

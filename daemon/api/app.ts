@@ -58,15 +58,15 @@ export function appRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/apps/:app',
-    withApp(d, (app, ctx) => serialize(d, ctx, app)),
+    withApp(d, 'view', (app, ctx) => serialize(d, ctx, app)),
   )
   routes.patch(
     '/apps/:app',
-    withApp(d, async (app, ctx) => serialize(d, ctx, await update(d, ctx, app))),
+    withApp(d, 'operate', async (app, ctx) => serialize(d, ctx, await update(d, ctx, app))),
   )
   routes.delete(
     '/apps/:app',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'manage', async (app, ctx) => {
       const answer = await serialize(d, ctx, app)
       await destroyApp(d, app, ctx.state.account)
       return answer

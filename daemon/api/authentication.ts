@@ -14,7 +14,7 @@ export const authentication =
       ctx.set('WWW-Authenticate', 'Basic realm="Sluice"')
       throw new UserError('unauthorized', refusal(ctx.method, ctx.path))
     }
-    ctx.state.account = account
+    ctx.state.account = { ...account, from: ctx.ip }
     ctx.state.token = token
     await next()
   }

@@ -28,14 +28,14 @@ export function buildRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): vo
   }
   routes.get(
     '/apps/:app/builds',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'view', async (app, ctx) => {
       const { created_at, ...others } = rowKeys
       return answer(ctx, app, page(ctx, await listBuilds(d, app), { created_at, ...others }))
     }),
   )
   routes.get(
     '/apps/:app/builds/:build',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'view', async (app, ctx) => {
       const build = (await listBuilds(d, app)).find(({ id }) => id === param(ctx, 'build'))
       if (!build) throw notFound('build', 'build')
       return (await answer(ctx, app, [build]))[0]
@@ -43,7 +43,7 @@ export function buildRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): vo
   )
   routes.post(
     '/apps/:app/builds',
-    withApp(d, () => {
+    withApp(d, 'deploy', () => {
       throw invalid('Builds of uploaded sources are not supported yet: deploy with git push.')
     }),
   )

@@ -13,11 +13,11 @@ const Update = z.object({
 export function buildpackInstallationRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/buildpack-installations',
-    withApp(d, async (app) => (await listInstallations(d.db, app.id)).map(serialize)),
+    withApp(d, 'view', async (app) => (await listInstallations(d.db, app.id)).map(serialize)),
   )
   routes.put(
     '/apps/:app/buildpack-installations',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'deploy', async (app, ctx) => {
       const { updates } = await body(ctx, Update)
       const names = updates.map(({ buildpack }) => buildpack ?? refuse())
       return (await replaceInstallations(d, app, ctx.state.account, names)).map(serialize)

@@ -22,24 +22,26 @@ const Create = z.object({
 export function collaboratorRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/collaborators',
-    withApp(d, async (app, ctx) =>
+    withApp(d, 'view', async (app, ctx) =>
       page(ctx, await listCollaborators(d.db, app), rowKeys).map((one) => serialize(app, one)),
     ),
   )
   routes.post(
     '/apps/:app/collaborators',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'manage', async (app, ctx) => {
       const { user } = await body(ctx, Create)
       return created(ctx, serialize(app, await addCollaborator(d, app, ctx.state.account, user)))
     }),
   )
   routes.get(
     '/apps/:app/collaborators/:collaborator',
-    withApp(d, async (app, ctx) => serialize(app, await findCollaborator(d.db, app, param(ctx, 'collaborator')))),
+    withApp(d, 'view', async (app, ctx) =>
+      serialize(app, await findCollaborator(d.db, app, param(ctx, 'collaborator'))),
+    ),
   )
   routes.delete(
     '/apps/:app/collaborators/:collaborator',
-    withApp(d, async (app, ctx) =>
+    withApp(d, 'view', async (app, ctx) =>
       serialize(app, await removeCollaborator(d, app, ctx.state.account, param(ctx, 'collaborator'))),
     ),
   )

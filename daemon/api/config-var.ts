@@ -10,14 +10,18 @@ const Changes = z.record(z.string(), z.string().nullable())
 export function configVarRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/config-vars',
-    withApp(d, (app) => currentConfig(d, app.id)),
+    withApp(d, ['deploy', 'operate'], (app) => currentConfig(d, app.id)),
   )
   routes.patch(
     '/apps/:app/config-vars',
-    withApp(d, async (app, ctx) => changeConfig(d, app, ctx.state.account, await body(ctx, Changes))),
+    withApp(d, ['deploy', 'operate'], async (app, ctx) =>
+      changeConfig(d, app, ctx.state.account, await body(ctx, Changes)),
+    ),
   )
   routes.get(
     '/apps/:app/releases/:release/config-vars',
-    withApp(d, async (app, ctx) => configOfRelease(d, (await findRelease(d.db, app.id, param(ctx, 'release'))).id)),
+    withApp(d, ['deploy', 'operate'], async (app, ctx) =>
+      configOfRelease(d, (await findRelease(d.db, app.id, param(ctx, 'release'))).id),
+    ),
   )
 }

@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { RouterContext } from '@koa/router'
 import type { Account } from '../account/account.ts'
 import { type App, findApp } from '../app/app.ts'
+import { type Permission, requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 
 /** What the middleware has found out about a request before its route runs. */
@@ -26,9 +27,17 @@ export const reply =
     ctx.body = await answer(ctx)
   }
 
-/** A route below `/apps/:app` (by name or id); not found unless the account may see the app. */
-export const withApp = (d: Daemon, answer: (app: App, ctx: Context) => unknown): Handler =>
-  reply(async (ctx) => answer(await findApp(d.db, ctx.state.account, param(ctx, 'app')), ctx))
+/** A route below `/apps/:app` (by name or id) for those with one of these permissions; not found unless the account may see the app. */
+export const withApp = (
+  d: Daemon,
+  may: Permission | readonly Permission[],
+  answer: (app: App, ctx: Context) => unknown,
+): Handler =>
+  reply(async (ctx) => {
+    const app = await findApp(d.db, ctx.state.account, param(ctx, 'app'))
+    await requirePermission(d, app, ctx.state.account, may)
+    return answer(app, ctx)
+  })
 
 /** Something was made: 201. */
 export function created<T>(ctx: Context, body: T): T {

@@ -1,6 +1,6 @@
 import type { Domain as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
-import { tell } from '../app/activity.ts'
+import { tell } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
@@ -17,7 +17,7 @@ const Update = z.object({ sni_endpoint: endpoint })
 export function domainRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/domains',
-    withApp(d, async (app, ctx) =>
+    withApp(d, 'view', async (app, ctx) =>
       page(ctx, await listDomains(d, app), { hostname: ({ hostname }) => hostname, ...rowKeys }).map((one) =>
         serialize(app, one),
       ),
@@ -25,30 +25,30 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
   )
   routes.post(
     '/apps/:app/domains',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const { hostname, sni_endpoint } = await body(ctx, Create)
       refuseEndpoint(sni_endpoint)
       const domain = await addDomain(d, app, hostname)
-      tell(d, app, ctx.state.account, `Add domain ${domain.hostname}`)
+      await tell(d, app, ctx.state.account, `Add domain ${domain.hostname}`)
       return created(ctx, serialize(app, domain))
     }),
   )
   routes.get(
     '/apps/:app/domains/:domain',
-    withApp(d, async (app, ctx) => serialize(app, await findDomain(d, app, param(ctx, 'domain')))),
+    withApp(d, 'view', async (app, ctx) => serialize(app, await findDomain(d, app, param(ctx, 'domain')))),
   )
   routes.patch(
     '/apps/:app/domains/:domain',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       refuseEndpoint((await body(ctx, Update)).sni_endpoint)
       return serialize(app, await findDomain(d, app, param(ctx, 'domain')))
     }),
   )
   routes.delete(
     '/apps/:app/domains/:domain',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const domain = await removeDomain(d, app, param(ctx, 'domain'))
-      tell(d, app, ctx.state.account, `Remove domain ${domain.hostname}`)
+      await tell(d, app, ctx.state.account, `Remove domain ${domain.hostname}`)
       return serialize(app, domain)
     }),
   )

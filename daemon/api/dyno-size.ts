@@ -24,7 +24,7 @@ export function dynoSizeRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/apps/:app/available-dyno-sizes',
-    withApp(d, () => names.map(serialize)),
+    withApp(d, 'view', () => names.map(serialize)),
   )
 }
 

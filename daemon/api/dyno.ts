@@ -26,11 +26,11 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
   }
   routes.get(
     '/apps/:app/dynos',
-    withApp(d, async (app) => (await listDynos(d.db, app.id)).map((dyno) => serialize(app, dyno))),
+    withApp(d, 'view', async (app) => (await listDynos(d.db, app.id)).map((dyno) => serialize(app, dyno))),
   )
   routes.get(
     '/apps/:app/dynos/:dyno',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'view', async (app, ctx) => {
       const wanted = param(ctx, 'dyno')
       const dyno = (await listDynos(d.db, app.id)).find(({ id, name }) => id === wanted || name === wanted)
       if (!dyno) throw notFound('dyno', 'dyno')
@@ -39,7 +39,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
   )
   routes.post(
     '/apps/:app/dynos',
-    withApp(d, async (app, ctx) => {
+    withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const { attach, time_to_live, ...asked } = await body(ctx, Create)
       const { terminal, ...command } = commandOf(asked)
       const attached = attach ?? false
@@ -59,7 +59,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
   )
   routes.post(
     '/apps/:app/dynos/:dyno',
-    withApp(d, async (app, ctx) => {
+    withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const { terminal, ...command } = commandOf(await body(ctx, Inside))
       const told = toldNow(d, terminal)
       const { dyno, meeting } = await runInside(d, app, { ...command, dyno: param(ctx, 'dyno'), terminal: told })
@@ -68,35 +68,35 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
   )
   routes.delete(
     '/apps/:app/dynos',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       await restart(d, app, {})
       return accepted(ctx)
     }),
   )
   routes.delete(
     '/apps/:app/dynos/:dyno',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       await restart(d, app, { dyno: param(ctx, 'dyno') })
       return accepted(ctx)
     }),
   )
   routes.delete(
     '/apps/:app/formations/:type',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       await restart(d, app, await typeOf(app, ctx))
       return accepted(ctx)
     }),
   )
   routes.post(
     '/apps/:app/dynos/:dyno/actions/stop',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       await stop(d, app, { dyno: param(ctx, 'dyno') })
       return accepted(ctx)
     }),
   )
   routes.post(
     '/apps/:app/formations/:type/actions/stop',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       await stop(d, app, await typeOf(app, ctx))
       return accepted(ctx)
     }),

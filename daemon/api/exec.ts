@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import type { Account } from '../account/account.ts'
 import { authenticate } from '../account/authorization.ts'
 import { type App, findApp } from '../app/app.ts'
+import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { type Dyno, dynosOf, nameOf } from '../run/dyno.ts'
@@ -11,7 +13,7 @@ const Key = z.object({ client_key: z.string().max(16_384) })
 
 /** What the CLI asks of Heroku's exec manager (`HEROKU_EXEC_URL`), with the app in place of a user name. */
 export function execRoutes(routes: Routes, d: Daemon): void {
-  const appOf = (ctx: Context) => findApp(d.db, ctx.state.account, userOf(ctx.get('Authorization')))
+  const appOf = (ctx: Context) => reachable(d, ctx.state.account, userOf(ctx.get('Authorization')))
   routes.get(
     '/api/v2',
     reply(async (ctx) => (await running(d, await appOf(ctx))).map((dyno) => ({ dyno_name: nameOf(dyno) }))),
@@ -44,7 +46,14 @@ export function execRoutes(routes: Routes, d: Daemon): void {
 /** The token may have been revoked, and its account taken off the app, since the key was given. */
 async function permitted(d: Daemon, app: App, token: string): Promise<boolean> {
   const account = await authenticate(d.db, token, d.clock.now())
-  return account !== null && (await findApp(d.db, account, app.id).then(Boolean, () => false))
+  return account !== null && (await reachable(d, account, app.id).then(Boolean, () => false))
+}
+
+/** The app, for those who may run commands in its dynos. */
+async function reachable(d: Daemon, account: Account, nameOrId: string): Promise<App> {
+  const app = await findApp(d.db, account, nameOrId)
+  await requirePermission(d, app, account, ['deploy', 'operate'])
+  return app
 }
 
 /** The user name of Basic credentials. */

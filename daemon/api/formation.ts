@@ -29,11 +29,11 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
   }
   routes.get(
     '/apps/:app/formation',
-    withApp(d, async (app) => (await listFormation(d.db, app.id)).map((row) => serialize(app, row))),
+    withApp(d, 'view', async (app) => (await listFormation(d.db, app.id)).map((row) => serialize(app, row))),
   )
   routes.patch(
     '/apps/:app/formation',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const { updates } = await body(ctx, Batch)
       const wanted = updates.map(({ type, ...change }) => toUpdate(type, change))
       return (await scale(d, app, ctx.state.account, wanted)).map((row) => serialize(app, row))
@@ -41,11 +41,11 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/apps/:app/formation/:formation',
-    withApp(d, async (app, ctx) => serialize(app, await find(app, ctx))),
+    withApp(d, 'view', async (app, ctx) => serialize(app, await find(app, ctx))),
   )
   routes.patch(
     '/apps/:app/formation/:formation',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const row = await find(app, ctx)
       const [changed = row] = await scale(d, app, ctx.state.account, [toUpdate(row.type, await body(ctx, Change))])
       return serialize(app, changed)

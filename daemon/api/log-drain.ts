@@ -15,22 +15,24 @@ const Create = z.object({ url: z.string() })
 export function logDrainRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/log-drains',
-    withApp(d, async (app, ctx) => page(ctx, await listDrains(d, app), keys).map((one) => serialize(app, one, ctx))),
+    withApp(d, 'view', async (app, ctx) =>
+      page(ctx, await listDrains(d, app), keys).map((one) => serialize(app, one, ctx)),
+    ),
   )
   routes.post(
     '/apps/:app/log-drains',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'operate', async (app, ctx) => {
       const { url } = await body(ctx, Create)
       return created(ctx, serialize(app, await addDrain(d, app, url), ctx))
     }),
   )
   routes.get(
     '/apps/:app/log-drains/:drain',
-    withApp(d, async (app, ctx) => serialize(app, await findDrain(d, app, param(ctx, 'drain')), ctx)),
+    withApp(d, 'view', async (app, ctx) => serialize(app, await findDrain(d, app, param(ctx, 'drain')), ctx)),
   )
   routes.delete(
     '/apps/:app/log-drains/:drain',
-    withApp(d, async (app, ctx) => serialize(app, await removeDrain(d, app, param(ctx, 'drain')), ctx)),
+    withApp(d, 'operate', async (app, ctx) => serialize(app, await removeDrain(d, app, param(ctx, 'drain')), ctx)),
   )
 }
 

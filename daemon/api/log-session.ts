@@ -27,7 +27,7 @@ export function logSessionRoutes({ open, closed }: { open: Routes; closed: Route
   const sessions = createSessions({ ...d, knows: (app, account) => maySee(d, app, account) })
   closed.post(
     '/apps/:app/log-sessions',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'view', async (app, ctx) => {
       const { lines, tail, source, ...named } = await body(ctx, Create)
       const dyno = named.dyno ?? named.dyno_name ?? named.type
       const secret = sessions.create(app.id, {

@@ -6,7 +6,7 @@ import { type Routes, withApp } from './context.ts'
 export function pipelineCouplingRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/pipeline-couplings',
-    withApp(d, () => {
+    withApp(d, 'view', () => {
       throw notFound('pipeline coupling', 'pipeline_coupling')
     }),
   )

@@ -40,17 +40,17 @@ export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): 
 
   routes.get(
     '/apps/:app/releases',
-    withApp(d, async (app, ctx) =>
+    withApp(d, 'view', async (app, ctx) =>
       answer(ctx, app, page(ctx, await listReleases(d.db, app.id), { version: ({ version }) => version, ...rowKeys })),
     ),
   )
   routes.get(
     '/apps/:app/releases/:release',
-    withApp(d, async (app, ctx) => answerOne(ctx, app, await findRelease(d.db, app.id, param(ctx, 'release')))),
+    withApp(d, 'view', async (app, ctx) => answerOne(ctx, app, await findRelease(d.db, app.id, param(ctx, 'release')))),
   )
   routes.post(
     '/apps/:app/releases',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'deploy', async (app, ctx) => {
       const wanted = await body(ctx, Create)
       if (wanted.release === undefined)
         throw invalid(

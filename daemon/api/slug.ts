@@ -11,7 +11,7 @@ type Slug = Selectable<Schema['slugs']>
 export function slugRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/slugs/:slug',
-    withApp(d, async (app, ctx) => {
+    withApp(d, 'view', async (app, ctx) => {
       const slug = await d.db
         .selectFrom('slugs')
         .selectAll()
@@ -24,7 +24,7 @@ export function slugRoutes(routes: Routes, d: Daemon): void {
   )
   routes.post(
     '/apps/:app/slugs',
-    withApp(d, () => {
+    withApp(d, 'deploy', () => {
       throw invalid('Uploaded slugs are not supported yet: deploy with git push.')
     }),
   )

@@ -5,6 +5,6 @@ import { type Routes, withApp } from './context.ts'
 export function sniEndpointRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/sni-endpoints',
-    withApp(d, () => []),
+    withApp(d, 'view', () => []),
   )
 }

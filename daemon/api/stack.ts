@@ -22,7 +22,7 @@ export function stackRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/apps/:app/available-stacks',
-    withApp(d, (_app, ctx) => list(ctx)),
+    withApp(d, 'view', (_app, ctx) => list(ctx)),
   )
 }
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Account } from '../account/account.ts'
+import { record, tell } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { announceRelease, createRelease } from '../release/release.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
-import { tell } from './activity.ts'
 import { addOwner, requireOwner } from './collaborator.ts'
 import { generateName, parseName } from './name.ts'
 import { defaultStack, parseStack, type Stack } from './stack.ts'
@@ -37,7 +37,7 @@ export async function createApp(
     }
     await tx.insertInto('apps').values(app).execute()
     await addOwner(tx, app, account)
-    const release = await createRelease(d, tx, { app: app.id, account: account.id, description: 'Initial release' })
+    const release = await createRelease(d, tx, { app: app.id, account, description: 'Initial release' })
     return { app, release }
   })
   announceRelease(d, release, account, release.description)
@@ -73,7 +73,7 @@ export async function renameApp(d: Daemon, app: App, account: Account, newName: 
     await change(d, tx, app, { name })
   })
   d.runner.poke(app.id)
-  tell(d, app, account, `Renamed ${app.name} to ${name}`)
+  await tell(d, app, account, `Renamed ${app.name} to ${name}`)
   return { ...app, name }
 }
 
@@ -83,7 +83,7 @@ export async function setMaintenance(d: Daemon, app: App, account: Account, on: 
   if (maintenance === app.maintenance) return app
   await change(d, d.db, app, { maintenance })
   d.runner.poke(app.id)
-  tell(d, app, account, `Maintenance mode ${on ? 'enabled' : 'disabled'}`)
+  await tell(d, app, account, `Maintenance mode ${on ? 'enabled' : 'disabled'}`)
   return { ...app, maintenance }
 }
 
@@ -92,14 +92,17 @@ export async function setStack(d: Daemon, app: App, account: Account, name: stri
   const stack: Stack = parseStack(name)
   if (stack === app.stack) return app
   await change(d, d.db, app, { stack })
-  tell(d, app, account, `Stack set to ${stack} for the next build`)
+  await tell(d, app, account, `Stack set to ${stack} for the next build`)
   return { ...app, stack }
 }
 
 /** From now on nobody finds the app and its name is free; its pass stops the dynos, then `forgetApp` ends it. */
 export async function destroyApp(d: Daemon, app: App, account: Account): Promise<void> {
   requireOwner(app, account)
-  await change(d, d.db, app, { destroyed_at: d.clock.now() })
+  await decide(d.db, async (tx) => {
+    await change(d, tx, app, { destroyed_at: d.clock.now() })
+    await record(tx, account, { app: app.id, text: `Destroyed ${app.name}`, now: d.clock.now() })
+  })
   d.runner.poke(app.id)
 }
 

@@ -1,8 +1,8 @@
 import type { Account } from '../account/account.ts'
+import { tell } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
 import { type DbOrTx, decide } from '../store/database.ts'
-import { tell } from './activity.ts'
 import type { App } from './app.ts'
 
 /** A buildpack that comes with Sluice: it is known by name, needs no download, and has no other source. */
@@ -53,7 +53,12 @@ export async function replaceInstallations(
         .values(installations.map((one) => ({ ...one, app_id: app.id })))
         .execute()
   })
-  tell(d, app, account, urls.length > 0 ? `Set buildpacks ${urls.map(publicUrl).join(', ')}` : 'Cleared buildpacks')
+  await tell(
+    d,
+    app,
+    account,
+    urls.length > 0 ? `Set buildpacks ${urls.map(publicUrl).join(', ')}` : 'Cleared buildpacks',
+  )
   return installations
 }
 

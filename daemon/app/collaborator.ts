@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Account, accountNamed } from '../account/account.ts'
+import { tell } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
-import { tell } from './activity.ts'
 import type { App } from './app.ts'
 
 /** Somebody who may see, deploy and configure an app. */
@@ -55,7 +55,7 @@ export async function addCollaborator(d: Daemon, app: App, by: Account, user: st
     if (has) throw invalid(`User is already a collaborator on app. (${account.email})`)
     await insert(tx, app, { account, role: 'collaborator', now: d.clock.now() })
   })
-  tell(d, app, by, `Added ${account.email} as a collaborator`)
+  await tell(d, app, by, `Added ${account.email} as a collaborator`)
   return findCollaborator(d.db, app, account.id)
 }
 
@@ -65,7 +65,7 @@ export async function removeCollaborator(d: Daemon, app: App, by: Account, which
   if (collaborator.user.id !== by.id) requireOwner(app, by)
   if (collaborator.role === 'owner') throw invalid(`${collaborator.user.email} owns ${app.name} and cannot be removed.`)
   await d.db.deleteFrom('collaborators').where('id', '=', collaborator.id).execute()
-  tell(d, app, by, `Removed ${collaborator.user.email} as a collaborator`)
+  await tell(d, app, by, `Removed ${collaborator.user.email} as a collaborator`)
   return collaborator
 }
 

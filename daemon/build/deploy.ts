@@ -167,7 +167,7 @@ async function makeRelease({ d, request, build }: Deploy, { slug, buildpacks, fr
   const { release, formed } = await decide(d.db, async (tx) => {
     if (fresh) await insertSlug(tx, slug)
     const before = await rowsOf(tx, app.id)
-    const made = { app: app.id, account: account.id, description, slugId: slug.id, attended: true }
+    const made = { app: app.id, account, description, slugId: slug.id, attended: true }
     const release = await createRelease(d, tx, made)
     await succeedBuild(d, tx, build.id, { slug_id: slug.id, release_id: release.id, buildpacks })
     return { release, formed: before.size === 0 ? [...(await rowsOf(tx, app.id)).values()] : [] }

@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib'
 import type { Account } from '../account/account.ts'
 import { authenticate } from '../account/authorization.ts'
 import { type App, findApp } from '../app/app.ts'
+import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -70,20 +71,23 @@ interface Asked {
 }
 
 async function answer(setup: Setup, { name, action, query, req, res }: Asked): Promise<void> {
-  const account = await authenticate(setup.d.db, passwordOf(req))
-  if (!account) {
+  const known = await authenticate(setup.d.db, passwordOf(req))
+  if (!known) {
     res.setHeader('www-authenticate', 'Basic realm="Sluice"')
     return say(res, 401, 'Authentication failed. The password is an API token: see `heroku auth:token`.')
   }
+  const account: Account = { ...known, from: req.socket.remoteAddress }
   const advertise = action === 'info/refs'
   const service = serviceNamed(advertise ? query.get('service') : action)
   if (!service) return say(res, 403, 'Only the smart HTTP protocol is supported. Update git.')
   if (req.method !== (advertise ? 'GET' : 'POST')) return say(res, 405, 'Method not allowed.')
   try {
     const app = await findApp(setup.d.db, account, name)
+    await requirePermission(setup.d, app, account, service === 'git-upload-pack' ? 'view' : 'deploy')
     await serve(setup, { service, app, account, advertise, req, res })
   } catch (error) {
     if (!(error instanceof UserError)) throw error
+    if (error.id === 'forbidden') return say(res, 403, messageOf(error))
     say(res, 404, `${messageOf(error)} Is the remote's URL right? See \`git remote -v\` and \`heroku apps\`.`)
   }
 }

@@ -1,3 +1,4 @@
+import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -19,7 +20,7 @@ export async function currentConfig(d: Daemon, app: string): Promise<Vars> {
 export async function changeConfig(
   d: Daemon,
   app: { id: string },
-  account: { id: string; email: string },
+  account: Actor,
   changes: Record<string, string | null>,
 ): Promise<Vars> {
   for (const [name, value] of Object.entries(changes)) checkVar(name, value)
@@ -33,7 +34,7 @@ export async function changeConfig(
     return {
       config,
       description,
-      release: await createRelease(d, tx, { app: app.id, account: account.id, description, config }),
+      release: await createRelease(d, tx, { app: app.id, account, description, config }),
     }
   })
   if (release) announceRelease(d, release, account, description)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { ensureFormation } from '../run/formation.ts'
@@ -28,7 +29,7 @@ export interface Made extends Release {
 
 export interface NewRelease {
   app: string
-  account: string
+  account: Actor
   description: string
   /** Left out: those of the newest release that has not failed. */
   slugId?: string | null
@@ -55,10 +56,11 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
     description: wanted.description,
     slug_id,
     config: d.seal.seal(JSON.stringify(config), id),
-    account_id: wanted.account,
+    account_id: wanted.account.id,
     created_at: now,
   }
   await tx.insertInto('releases').values(row).execute()
+  await record(tx, wanted.account, { app: wanted.app, text: `${wanted.description} (v${row.version})`, now })
   const settled = slug_id === null
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
   const types = slug_id === null ? [] : Object.keys(await processTypes(tx, slug_id))
@@ -102,12 +104,7 @@ export async function findRelease(db: DbOrTx, app: string, idOrVersion: string):
 }
 
 /** Makes a new release with code and config of an earlier one. Refuses one that never had code, or never served. */
-export async function rollback(
-  d: Daemon,
-  app: { id: string },
-  account: { id: string; email: string },
-  idOrVersion: string,
-): Promise<Release> {
+export async function rollback(d: Daemon, app: { id: string }, account: Actor, idOrVersion: string): Promise<Release> {
   const release = await decide(d.db, async (tx) => {
     const target = await findRelease(tx, app.id, idOrVersion)
     const refuse = (why: string) =>
@@ -117,7 +114,7 @@ export async function rollback(
       throw refuse(target.status === 'failed' ? 'it failed' : 'it is still being released')
     return createRelease(d, tx, {
       app: app.id,
-      account: account.id,
+      account,
       description: `Rollback to v${target.version}`,
       slugId: target.slug_id,
       config: await configOfRelease(d, target.id, tx),

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
-import { scaledTo } from './notice.ts'
+import { scaledTo, sizes } from './notice.ts'
 
 type Row = Selectable<Schema['formation']>
 type App = Selectable<Schema['apps']>
@@ -72,12 +73,7 @@ export async function ensureFormation(tx: Tx, app: string, types: string[], now:
 }
 
 /** Scales several process types as one decision: all or none. Returns the changed ones. Throws UserError for an unknown type or bad number. */
-export async function scale(
-  d: Daemon,
-  app: App,
-  account: { email: string },
-  updates: FormationUpdate[],
-): Promise<FormationView[]> {
+export async function scale(d: Daemon, app: App, account: Actor, updates: FormationUpdate[]): Promise<FormationView[]> {
   const changed = await decide(d.db, async (tx) => {
     const now = d.clock.now()
     const formation = new Map((await listFormation(tx, app.id)).map((row) => [row.type, row]))
@@ -92,7 +88,9 @@ export async function scale(
         await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
     }
     checkRoom([...formation.values()])
-    return updates.flatMap(({ type }) => formation.get(type) ?? [])
+    const changed = updates.flatMap(({ type }) => formation.get(type) ?? [])
+    await record(tx, account, { app: app.id, text: `Scaled to ${sizes(changed)}`, now })
+    return changed
   })
   d.runner.poke(app.id)
   d.logs.write(app.id, {

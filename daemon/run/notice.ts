@@ -62,10 +62,14 @@ export const commandFailed = (version: number, email: string): string =>
 /** A one-off dyno was asked for. */
 export const runBy = (command: string, email: string): string => `${startingProcess(command)} by user ${email}`
 
-export function scaledTo(formation: { type: string; quantity: number; size: string }[], email: string): string {
-  const all = formation.map(({ type, quantity, size }) => `${type}@${quantity}:${size}`)
-  return `Scaled to ${all.join(' ')} by user ${email}`
+interface Sized {
+  type: string
+  quantity: number
+  size: string
 }
+export const sizes = (formation: Sized[]): string =>
+  formation.map(({ type, quantity, size }) => `${type}@${quantity}:${size}`).join(' ')
+export const scaledTo = (formation: Sized[], email: string): string => `Scaled to ${sizes(formation)} by user ${email}`
 
 /** Heroku has no word for a release that does not boot, so this is ours. `reason`: why, and what serves now, as the push was told. */
 export function releaseFailed(version: number, reason: string): string {

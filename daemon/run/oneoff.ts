@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import type { Process, Terminal } from '../engine/engine.ts'
 import { invalid } from '../errors.ts'
@@ -47,7 +48,7 @@ const FIRST_NUMBER = 1000
 const LAST_NUMBER = 9999
 
 /** Starts a one-off dyno of the current release. Throws UserError when there is no code to run or no room for it. */
-export async function runOneOff(d: Daemon, app: App, account: { email: string }, wish: Wish): Promise<DynoView> {
+export async function runOneOff(d: Daemon, app: App, account: Actor, wish: Wish): Promise<DynoView> {
   checkCommand(wish)
   const size = sizeNamed(wish.size)
   const now = d.clock.now()
@@ -68,6 +69,7 @@ export async function runOneOff(d: Daemon, app: App, account: { email: string },
       ...{ created_at: now, updated_at: now },
     }
     await insertDyno(tx, dyno)
+    await record(tx, account, { app: app.id, text: `Ran ${nameOf(dyno)}`, now })
     return { dyno, version: release.version }
   })
   d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: notice.runBy(wish.command, account.email) })

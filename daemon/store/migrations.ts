@@ -83,4 +83,30 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX log_drains_app ON log_drains (app_id);
   `,
+  // activities
+  `
+  CREATE TABLE activities (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, app_id TEXT, account_id TEXT NOT NULL, email TEXT NOT NULL, origin TEXT, text TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX activities_app ON activities (app_id, id);
+  `,
+  // accounts: passwords, invitations, sessions, clients, keys
+  `
+  `,
+  // the team: team apps, permissions, transfers
+  `
+  `,
+  // pipelines: couplings, promotions, set-ups, review apps
+  `
+  `,
+  // sources, builds, slugs
+  `
+  `,
+  // certificates and webhooks
+  `
+  `,
+  // speed and retention
+  `
+  `,
 ]

@@ -1,4 +1,4 @@
-import type { ColumnType } from 'kysely'
+import type { ColumnType, Generated } from 'kysely'
 
 /**
  * The tables. Ids are UUIDs, times are milliseconds since the epoch, booleans are 0 or 1, lists and objects are JSON text.
@@ -7,6 +7,7 @@ import type { ColumnType } from 'kysely'
 export interface Schema {
   accounts: Accounts // account/account.ts
   authorizations: Authorizations // account/authorization.ts
+  activities: Activities // account/activity.ts
   apps: Apps // app/app.ts
   collaborators: Collaborators // app/collaborator.ts
   buildpack_installations: BuildpackInstallations // app/buildpack.ts
@@ -45,6 +46,18 @@ interface Authorizations {
   expires_at: number | null
   created_at: number
   updated_at: number
+}
+
+/** The audit trail. It has no foreign keys: it tells of apps and accounts that are gone, too. */
+interface Activities {
+  id: Generated<number>
+  app_id: string | null
+  account_id: string
+  email: string
+  /** IP address. */
+  origin: string | null
+  text: string
+  created_at: number
 }
 
 interface Apps {

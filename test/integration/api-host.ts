@@ -222,7 +222,12 @@ async function deploy(d: Daemon, app: App, processTypes: Record<string, string>)
         ...{ stack: app.stack, created_at: d.clock.now() },
       })
       .execute()
-    await createRelease(d, tx, { app: app.id, account: app.owner_id, description: 'Deploy aaaaaaaa', slugId })
+    await createRelease(d, tx, {
+      app: app.id,
+      account: { id: app.owner_id, email: 'owner' },
+      description: 'Deploy aaaaaaaa',
+      slugId,
+    })
   })
   d.runner.poke(app.id)
 }

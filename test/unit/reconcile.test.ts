@@ -140,7 +140,7 @@ async function open(
           .insertInto('slugs')
           .values({ ...row, ...rest })
           .execute()
-        return createRelease(d, tx, { app: app.id, account: account.id, description: 'Deploy', slugId: slug })
+        return createRelease(d, tx, { app: app.id, account, description: 'Deploy', slugId: slug })
       })
       return { ...(await outcome(d, release.id, signal)), version: release.version }
     },

@@ -1,92 +1,12 @@
-import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { packageRoot } from '../../daemon/config.ts'
-import { type Host, startHost } from './api-host.ts'
+import { type Rig, startRig } from './rig.ts'
 
-/** The official CLI, unmodified, in a home and a git repository of its own. */
-let host: Host
-let home: string
-
-test.before(async () => {
-  host = await startHost()
-  home = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
-  await mkdir(join(home, '.cache', 'heroku'), { recursive: true })
-  await writeFile(join(home, '.cache', 'heroku', 'terms-of-service'), '')
-  await execute('git', ['init', '--quiet', '.'])
-})
-test.after(async () => {
-  await host.close()
-  await rm(home, { recursive: true, force: true })
-})
-
-interface Result {
-  code: number | null
-  out: string
-  err: string
-}
-
-/** What a person types, and has set. */
-interface Terminal {
-  input?: string
-  env?: Record<string, string>
-}
-
-function start(command: string, args: string[], env: Record<string, string> = {}) {
-  return spawn(command, args, {
-    cwd: home,
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH,
-      HOME: home,
-      HEROKU_HOST: host.url,
-      HEROKU_API_KEY: host.token,
-      HEROKU_PARTICLEBOARD_URL: host.url,
-      HEROKU_BUILDPACK_REGISTRY_URL: host.url,
-      DISABLE_TELEMETRY: 'true',
-      HEROKU_DISABLE_AUTOUPDATE: '1',
-      HEROKU_SKIP_NEW_VERSION_CHECK: '1',
-      NO_PROXY: 'localhost',
-      NO_COLOR: '1',
-      ...env,
-    },
-  })
-}
-
-function execute(command: string, args: string[], { input = '', env }: Terminal = {}): Promise<Result> {
-  const child = start(command, args, env)
-  // a command may have ended before it was given anything to read
-  child.stdin.on('error', () => undefined).end(input)
-  const result: Result = { code: null, out: '', err: '' }
-  child.stdout.on('data', (chunk) => {
-    result.out += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    result.err += chunk
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => resolve({ ...result, code }))
-  })
-}
-
-const binary = join(packageRoot, 'node_modules', '.bin', 'heroku')
-
-/** Runs a command line that must succeed; what it printed, as a person sees it. */
-async function heroku(line: string, terminal?: Terminal): Promise<string> {
-  const { code, out, err } = await execute(binary, line.split(' '), terminal)
-  assert.is(code, 0, `heroku ${line}\n${out}${err}`)
-  return `${out}${err}`
-}
-
-async function refused(line: string): Promise<string> {
-  const { code, out, err } = await execute(binary, line.split(' '))
-  assert.is.not(code, 0, `heroku ${line}\n${out}`)
-  return `${out}${err}`.replace(/[\s›]+/g, ' ')
-}
+const rig: Rig = await startRig()
+const { heroku, refused, execute, host, home } = rig
+test.after(() => rig.close())
 
 const appRow = (name: string) =>
   host.d.db.selectFrom('apps').selectAll().where('name', '=', name).executeTakeFirstOrThrow()
@@ -146,20 +66,8 @@ test('heroku logs shows what is there, and follows with --tail', async () => {
   const logs = await heroku('logs -a demo')
   assert.match(logs, /app\[web\.1\]: first words/)
   assert.match(logs, 'app[api]: Scaled to web@2:Basic worker@1:Standard-2X by user admin@example.com')
-  const child = start(binary, ['logs', '--tail', '-a', 'demo', '-d', 'web'])
-  let seen = ''
-  await new Promise<void>((resolve, reject) => {
-    child.once('close', () => reject(new Error(`the tail ended: ${seen}`)))
-    child.stderr.on('data', (chunk) => {
-      seen += chunk
-    })
-    child.stdout.on('data', (chunk) => {
-      if (!seen.includes('first words') && String(chunk).includes('first words')) say('last words')
-      seen += chunk
-      if (seen.includes('last words')) resolve()
-    })
-  })
-  child.removeAllListeners('close').kill()
+  const hear = (text: string) => text.includes('first words') && say('last words')
+  await heroku('logs --tail -a demo -d web', { hear, until: /last words/ })
 })
 
 test('heroku buildpacks sets, adds, removes and clears; an unknown name changes nothing', async () => {

@@ -93,20 +93,187 @@ export const migrations: readonly string[] = [
   `,
   // accounts: passwords, invitations, sessions, clients, keys
   `
+  ALTER TABLE accounts ADD COLUMN allow_tracking INTEGER NOT NULL DEFAULT 0 CHECK (allow_tracking IN (0, 1));
+  ALTER TABLE accounts ADD COLUMN beta INTEGER NOT NULL DEFAULT 0 CHECK (beta IN (0, 1));
+  ALTER TABLE accounts ADD COLUMN removed_at INTEGER;
+
+  CREATE TABLE passwords (
+    account_id TEXT PRIMARY KEY REFERENCES accounts ON DELETE CASCADE, hash TEXT NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE invitations (
+    id TEXT PRIMARY KEY, email TEXT NOT NULL UNIQUE COLLATE NOCASE, role TEXT NOT NULL CHECK (role IN ('admin', 'member')),
+    account_id TEXT REFERENCES accounts ON DELETE CASCADE, token_hash TEXT NOT NULL UNIQUE, invited_by TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    expires_at INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, description TEXT NOT NULL, expires_at INTEGER,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX sessions_account ON sessions (account_id);
+
+  CREATE TABLE clients (
+    id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, name TEXT NOT NULL, redirect_uri TEXT NOT NULL,
+    secret_hash TEXT NOT NULL UNIQUE, secret_hint TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX clients_account ON clients (account_id);
+
+  ALTER TABLE authorizations ADD COLUMN session_id TEXT REFERENCES sessions ON DELETE CASCADE;
+  ALTER TABLE authorizations ADD COLUMN client_id TEXT REFERENCES clients ON DELETE CASCADE;
+  ALTER TABLE authorizations ADD COLUMN refresh_hash TEXT;
+  CREATE UNIQUE INDEX authorizations_refresh ON authorizations (refresh_hash);
+  CREATE INDEX authorizations_account ON authorizations (account_id);
+  CREATE INDEX authorizations_session ON authorizations (session_id);
+  CREATE INDEX authorizations_client ON authorizations (client_id);
+
+  CREATE TABLE grants (
+    id TEXT PRIMARY KEY, authorization_id TEXT NOT NULL UNIQUE REFERENCES authorizations ON DELETE CASCADE, code_hash TEXT NOT NULL UNIQUE,
+    expires_at INTEGER NOT NULL, used_at INTEGER
+  ) STRICT;
+
+  CREATE TABLE keys (
+    id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, public_key TEXT NOT NULL, comment TEXT NOT NULL,
+    fingerprint TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX keys_account ON keys (account_id);
   `,
   // the team: team apps, permissions, transfers
   `
+  INSERT INTO accounts (id, email, name, admin, created_at, updated_at)
+    VALUES ('5ed5a1f4-7b0c-4a6e-9c56-6d1f0a3be7a1', 'sluice@herokumanager.com', 'sluice', 0, strftime('%s') * 1000, strftime('%s') * 1000);
+
+  ALTER TABLE apps ADD COLUMN locked INTEGER NOT NULL DEFAULT 0 CHECK (locked IN (0, 1));
+  CREATE INDEX apps_owner ON apps (owner_id);
+
+  ALTER TABLE collaborators ADD COLUMN permissions TEXT NOT NULL DEFAULT '["view","deploy","operate"]';
+  CREATE INDEX collaborators_account ON collaborators (account_id, app_id);
+
+  CREATE TABLE app_transfers (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL UNIQUE REFERENCES apps ON DELETE CASCADE, owner_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    recipient_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, state TEXT NOT NULL CHECK (state IN ('pending', 'accepted', 'declined')),
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX app_transfers_owner ON app_transfers (owner_id);
+  CREATE INDEX app_transfers_recipient ON app_transfers (recipient_id);
   `,
   // pipelines: couplings, promotions, set-ups, review apps
   `
+  CREATE TABLE pipelines (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, owner_type TEXT NOT NULL CHECK (owner_type IN ('user', 'team')),
+    owner_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX pipelines_owner ON pipelines (owner_id);
+
+  CREATE TABLE pipeline_couplings (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL UNIQUE REFERENCES apps ON DELETE CASCADE,
+    pipeline_id TEXT NOT NULL REFERENCES pipelines ON DELETE CASCADE,
+    stage TEXT NOT NULL CHECK (stage IN ('test', 'review', 'development', 'staging', 'production')),
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX pipeline_couplings_pipeline ON pipeline_couplings (pipeline_id);
+
+  CREATE TABLE pipeline_config_vars (
+    pipeline_id TEXT NOT NULL REFERENCES pipelines ON DELETE CASCADE,
+    stage TEXT NOT NULL CHECK (stage IN ('test', 'review', 'development', 'staging', 'production')), config TEXT NOT NULL,
+    PRIMARY KEY (pipeline_id, stage)
+  ) STRICT;
+
+  CREATE TABLE pipeline_promotions (
+    id TEXT PRIMARY KEY, pipeline_id TEXT NOT NULL REFERENCES pipelines ON DELETE CASCADE, source_app_id TEXT NOT NULL,
+    source_release_id TEXT NOT NULL, account_id TEXT NOT NULL, created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX pipeline_promotions_pipeline ON pipeline_promotions (pipeline_id, created_at);
+
+  CREATE TABLE pipeline_promotion_targets (
+    id TEXT PRIMARY KEY, promotion_id TEXT NOT NULL REFERENCES pipeline_promotions ON DELETE CASCADE, app_id TEXT NOT NULL, release_id TEXT,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')), error_message TEXT, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX pipeline_promotion_targets_promotion ON pipeline_promotion_targets (promotion_id);
+  CREATE INDEX pipeline_promotion_targets_pending ON pipeline_promotion_targets (status) WHERE status = 'pending';
+
+  CREATE TABLE app_setups (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL UNIQUE REFERENCES apps ON DELETE CASCADE, account_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('source', 'build', 'postdeploy', 'succeeded', 'failed')), "order" TEXT NOT NULL,
+    failure_message TEXT, manifest_errors TEXT NOT NULL, postdeploy_output TEXT, postdeploy_exit_code INTEGER, success_url TEXT,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE review_apps (
+    id TEXT PRIMARY KEY, pipeline_id TEXT NOT NULL REFERENCES pipelines ON DELETE CASCADE,
+    app_id TEXT NOT NULL UNIQUE REFERENCES apps ON DELETE CASCADE, setup_id TEXT NOT NULL REFERENCES app_setups ON DELETE CASCADE,
+    account_id TEXT NOT NULL, branch TEXT NOT NULL, pr_number INTEGER, created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX review_apps_pipeline ON review_apps (pipeline_id);
+
+  CREATE TABLE review_app_configs (
+    pipeline_id TEXT PRIMARY KEY REFERENCES pipelines ON DELETE CASCADE, stale_days INTEGER NOT NULL,
+    destroy_stale INTEGER NOT NULL CHECK (destroy_stale IN (0, 1)), base_name TEXT,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
   `,
   // sources, builds, slugs
   `
+  CREATE TABLE sources (
+    id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts ON DELETE CASCADE, checksum TEXT, size INTEGER,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX sources_account ON sources (account_id, created_at);
+
+  ALTER TABLE builds ADD COLUMN source_url TEXT;
+  ALTER TABLE builds ADD COLUMN source_checksum TEXT;
+  ALTER TABLE builds ADD COLUMN version_description TEXT;
+
+  ALTER TABLE slugs ADD COLUMN archive TEXT NOT NULL DEFAULT 'ready' CHECK (archive IN ('awaited', 'ready'));
+  ALTER TABLE slugs ADD COLUMN commit_description TEXT;
+
+  CREATE TABLE app_features (
+    app_id TEXT NOT NULL REFERENCES apps ON DELETE CASCADE, name TEXT NOT NULL, enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (app_id, name)
+  ) STRICT;
   `,
   // certificates and webhooks
   `
+  CREATE TABLE sni_endpoints (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL REFERENCES apps ON DELETE CASCADE, name TEXT NOT NULL, certificate_id TEXT NOT NULL UNIQUE,
+    certificate_chain TEXT NOT NULL, private_key TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE (app_id, name)
+  ) STRICT;
+  ALTER TABLE domains ADD COLUMN sni_endpoint_id TEXT REFERENCES sni_endpoints ON DELETE SET NULL;
+  CREATE INDEX domains_sni_endpoint ON domains (sni_endpoint_id);
+  CREATE INDEX domains_app ON domains (app_id);
+
+  CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY, app_id TEXT NOT NULL, url TEXT NOT NULL, include TEXT NOT NULL, level TEXT NOT NULL CHECK (level IN ('notify', 'sync')),
+    secret TEXT NOT NULL, authorization TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX webhooks_app ON webhooks (app_id);
+
+  CREATE TABLE webhook_events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, app_id TEXT NOT NULL, include TEXT NOT NULL, action TEXT NOT NULL,
+    actor TEXT, subject TEXT NOT NULL, previous TEXT, payload TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX webhook_events_app ON webhook_events (app_id, seq);
+  CREATE INDEX webhook_events_raw ON webhook_events (seq) WHERE payload IS NULL;
+
+  CREATE TABLE webhook_deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, webhook_id TEXT NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    event_id TEXT NOT NULL REFERENCES webhook_events (id) ON DELETE CASCADE, app_id TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'retrying', 'succeeded', 'failed')), num_attempts INTEGER NOT NULL,
+    next_attempt_at INTEGER, last_attempt TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX webhook_deliveries_app ON webhook_deliveries (app_id, seq);
+  CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id);
+  CREATE INDEX webhook_deliveries_open ON webhook_deliveries (webhook_id, seq) WHERE status IN ('pending', 'retrying');
   `,
-  // speed and retention
+  // speed and retention: an index for each way in which a table that grows is read, or looked through when what it refers to goes
   `
+  CREATE INDEX rollouts_state ON rollouts (state, app_id, version);
+  CREATE INDEX releases_slug ON releases (slug_id);
+  CREATE INDEX builds_app ON builds (app_id, created_at, id);
+  CREATE INDEX builds_slug ON builds (slug_id);
+  CREATE INDEX builds_release ON builds (release_id);
+  CREATE INDEX dynos_release ON dynos (release_id);
+  CREATE INDEX authorizations_expiry ON authorizations (expires_at);
+  CREATE INDEX activities_time ON activities (created_at);
   `,
 ]

@@ -1,4 +1,26 @@
 import type { ColumnType, Generated } from 'kysely'
+import type {
+  Accounts,
+  Activities,
+  Authorizations,
+  Clients,
+  Grants,
+  Invitations,
+  Keys,
+  Passwords,
+  Sessions,
+} from './schema-account.ts'
+import type {
+  AppSetups,
+  PipelineConfigVars,
+  PipelineCouplings,
+  PipelinePromotions,
+  PipelinePromotionTargets,
+  Pipelines,
+  ReviewAppConfigs,
+  ReviewApps,
+} from './schema-pipeline.ts'
+import type { WebhookDeliveries, WebhookEvents, Webhooks } from './schema-webhook.ts'
 
 /**
  * The tables. Ids are UUIDs, times are milliseconds since the epoch, booleans are 0 or 1, lists and objects are JSON text.
@@ -6,11 +28,20 @@ import type { ColumnType, Generated } from 'kysely'
  */
 export interface Schema {
   accounts: Accounts // account/account.ts
+  passwords: Passwords // account/password.ts
+  invitations: Invitations // account/invitation.ts
+  sessions: Sessions // account/session.ts
+  clients: Clients // account/client.ts
   authorizations: Authorizations // account/authorization.ts
+  grants: Grants // account/grant.ts
+  keys: Keys // account/key.ts
   activities: Activities // account/activity.ts
   apps: Apps // app/app.ts
   collaborators: Collaborators // app/collaborator.ts
+  app_transfers: AppTransfers // app/transfer.ts
   buildpack_installations: BuildpackInstallations // app/buildpack.ts
+  app_features: AppFeatures // app/feature.ts
+  sources: Sources // build/upload.ts
   builds: Builds // build/build.ts
   slugs: Slugs // build/slug.ts
   releases: Releases // release/release.ts
@@ -19,46 +50,23 @@ export interface Schema {
   dynos: Dynos // run/dyno.ts
   domains: Domains // route/domain.ts
   log_drains: LogDrains // logs/drain/drain.ts
+  sni_endpoints: SniEndpoints // route/sni-endpoint.ts
+  webhooks: Webhooks // webhook/webhook.ts
+  webhook_events: WebhookEvents // webhook/event.ts
+  webhook_deliveries: WebhookDeliveries // webhook/delivery.ts
+  pipelines: Pipelines // pipeline/pipeline.ts
+  pipeline_couplings: PipelineCouplings // pipeline/coupling.ts
+  pipeline_config_vars: PipelineConfigVars // pipeline/config.ts
+  pipeline_promotions: PipelinePromotions // pipeline/promotion.ts
+  pipeline_promotion_targets: PipelinePromotionTargets // pipeline/promotion.ts
+  app_setups: AppSetups // pipeline/setup.ts
+  review_apps: ReviewApps // pipeline/review-app.ts
+  review_app_configs: ReviewAppConfigs // pipeline/review-app-config.ts
 }
 
-type Flag = ColumnType<0 | 1, 0 | 1, 0 | 1>
-
-interface Accounts {
-  id: string
-  email: string
-  name: string | null
-  admin: Flag
-  created_at: number
-  updated_at: number
-  last_login: number | null
-}
-
-/** OAuth authorizations; only the hash of a token is kept. */
-interface Authorizations {
-  id: string
-  account_id: string
-  description: string
-  /** SHA-256 of the token, hex. */
-  token_hash: string
-  /** First and last characters, to tell tokens apart. */
-  token_hint: string
-  scope: string
-  expires_at: number | null
-  created_at: number
-  updated_at: number
-}
-
-/** The audit trail. It has no foreign keys: it tells of apps and accounts that are gone, too. */
-interface Activities {
-  id: Generated<number>
-  app_id: string | null
-  account_id: string
-  email: string
-  /** IP address. */
-  origin: string | null
-  text: string
-  created_at: number
-}
+export type Flag = ColumnType<0 | 1, 0 | 1, 0 | 1>
+/** One that has a default. */
+export type GivenFlag = ColumnType<0 | 1, 0 | 1 | undefined, 0 | 1>
 
 interface Apps {
   id: string
@@ -66,6 +74,8 @@ interface Apps {
   owner_id: string
   stack: string
   maintenance: Flag
+  /** Of a team app: only members who were added see it. */
+  locked: Flag
   /** Index of the app's network in the pool; unique among live apps. */
   network: number
   created_at: number
@@ -79,6 +89,20 @@ interface Collaborators {
   app_id: string
   account_id: string
   role: 'owner' | 'collaborator'
+  /** JSON list of permissions; an owner's are not looked at. */
+  permissions: string
+  created_at: number
+  updated_at: number
+}
+
+/** The latest transfer of an app, which changes hands when the recipient accepts. */
+interface AppTransfers {
+  id: string
+  app_id: string
+  /** Who had the app when this was asked. */
+  owner_id: string
+  recipient_id: string
+  state: 'pending' | 'accepted' | 'declined'
   created_at: number
   updated_at: number
 }
@@ -90,6 +114,26 @@ interface BuildpackInstallations {
   url: string
 }
 
+/** What differs from what a feature is at first. */
+interface AppFeatures {
+  app_id: string
+  name: string
+  enabled: Flag
+  created_at: number
+  updated_at: number
+}
+
+/** Sources that were sent to the platform, or will be; the file has the row's id. */
+interface Sources {
+  id: string
+  account_id: string
+  /** Of the file, as it came: SHA-256 in hex. Null until it is there. */
+  checksum: string | null
+  size: number | null
+  created_at: number
+  updated_at: number
+}
+
 interface Builds {
   id: string
   app_id: string
@@ -97,6 +141,10 @@ interface Builds {
   status: 'pending' | 'succeeded' | 'failed'
   /** Commit or version that the client names. */
   version: string | null
+  version_description: string | null
+  /** Where its source came from, sealed, because it may hold credentials; null for a push. */
+  source_url: string | null
+  source_checksum: string | null
   stack: string
   /** JSON list of `{url, name?}`. */
   buildpacks: string
@@ -113,7 +161,10 @@ interface Slugs {
   /** Hash of source tree, buildpacks, build configuration and stack. */
   key: string
   commit: string | null
-  /** `SHA256:<hex>` of the stored archive. */
+  commit_description: string | null
+  /** awaited: made by a client that has not sent its archive yet. ready: its files are there. */
+  archive: Generated<'awaited' | 'ready'>
+  /** `SHA256:<hex>` of the archive as it was built or sent; of an awaited one, what the client says it will be, or empty. */
   checksum: string
   size: number
   /** JSON object, type to command. */
@@ -193,6 +244,8 @@ interface Domains {
   id: string
   app_id: string
   hostname: string
+  /** Whose certificate the routers serve for it; null for the platform's own. */
+  sni_endpoint_id: string | null
   created_at: number
   updated_at: number
 }
@@ -204,6 +257,20 @@ interface LogDrains {
   token: string
   /** Sealed, because it may hold credentials. */
   url: string
+  created_at: number
+  updated_at: number
+}
+
+interface SniEndpoints {
+  id: string
+  app_id: string
+  name: string
+  /** Another one whenever chain and key are replaced: what it stands for never changes, so that routers may keep it. */
+  certificate_id: string
+  /** PEM, the site's own certificate first. */
+  certificate_chain: string
+  /** PEM, sealed with the certificate's id. */
+  private_key: string
   created_at: number
   updated_at: number
 }

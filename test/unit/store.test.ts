@@ -15,6 +15,8 @@ test.before.each(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-store-'))
   path = join(folder, 'sluice.db')
   db = await openDatabase(path)
+  // the team's row, which comes with the table
+  await db.deleteFrom('accounts').execute()
 })
 test.after.each(async () => {
   await db.destroy()
@@ -71,6 +73,31 @@ test('decisions at the same time come one after the other: none sees half of ano
   await Promise.all(Array.from({ length: 50 }, increase))
   const { name } = await db.selectFrom('accounts').select('name').executeTakeFirstOrThrow()
   assert.is(name, '50')
+})
+
+test('a read outside of a transaction waits for none, and sees all that was committed before it', async () => {
+  await decide(db, async (tx) => {
+    await tx.insertInto('accounts').values(account('on its way')).execute()
+    assert.equal(await emails(), [])
+  })
+  assert.equal(await emails(), ['on its way'])
+  for (let n = 0; n < 200; n++) {
+    const row = account(`n${n}`)
+    await db.insertInto('accounts').values(row).execute()
+    const seen = await db.selectFrom('accounts').select('email').where('id', '=', row.id).executeTakeFirst()
+    assert.is(seen?.email, row.email)
+  }
+})
+
+test('more different statements than are kept prepared all work, also at the same time', async () => {
+  const ids = Array.from({ length: 300 }, (_, n) => Array.from({ length: n + 1 }, (_, id) => String(id)))
+  await db
+    .insertInto('accounts')
+    .values({ ...account('a'), id: '0' })
+    .execute()
+  const read = (list: string[]) => db.selectFrom('accounts').select('email').where('id', 'in', list).execute()
+  for (let round = 0; round < 2; round++)
+    assert.ok((await Promise.all(ids.map(read))).every(([row]) => row?.email === 'a'))
 })
 
 test('a transaction holds the write lock from its start, also against another process', async () => {

@@ -1,12 +1,16 @@
+import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
 import type { DbOrTx } from '../store/database.ts'
+import type { Schema } from '../store/schema.ts'
 import type { Account } from './account.ts'
+
+/** The audit trail: who did what, when, from where. It outlives the app. */
+export type Activity = Selectable<Schema['activities']>
 
 /** Who acts, and from which address. */
 export type Actor = Pick<Account, 'id' | 'email' | 'from'>
 
-/** The audit trail: who did what, when, from where. It outlives the app. */
-export interface Activity {
+export interface Deed {
   /** Null for what an account did to accounts. */
   app: string | null
   /** In the words of the app's log, without names of config vars' values or other secrets. */
@@ -14,8 +18,28 @@ export interface Activity {
   now: number
 }
 
+export interface Part {
+  /** Of one app, or of all and of accounts. */
+  app: string | undefined
+  /** Bounds in the order, or two in whichever order. */
+  from: number | undefined
+  to: number | undefined
+  order: 'asc' | 'desc'
+  most: number
+}
+
+export function listActivities(db: DbOrTx, { app, from, to, order, most }: Part): Promise<Activity[]> {
+  const swapped = from !== undefined && to !== undefined ? from > to : order === 'desc'
+  const [low, high] = swapped ? [to, from] : [from, to]
+  let rows = db.selectFrom('activities').selectAll().orderBy('id', order).limit(most)
+  if (app !== undefined) rows = rows.where('app_id', '=', app)
+  if (low !== undefined) rows = rows.where('id', '>=', low)
+  if (high !== undefined) rows = rows.where('id', '<=', high)
+  return rows.execute()
+}
+
 /** Keeps it, as part of the caller's decision. */
-export const record = (db: DbOrTx, by: Actor, { app, text, now }: Activity): Promise<unknown> =>
+export const record = (db: DbOrTx, by: Actor, { app, text, now }: Deed): Promise<unknown> =>
   db
     .insertInto('activities')
     .values({ app_id: app, account_id: by.id, email: by.email, origin: by.from ?? null, text, created_at: now })
@@ -29,4 +53,11 @@ export async function tell(d: Daemon, app: { id: string }, account: Actor, text:
   const now = d.clock.now()
   d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: `${text} by user ${account.email}` })
   await record(d.db, account, { app: app.id, text, now })
+}
+
+/** Deletes some of those that are older; how many. */
+export async function forgetActivities(db: DbOrTx, before: number, most: number): Promise<number> {
+  const old = db.selectFrom('activities').select('id').where('created_at', '<', before).limit(most)
+  const { numDeletedRows } = await db.deleteFrom('activities').where('id', 'in', old).executeTakeFirst()
+  return Number(numDeletedRows)
 }

@@ -1,19 +1,31 @@
 import type { Account as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
-import { type Account, findAccount, renameAccount } from '../account/account.ts'
+import { type Account, changeAccount, findAccount } from '../account/account.ts'
+import { record } from '../account/activity.ts'
+import { changePassword } from '../account/login.ts'
+import { removeAccount } from '../app/departure.ts'
 import type { Daemon } from '../daemon.ts'
 import { notFound, UserError } from '../errors.ts'
+import { decide } from '../store/database.ts'
 import { body } from './body.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
-import { RATE_LIMIT } from './representation.ts'
+import { repositories } from './review-app-config.ts'
 import { time, timeOrNull } from './wire.ts'
 
-const Update = z.object({ name: z.string().max(200).nullable().optional() })
+const flag = z.boolean().transform((on): 0 | 1 => (on ? 1 : 0))
+const Update = z.object({
+  name: z.string().max(200).nullable().optional(),
+  allow_tracking: flag.optional(),
+  beta: flag.optional(),
+  password: z.string().optional(),
+  new_password: z.string().optional(),
+})
 
 export function accountRoutes(routes: Routes, d: Daemon): void {
-  const update = async (ctx: Context, account: Account) => {
-    const { name } = await body(ctx, Update)
-    return serialize(name === undefined ? account : await renameAccount(d, account, name))
+  const named = (ctx: Context) => findAccount(d.db, ctx.state.account, param(ctx, 'account'))
+  const remove = async (ctx: Context, account: Account) => {
+    await removeAccount(d, ctx.state.account, account)
+    return serialize(account)
   }
   routes.get(
     '/account',
@@ -21,11 +33,15 @@ export function accountRoutes(routes: Routes, d: Daemon): void {
   )
   routes.patch(
     '/account',
-    reply((ctx) => update(ctx, ctx.state.account)),
+    reply((ctx) => update(d, ctx)),
+  )
+  routes.delete(
+    '/account',
+    reply((ctx) => remove(ctx, ctx.state.account)),
   )
   routes.get(
     '/account/rate-limits',
-    reply(() => ({ remaining: RATE_LIMIT })),
+    reply((ctx) => ({ remaining: ctx.state.remaining })),
   )
   routes.get(
     '/account/features',
@@ -33,30 +49,51 @@ export function accountRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/account/features/:feature',
+    reply((ctx) => {
+      if (param(ctx, 'feature') === repositories.name) return repositories
+      throw notFound('feature', 'account_feature')
+    }),
+  )
+  routes.patch(
+    '/account/features/:feature',
     reply(() => {
       throw notFound('feature', 'account_feature')
     }),
   )
   routes.get(
-    '/account/keys',
-    reply(() => []),
-  )
-  routes.post(
-    '/account/keys',
-    reply(() => {
-      throw new UserError('invalid_params', 'SSH keys are not supported: push over HTTPS, with the token as password.')
-    }),
-  )
-  routes.get(
-    '/account/keys/:key',
-    reply(() => {
-      throw notFound('key', 'key')
-    }),
-  )
-  routes.get(
     '/users/:account',
-    reply(async (ctx) => serialize(await findAccount(d.db, ctx.state.account, param(ctx, 'account')))),
+    reply(async (ctx) => {
+      const account = await named(ctx)
+      // the scope `identity` is for oneself
+      if (account.id !== ctx.state.account.id && !ctx.state.scopes.includes('global')) throw notFound('user', 'user')
+      return serialize(account)
+    }),
   )
+  routes.patch(
+    '/users/:account',
+    reply(async (ctx) => {
+      if ((await named(ctx)).id !== ctx.state.account.id)
+        throw new UserError('forbidden', 'Only whoever has an account may change it.')
+      return update(d, ctx)
+    }),
+  )
+  routes.delete(
+    '/users/:account',
+    reply(async (ctx) => remove(ctx, await named(ctx))),
+  )
+}
+
+async function update(d: Daemon, ctx: Context): Promise<Body> {
+  const { account, session } = ctx.state
+  const { password, new_password: next, ...wanted } = await body(ctx, Update)
+  if (next !== undefined) await changePassword(d, account, { password, next, session })
+  const changes = Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined))
+  if (Object.keys(changes).length === 0) return serialize(account)
+  return decide(d.db, async (tx) => {
+    const now = d.clock.now()
+    await record(tx, account, { app: null, text: `Changed ${Object.keys(changes).join(', ')} of the account`, now })
+    return serialize(await changeAccount(tx, account, { ...changes, now }))
+  })
 }
 
 const serialize = (account: Account) =>
@@ -64,8 +101,8 @@ const serialize = (account: Account) =>
     id: account.id,
     email: account.email,
     name: account.name,
-    allow_tracking: false,
-    beta: false,
+    allow_tracking: account.allow_tracking === 1,
+    beta: account.beta === 1,
     verified: true,
     federated: false,
     two_factor_authentication: false,

@@ -1,35 +1,48 @@
 import type { Middleware } from 'koa'
-import { authenticate } from '../account/authorization.ts'
+import { bearerOf } from '../account/authorization.ts'
+import { checkCredentials } from '../account/login.ts'
 import type { Daemon } from '../daemon.ts'
 import { UserError } from '../errors.ts'
 import type { State } from './context.ts'
 
-/** Who asks: a token as `Bearer`, or as the password of `Basic` with whatever user name. */
+/**
+ * Who asks: a token as `Bearer`, or as the password of `Basic` with whatever user name. Email and password get in to one place only,
+ * where they are exchanged for a token.
+ */
 export const authentication =
   (d: Daemon): Middleware<State> =>
   async (ctx, next) => {
-    const token = tokenOf(ctx.get('Authorization'))
-    const account = token === undefined ? null : await authenticate(d.db, token, d.clock.now())
-    if (token === undefined || account === null) {
-      ctx.set('WWW-Authenticate', 'Basic realm="Sluice"')
-      throw new UserError('unauthorized', refusal(ctx.method, ctx.path))
+    const header = ctx.get('Authorization')
+    const token = tokenOf(header) ?? ''
+    const bearer = await bearerOf(d.db, token, d.clock.now())
+    if (bearer) {
+      const { account, ...rest } = bearer
+      Object.assign(ctx.state, { account: { ...account, from: ctx.ip }, token, ...rest, provenAt: undefined })
+      return next()
     }
-    ctx.state.account = { ...account, from: ctx.ip }
-    ctx.state.token = token
+    const [email, password] = basicOf(header) ?? []
+    ctx.set('WWW-Authenticate', 'Basic realm="Sluice"')
+    if (ctx.method !== 'POST' || ctx.path !== '/oauth/authorizations' || !email || !password)
+      throw new UserError('unauthorized', 'Invalid credentials provided.')
+    const provenAt = d.clock.now()
+    const account = await checkCredentials(d, { email, password, from: ctx.ip })
+    ctx.remove('WWW-Authenticate')
+    Object.assign(ctx.state, { account, token: '', scopes: ['global'], session: null, provenAt })
     await next()
   }
-
-const refusal = (method: string, path: string): string =>
-  method === 'POST' && path === '/oauth/authorizations'
-    ? 'Invalid credentials provided. Logging in needs a token in place of the password; the first one is in admin.token of the data directory.'
-    : 'Invalid credentials provided.'
 
 export function tokenOf(header: string): string | undefined {
   const [scheme = '', credentials = ''] = header.trim().split(/\s+/, 2)
   if (/^bearer$/i.test(scheme)) return credentials || undefined
+  const [user, password] = basicOf(header) ?? []
+  return password || user || undefined
+}
+
+/** User and password of Basic. */
+export function basicOf(header: string): [user: string, password: string] | undefined {
+  const [scheme = '', credentials = ''] = header.trim().split(/\s+/, 2)
   if (!/^basic$/i.test(scheme)) return undefined
   const text = Buffer.from(credentials, 'base64').toString('utf8')
   const colon = text.indexOf(':')
-  const password = colon < 0 ? '' : text.slice(colon + 1)
-  return password || text.slice(0, colon < 0 ? undefined : colon) || undefined
+  return colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)]
 }

@@ -1,20 +1,31 @@
-import type { App as Body } from '@heroku-cli/schema'
+import type { App as Body, TeamApp } from '@heroku-cli/schema'
 import { z } from 'zod'
-import { findAccount } from '../account/account.ts'
-import { type App, createApp, destroyApp, listApps, renameApp, setMaintenance, setStack } from '../app/app.ts'
+import { type Account, findAccount } from '../account/account.ts'
+import { TEAM, teamNameOf } from '../account/team.ts'
+import {
+  type App,
+  appsJoinedBy,
+  appsOf,
+  createApp,
+  destroyApp,
+  renameApp,
+  setMaintenance,
+  setStack,
+} from '../app/app.ts'
+import { requirePermission } from '../app/permission.ts'
+import { parseStack } from '../app/stack.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
+import { servingReleases } from '../route/routes.ts'
 import { body } from './body.ts'
 import { type Context, created, param, type Routes, reply, withApp } from './context.ts'
-import { gitUrl, webUrl } from './link.ts'
-import { page, rowKeys } from './page.ts'
+import { Named } from './identity.ts'
+import { gitUrl, type Place, webUrl } from './link.ts'
+import { pageOf } from './page.ts'
 import { REGION } from './region.ts'
 import { named, time, timeOrNull } from './wire.ts'
 
-/** Clients name things by name, by id, or as an object with either. */
-const Named = z.union([z.string(), z.object({ name: z.string() }).transform(({ name }) => name)])
-
-const Create = z.object({
+export const CreateApp = z.object({
   name: z.string().nullish(),
   region: Named.nullish(),
   stack: Named.nullish(),
@@ -25,58 +36,66 @@ const Update = z.object({
   build_stack: Named.optional(),
 })
 
+export const columns = {
+  name: 'apps.name',
+  id: 'apps.id',
+  created_at: 'apps.created_at',
+  updated_at: 'apps.updated_at',
+}
+
 export function appRoutes(routes: Routes, d: Daemon): void {
-  const list = async (ctx: Context, own: boolean) => {
-    const apps = page(ctx, await listApps(d.db, ctx.state.account, { own }), { name: ({ name }) => name, ...rowKeys })
-    return serializeAll(d, ctx, apps)
-  }
+  const list = async (ctx: Context, apps: ReturnType<typeof appsOf>) =>
+    serializeApps(d, ctx, await pageOf(ctx, apps, columns))
   routes.get(
     '/apps',
-    reply((ctx) => list(ctx, false)),
+    reply((ctx) => list(ctx, appsOf(d.db, ctx.state.account))),
   )
   routes.get(
     '/users/:account/apps',
     reply(async (ctx) => {
-      await findAccount(d.db, ctx.state.account, param(ctx, 'account'))
-      return list(ctx, true)
+      const { account } = ctx.state
+      return list(ctx, appsJoinedBy(d.db, account, await findAccount(d.db, account, param(ctx, 'account'))))
     }),
   )
   routes.post(
     '/apps',
     reply(async (ctx) => {
-      const { name, region, stack } = await body(ctx, Create)
-      if (region && region !== REGION) throw invalid(`There is no region ${region} here; the only one is ${REGION}.`)
-      return created(
-        ctx,
-        await serialize(
-          d,
-          ctx,
-          await createApp(d, ctx.state.account, { name: name ?? undefined, stack: stack ?? undefined }),
-        ),
-      )
+      const { name, region, stack } = await body(ctx, CreateApp)
+      requireRegion(region)
+      const wanted = { name: name ?? undefined, stack: stack ?? undefined }
+      return created(ctx, await serializeApp(d, ctx, await createApp(d, ctx.state.account, wanted)))
     }),
   )
   routes.get(
     '/apps/:app',
-    withApp(d, 'view', (app, ctx) => serialize(d, ctx, app)),
+    withApp(d, 'view', (app, ctx) => serializeApp(d, ctx, app)),
   )
   routes.patch(
     '/apps/:app',
-    withApp(d, 'operate', async (app, ctx) => serialize(d, ctx, await update(d, ctx, app))),
+    withApp(d, ['deploy', 'operate', 'manage'], async (app, ctx) => serializeApp(d, ctx, await update(d, ctx, app))),
   )
   routes.delete(
     '/apps/:app',
     withApp(d, 'manage', async (app, ctx) => {
-      const answer = await serialize(d, ctx, app)
+      const answer = await serializeApp(d, ctx, app)
       await destroyApp(d, app, ctx.state.account)
       return answer
     }),
   )
 }
 
+export function requireRegion(region: string | null | undefined): void {
+  if (region && region !== REGION) throw invalid(`There is no region ${region} here; the only one is ${REGION}.`)
+}
+
+/** Each field needs a permission of its own; renameApp asks for its. */
 async function update(d: Daemon, ctx: Context, app: App): Promise<App> {
   const { name, maintenance, build_stack } = await body(ctx, Update)
   const { account } = ctx.state
+  if (maintenance !== undefined) await requirePermission(d, app, account, ['deploy', 'operate'])
+  if (build_stack !== undefined) await requirePermission(d, app, account, 'operate')
+  // Before the name is changed: what is refused has changed nothing.
+  if (build_stack !== undefined) parseStack(build_stack)
   let changed = app
   if (name !== undefined) changed = await renameApp(d, changed, account, name)
   if (build_stack !== undefined) changed = await setStack(d, changed, account, build_stack)
@@ -84,12 +103,16 @@ async function update(d: Daemon, ctx: Context, app: App): Promise<App> {
   return changed
 }
 
-const serialize = async (d: Daemon, ctx: Context, app: App): Promise<Body> => {
-  const [answer = {}] = await serializeAll(d, ctx, [app])
+/** Where the answer is read, and by whom; nobody reads what webhooks are told. */
+type Viewed = Place & { state?: { account: Account } }
+
+export const serializeApp = async (d: Daemon, ctx: Viewed, app: App): Promise<Body> => {
+  const [answer = {}] = await serializeApps(d, ctx, [app])
   return answer
 }
 
-async function serializeAll(d: Daemon, ctx: Context, apps: App[]): Promise<Body[]> {
+export async function serializeApps(d: Daemon, ctx: Viewed, apps: App[]): Promise<Body[]> {
+  if (apps.length === 0) return []
   const owners = await emailsOf(
     d,
     apps.map(({ owner_id }) => owner_id),
@@ -98,7 +121,14 @@ async function serializeAll(d: Daemon, ctx: Context, apps: App[]): Promise<Body[
     d,
     apps.map(({ id }) => id),
   )
+  const joined = await joinedOf(
+    d,
+    ctx.state?.account,
+    apps.map(({ id }) => id),
+  )
   return apps.map((app) => {
+    const owner = { id: app.owner_id, email: owners.get(app.owner_id) ?? '' }
+    const team = owner.id === TEAM ? { id: TEAM, name: teamNameOf(owner.email) } : null
     const slug = slugs.get(app.id)
     return {
       id: app.id,
@@ -116,25 +146,40 @@ async function serializeAll(d: Daemon, ctx: Context, apps: App[]): Promise<Body[
       web_url: webUrl(d.config, app),
       internal_routing: null,
       maintenance: app.maintenance === 1,
-      owner: { id: app.owner_id, email: owners.get(app.owner_id) ?? '' },
-      organization: null,
-      team: null,
+      owner,
+      organization: team,
+      team,
+      locked: app.locked === 1,
+      joined: joined.has(app.id),
       space: null,
       region: named('region', REGION),
       repo_size: null,
       slug_size: slug?.size ?? null,
       stack: named('stack', slug?.stack ?? app.stack),
-    } satisfies Body
+    } satisfies Body & TeamApp
   })
 }
 
 export async function emailsOf(d: Daemon, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map()
   const rows = await d.db
     .selectFrom('accounts')
     .select(['id', 'email'])
     .where('id', 'in', [...new Set(ids)])
     .execute()
   return new Map(rows.map(({ id, email }) => [id, email]))
+}
+
+/** Of these apps, those that the account owns or was added to. */
+async function joinedOf(d: Daemon, account: Account | undefined, apps: readonly string[]): Promise<Set<string>> {
+  if (!account) return new Set()
+  const rows = await d.db
+    .selectFrom('collaborators')
+    .select('app_id')
+    .where('account_id', '=', account.id)
+    .where('app_id', 'in', apps)
+    .execute()
+  return new Set(rows.map(({ app_id }) => app_id))
 }
 
 interface CurrentSlug {
@@ -146,18 +191,10 @@ interface CurrentSlug {
 
 /** By app: the slug of its newest succeeded release. */
 async function currentSlugs(d: Daemon, apps: readonly string[]): Promise<Map<string, CurrentSlug>> {
-  const rows = await d.db
-    .selectFrom('releases')
-    .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
-    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
-    .select(['releases.app_id', 'slugs.buildpack_description', 'slugs.size', 'slugs.stack'])
-    .select((select) => [
-      select.fn.max('releases.version').as('version'),
-      select.ref('releases.created_at').as('released_at'),
-    ])
-    .where('releases.app_id', 'in', apps)
-    .where('rollouts.state', '=', 'succeeded')
-    .groupBy('releases.app_id')
+  const rows = await servingReleases(d.db)
+    .select(['apps.id', 'slugs.buildpack_description', 'slugs.size', 'slugs.stack'])
+    .select('releases.created_at as released_at')
+    .where('apps.id', 'in', apps)
     .execute()
-  return new Map(rows.map((row) => [row.app_id, row]))
+  return new Map(rows.map((row) => [row.id, row]))
 }

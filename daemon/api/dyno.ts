@@ -1,5 +1,6 @@
 import type { Dyno as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
+import { record } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import type { Terminal } from '../engine/engine.ts'
@@ -24,6 +25,8 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     if (!known.some((one) => one.type === type)) throw notFound('process type', 'formation')
     return { type }
   }
+  const note = (app: App, ctx: Context, text: string) =>
+    record(d.db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
   routes.get(
     '/apps/:app/dynos',
     withApp(d, 'view', async (app) => (await listDynos(d.db, app.id)).map((dyno) => serialize(app, dyno))),
@@ -63,6 +66,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
       const { terminal, ...command } = commandOf(await body(ctx, Inside))
       const told = toldNow(d, terminal)
       const { dyno, meeting } = await runInside(d, app, { ...command, dyno: param(ctx, 'dyno'), terminal: told })
+      await note(app, ctx, `Ran a command inside ${dyno.name}`)
       return created(ctx, { ...serialize(app, dyno), command: command.command, attach_url: attachUrl(ctx, d, meeting) })
     }),
   )
@@ -70,6 +74,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/dynos',
     withApp(d, 'operate', async (app, ctx) => {
       await restart(d, app, {})
+      await note(app, ctx, 'Restarted all dynos')
       return accepted(ctx)
     }),
   )
@@ -77,13 +82,16 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/dynos/:dyno',
     withApp(d, 'operate', async (app, ctx) => {
       await restart(d, app, { dyno: param(ctx, 'dyno') })
+      await note(app, ctx, `Restarted ${param(ctx, 'dyno')}`)
       return accepted(ctx)
     }),
   )
   routes.delete(
     '/apps/:app/formations/:type',
     withApp(d, 'operate', async (app, ctx) => {
-      await restart(d, app, await typeOf(app, ctx))
+      const which = await typeOf(app, ctx)
+      await restart(d, app, which)
+      await note(app, ctx, `Restarted the ${which.type} dynos`)
       return accepted(ctx)
     }),
   )
@@ -91,13 +99,16 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/dynos/:dyno/actions/stop',
     withApp(d, 'operate', async (app, ctx) => {
       await stop(d, app, { dyno: param(ctx, 'dyno') })
+      await note(app, ctx, `Stopped ${param(ctx, 'dyno')}`)
       return accepted(ctx)
     }),
   )
   routes.post(
     '/apps/:app/formations/:type/actions/stop',
     withApp(d, 'operate', async (app, ctx) => {
-      await stop(d, app, await typeOf(app, ctx))
+      const which = await typeOf(app, ctx)
+      await stop(d, app, which)
+      await note(app, ctx, `Stopped the ${which.type} dynos`)
       return accepted(ctx)
     }),
   )
@@ -154,7 +165,7 @@ function invite(d: Daemon, meeting: Meeting): string {
   }
 }
 
-const serialize = (app: App, dyno: DynoView) =>
+export const serialize = (app: App, dyno: DynoView) =>
   ({
     id: dyno.id,
     app: { id: app.id, name: app.name },

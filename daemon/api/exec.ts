@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Account } from '../account/account.ts'
+import { record } from '../account/activity.ts'
 import { authenticate } from '../account/authorization.ts'
 import { type App, findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
@@ -32,6 +33,8 @@ export function execRoutes(routes: Routes, d: Daemon): void {
         key,
         permitted: () => permitted(d, app, token),
       })
+      const text = `Got access to ${nameOf(dyno)} by ps:exec`
+      await record(d.db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
       d.log.info('way into a dyno', { app: app.name, dyno: nameOf(dyno), account: ctx.state.account.email })
       return {
         tunnel_host: admitted.host,

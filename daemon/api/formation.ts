@@ -33,7 +33,7 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
   )
   routes.patch(
     '/apps/:app/formation',
-    withApp(d, 'operate', async (app, ctx) => {
+    withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const { updates } = await body(ctx, Batch)
       const wanted = updates.map(({ type, ...change }) => toUpdate(type, change))
       return (await scale(d, app, ctx.state.account, wanted)).map((row) => serialize(app, row))
@@ -45,7 +45,7 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
   )
   routes.patch(
     '/apps/:app/formation/:formation',
-    withApp(d, 'operate', async (app, ctx) => {
+    withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const row = await find(app, ctx)
       const [changed = row] = await scale(d, app, ctx.state.account, [toUpdate(row.type, await body(ctx, Change))])
       return serialize(app, changed)
@@ -60,7 +60,7 @@ function toUpdate(type: string, { quantity, size, dyno_size, docker_image }: z.o
   return { type, ...(quantity == null ? {} : { quantity }), ...(wanted == null ? {} : { size: wanted }) }
 }
 
-const serialize = (app: App, row: FormationView) =>
+export const serialize = (app: App, row: FormationView) =>
   ({
     id: row.id,
     app: { id: app.id, name: app.name },

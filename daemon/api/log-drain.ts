@@ -15,7 +15,7 @@ const Create = z.object({ url: z.string() })
 export function logDrainRoutes(routes: Routes, d: Daemon): void {
   routes.get(
     '/apps/:app/log-drains',
-    withApp(d, 'view', async (app, ctx) =>
+    withApp(d, 'operate', async (app, ctx) =>
       page(ctx, await listDrains(d, app), keys).map((one) => serialize(app, one, ctx)),
     ),
   )
@@ -28,7 +28,7 @@ export function logDrainRoutes(routes: Routes, d: Daemon): void {
   )
   routes.get(
     '/apps/:app/log-drains/:drain',
-    withApp(d, 'view', async (app, ctx) => serialize(app, await findDrain(d, app, param(ctx, 'drain')), ctx)),
+    withApp(d, 'operate', async (app, ctx) => serialize(app, await findDrain(d, app, param(ctx, 'drain')), ctx)),
   )
   routes.delete(
     '/apps/:app/log-drains/:drain',

@@ -1,35 +1,51 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
-import type { Account } from '../account/account.ts'
-import { record, tell } from '../account/activity.ts'
+import { type Account, accountNamed } from '../account/account.ts'
+import { type Actor, record, tell } from '../account/activity.ts'
+import { TEAM } from '../account/team.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { invalid, notFound, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { announceRelease, createRelease } from '../release/release.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
-import { addOwner, requireOwner } from './collaborator.ts'
+import { note } from '../webhook/event.ts'
+import { addOwner } from './collaborator.ts'
 import { generateName, parseName } from './name.ts'
+import { joinedBy, permissionsOf, requirePermission, visibleTo } from './permission.ts'
 import { defaultStack, parseStack, type Stack } from './stack.ts'
 
 export type App = Selectable<Schema['apps']>
 
-/** Makes an app, its owner and its release v1 as one decision. Throws UserError for a bad or taken name, a foreign stack, a full host. */
+export interface Wanted {
+  name?: string | undefined
+  stack?: string | undefined
+  /** The app is the team's, and `locked` for those who were not added to it. */
+  team?: { locked: boolean } | undefined
+}
+
+/**
+ * Makes an app, its owner and its release v1 as one decision, and what `along` adds to it. Throws UserError for a bad or taken name, a
+ * foreign stack, a full host.
+ */
 export async function createApp(
   d: Daemon,
   account: Account,
-  wanted: { name?: string | undefined; stack?: string | undefined },
+  wanted: Wanted,
+  along: (tx: Tx, app: App) => Promise<unknown> = async () => {},
 ): Promise<App> {
   const name = wanted.name === undefined ? undefined : parseName(wanted.name)
   const stack = wanted.stack === undefined ? defaultStack : parseStack(wanted.stack)
   const now = d.clock.now()
   const { app, release } = await decide(d.db, async (tx) => {
+    if (!(await accountNamed(tx, account.id))) throw new UserError('unauthorized', `${account.email} is gone.`)
     const app: App = {
       id: randomUUID(),
       name: await freeName(tx, name),
-      owner_id: account.id,
+      owner_id: wanted.team ? TEAM : account.id,
       stack,
       maintenance: 0,
+      locked: wanted.team?.locked ? 1 : 0,
       network: await freeNetwork(tx),
       created_at: now,
       updated_at: now,
@@ -38,26 +54,28 @@ export async function createApp(
     await tx.insertInto('apps').values(app).execute()
     await addOwner(tx, app, account)
     const release = await createRelease(d, tx, { app: app.id, account, description: 'Initial release' })
+    await along(tx, app)
     return { app, release }
   })
   announceRelease(d, release, account, release.description)
   return app
 }
 
-/** By name or id. Somebody else's app is not found, so that names of others are not given away. */
+/** By name or id. What the account may not see is not found, so that names of others are not given away. */
 export async function findApp(db: DbOrTx, account: Account, nameOrId: string): Promise<App> {
-  const app = await visible(db, account)
+  const app = await live(db)
     .where((or) => or.or([or('apps.name', '=', nameOrId), or('apps.id', '=', nameOrId)]))
     .executeTakeFirst()
-  if (!app) throw notFound('app', 'app')
+  if (!app || (await permissionsOf({ db }, app, account)).length === 0) throw notFound('app', 'app')
   return app
 }
 
-/** All apps that the account may see, by name. With `own`, not those that only the administrator's rights show. */
-export const listApps = (db: DbOrTx, account: Account, { own }: { own: boolean }): Promise<App[]> =>
-  visible(db, own ? { ...account, admin: 0 } : account)
-    .orderBy('apps.name')
-    .execute()
+/** All apps that the account may see, as a query. */
+export const appsOf = (db: DbOrTx, account: Account) => live(db).where(visibleTo(account))
+
+/** Of what the account may see, what somebody owns or was added to, as a query. */
+export const appsJoinedBy = (db: DbOrTx, account: Account, somebody: Pick<Account, 'id'>) =>
+  appsOf(db, account).where((where) => where('apps.id', 'in', joinedBy(somebody)(where)))
 
 /** For the platform's own use: no question is asked who wants to know. */
 export const appNamed = (db: DbOrTx, name: string): Promise<App | undefined> =>
@@ -66,11 +84,11 @@ export const appNamed = (db: DbOrTx, name: string): Promise<App | undefined> =>
 /** The git repository, releases and domains stay; the app's own host name changes. */
 export async function renameApp(d: Daemon, app: App, account: Account, newName: string): Promise<App> {
   if (newName === app.name) return app
-  requireOwner(app, account)
+  await requirePermission(d, app, account, 'manage')
   const name = parseName(newName)
   await decide(d.db, async (tx) => {
     await freeName(tx, name)
-    await change(d, tx, app, { name })
+    await change(d, tx, { app, account }, { name })
   })
   d.runner.poke(app.id)
   await tell(d, app, account, `Renamed ${app.name} to ${name}`)
@@ -81,7 +99,7 @@ export async function renameApp(d: Daemon, app: App, account: Account, newName: 
 export async function setMaintenance(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
   const maintenance = on ? 1 : 0
   if (maintenance === app.maintenance) return app
-  await change(d, d.db, app, { maintenance })
+  await decide(d.db, (tx) => change(d, tx, { app, account }, { maintenance }))
   d.runner.poke(app.id)
   await tell(d, app, account, `Maintenance mode ${on ? 'enabled' : 'disabled'}`)
   return { ...app, maintenance }
@@ -91,16 +109,35 @@ export async function setMaintenance(d: Daemon, app: App, account: Account, on: 
 export async function setStack(d: Daemon, app: App, account: Account, name: string): Promise<App> {
   const stack: Stack = parseStack(name)
   if (stack === app.stack) return app
-  await change(d, d.db, app, { stack })
+  await decide(d.db, (tx) => change(d, tx, { app, account }, { stack }))
   await tell(d, app, account, `Stack set to ${stack} for the next build`)
   return { ...app, stack }
 }
 
+/** While a team app is locked, only members who were added to it see it. */
+export async function setLocked(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
+  await requirePermission(d, app, account, 'manage')
+  if (app.owner_id !== TEAM) throw invalid(`${app.name} is not a team app: nobody sees it but those it is shared with.`)
+  const locked = on ? 1 : 0
+  if (locked === app.locked) return app
+  await decide(d.db, (tx) => change(d, tx, { app, account }, { locked }))
+  await tell(d, app, account, on ? 'Locked' : 'Unlocked')
+  return { ...app, locked }
+}
+
+/** Part of a transfer. Only team apps are locked. */
+export const setOwner = (
+  d: Daemon,
+  tx: Tx,
+  { app, account }: { app: App; account: Actor },
+  { id }: { id: string },
+): Promise<unknown> => change(d, tx, { app, account }, { owner_id: id, locked: 0 })
+
 /** From now on nobody finds the app and its name is free; its pass stops the dynos, then `forgetApp` ends it. */
 export async function destroyApp(d: Daemon, app: App, account: Account): Promise<void> {
-  requireOwner(app, account)
+  await requirePermission(d, app, account, 'manage')
   await decide(d.db, async (tx) => {
-    await change(d, tx, app, { destroyed_at: d.clock.now() })
+    await change(d, tx, { app, account }, { destroyed_at: d.clock.now() })
     await record(tx, account, { app: app.id, text: `Destroyed ${app.name}`, now: d.clock.now() })
   })
   d.runner.poke(app.id)
@@ -112,19 +149,22 @@ export const forgetApp = (db: DbOrTx, id: string): Promise<unknown> =>
 
 const live = (db: DbOrTx) => db.selectFrom('apps').selectAll('apps').where('apps.destroyed_at', 'is', null)
 
-const visible = (db: DbOrTx, account: Account) =>
-  account.admin
-    ? live(db)
-    : live(db)
-        .innerJoin('collaborators', 'collaborators.app_id', 'apps.id')
-        .where('collaborators.account_id', '=', account.id)
-
-const change = (d: Daemon, db: DbOrTx, app: App, fields: Partial<App>): Promise<unknown> =>
-  db
+async function change(
+  d: Daemon,
+  tx: Tx,
+  { app, account }: { app: App; account: Actor },
+  fields: Partial<App>,
+): Promise<void> {
+  const now = d.clock.now()
+  const changed = { ...app, ...fields, updated_at: now }
+  await tx
     .updateTable('apps')
-    .set({ ...fields, updated_at: d.clock.now() })
+    .set({ ...fields, updated_at: now })
     .where('id', '=', app.id)
     .execute()
+  const action = changed.destroyed_at === null ? 'update' : 'destroy'
+  await note(tx, { app: app.id, account, include: 'api:app', action, subject: changed, previous: app, now })
+}
 
 async function freeName(tx: Tx, wanted: string | undefined): Promise<string> {
   const name = wanted ?? generateName()

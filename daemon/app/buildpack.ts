@@ -40,10 +40,7 @@ export async function replaceInstallations(
   account: Account,
   names: readonly string[],
 ): Promise<Installation[]> {
-  if (names.length > MOST) throw invalid(`An app may have ${MOST} buildpacks, not ${names.length}.`)
-  const urls = names.map(parseBuildpack)
-  const double = urls.find((url, index) => urls.indexOf(url) !== index)
-  if (double !== undefined) throw invalid(`The buildpack ${double} is listed twice.`)
+  const urls = parseBuildpacks(names)
   const installations = urls.map((url, ordinal) => ({ ordinal, url }))
   await decide(d.db, async (tx) => {
     await tx.deleteFrom('buildpack_installations').where('app_id', '=', app.id).execute()
@@ -60,6 +57,15 @@ export async function replaceInstallations(
     urls.length > 0 ? `Set buildpacks ${urls.map(publicUrl).join(', ')}` : 'Cleared buildpacks',
   )
   return installations
+}
+
+/** A list as a client sends it; throws UserError as `parseBuildpack` does, and for doubles. */
+export function parseBuildpacks(names: readonly string[]): string[] {
+  if (names.length > MOST) throw invalid(`An app may have ${MOST} buildpacks, not ${names.length}.`)
+  const urls = names.map(parseBuildpack)
+  const double = urls.find((url, index) => urls.indexOf(url) !== index)
+  if (double !== undefined) throw invalid(`The buildpack ${publicUrl(double)} is listed twice.`)
+  return urls
 }
 
 /** The registry's archive of a named buildpack, which clients may send in place of the name. */

@@ -13,7 +13,8 @@ import { lossLine } from './loss.ts'
  *
  *   answering -- history sent, no tail --> ended
  *             -- history sent, tail --> following -- the daemon stops: told when to come back --> ended
- *                                                 -- the app is destroyed; the client has gone, or does not read --> ended
+ *                                                 -- the app is destroyed, or no longer the client's to see; the client has gone, or
+ *                                                    does not read --> ended
  */
 export interface Session {
   /** Who asked for it. */
@@ -38,6 +39,8 @@ type Parts = Pick<Daemon, 'logs' | 'seal' | 'clock' | 'log'> & {
   knows(app: string, account: string): Promise<boolean>
   /** How long a client may take no more; shorter in tests. */
   slowest?: number
+  /** How often a client that has nothing to read is told that it is not forgotten, and asked whether it still may; shorter in tests. */
+  keepAlive?: number
 }
 
 interface Sealed extends Session {
@@ -112,7 +115,11 @@ async function answer(d: Parts, session: Sealed, after: number | undefined, { re
   })
   if (req.method === 'HEAD') return void res.end()
   res.flushHeaders()
-  const keepAlive = setInterval(() => events && res.write(': keep-alive\n\n'), KEEP_ALIVE)
+  const look = async () => {
+    if (!(await d.knows(session.app, session.account))) left.abort()
+    else if (events) res.write(': keep-alive\n\n')
+  }
+  const keepAlive = setInterval(() => void look().catch(() => left.abort()), d.keepAlive ?? KEEP_ALIVE)
   try {
     await send(d, session, after, { res, signal: left.signal, events, slowest: d.slowest ?? SLOWEST_CLIENT })
     if (session.tail && events && !left.signal.aborted && (await d.knows(session.app, session.account)))

@@ -163,6 +163,15 @@ test('a tail ends for good when its app is destroyed', async () => {
   assert.is((await get(id, { ...events, 'last-event-id': '0' })).statusCode, 404)
 })
 
+test('a tail ends when its account may no longer see the app, although nobody writes a line', async () => {
+  sessions = createSessions({ logs, seal, clock, log, knows: async () => !destroyed, keepAlive: 20 })
+  write('before')
+  const text = body(await get(session({ tail: true }), events))
+  destroyed = true
+  assert.match(await text, /before/)
+  assert.not.match(await text, 'retry')
+})
+
 test('HEAD is answered without a body, also for a tail', async () => {
   write('one')
   const response = await get(session({ tail: true }), events, 'HEAD')

@@ -2,11 +2,13 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Config } from '../config.ts'
 import type { Context } from './context.ts'
 
-/** The API as the client reaches it, which may be through a tunnel: so from the request, not from the settings. */
-export const apiUrl = (ctx: Context): string => `${ctx.protocol}://${ctx.host}`
+/** Where the client reaches the API, which may be through a tunnel: so from the request, not from the settings. */
+export type Place = Pick<Context, 'protocol' | 'host'>
+
+export const apiUrl = (ctx: Place): string => `${ctx.protocol}://${ctx.host}`
 
 /** Where git pushes go; clients always write https for it. */
-export const gitUrl = (ctx: Context, app: { name: string }): string => `https://${ctx.host}/${app.name}.git`
+export const gitUrl = (ctx: Place, app: { name: string }): string => `https://${ctx.host}/${app.name}.git`
 
 /** Where the routers serve the app. */
 export const webUrl = ({ domain, router }: Config, app: { name: string }): string =>

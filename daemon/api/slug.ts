@@ -1,45 +1,91 @@
 import type { Slug as Body } from '@heroku-cli/schema'
-import type { Selectable } from 'kysely'
+import { z } from 'zod'
+import { type Permission, permissionsOf } from '../app/permission.ts'
+import { parseStack, stacks } from '../app/stack.ts'
+import { parseChecksum } from '../build/blob.ts'
+import { linkTo } from '../build/link.ts'
+import { checkTypes } from '../build/procfile.ts'
+import { announceSlug, findSlug, type Slug } from '../build/slug.ts'
+import { receiveSlug, sendSlug } from '../build/slug-upload.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
-import type { Schema } from '../store/schema.ts'
-import { param, type Routes, withApp } from './context.ts'
-import { named, time } from './wire.ts'
+import { notFound } from '../errors.ts'
+import { body } from './body.ts'
+import { line } from './build.ts'
+import { type Context, created, param, type Routes, withApp } from './context.ts'
+import { apiUrl } from './link.ts'
+import { receive, requireLink } from './source.ts'
+import { idOf, named, time } from './wire.ts'
 
-type Slug = Selectable<Schema['slugs']>
+const Create = z.object({
+  process_types: z.record(z.string(), z.string()),
+  buildpack_provided_description: line(200).nullish(),
+  checksum: z.string().nullish(),
+  commit: line(200).nullish(),
+  commit_description: line(1000).nullish(),
+  stack: z.string().nullish(),
+})
 
-export function slugRoutes(routes: Routes, d: Daemon): void {
-  routes.get(
+/** A slug that was built here, or elsewhere and then sent: its archive goes by links that need no token. */
+export function slugRoutes({ open, closed }: { open: Routes; closed: Routes }, d: Daemon): void {
+  /** Who may not deploy may not read the code either: the URL is told, without the key that opens it. */
+  const answer = (ctx: Context, slug: Slug, may: readonly Permission[]) => {
+    const method = slug.archive === 'ready' ? 'get' : 'put'
+    const path = `/slugs/${slug.id}`
+    const url = may.includes('deploy') ? linkTo(d, apiUrl(ctx), method, path) : `${apiUrl(ctx)}${path}`
+    return { ...serialize(slug), blob: { method, url } }
+  }
+  closed.get(
     '/apps/:app/slugs/:slug',
     withApp(d, 'view', async (app, ctx) => {
-      const slug = await d.db
-        .selectFrom('slugs')
-        .selectAll()
-        .where('app_id', '=', app.id)
-        .where('id', '=', param(ctx, 'slug'))
-        .executeTakeFirst()
-      if (!slug) throw notFound('slug', 'slug')
-      return serialize(slug)
+      const slug = await findSlug(d.db, app.id, param(ctx, 'slug'))
+      return answer(ctx, slug, await permissionsOf(d, app, ctx.state.account))
     }),
   )
-  routes.post(
+  closed.post(
     '/apps/:app/slugs',
-    withApp(d, 'deploy', () => {
-      throw invalid('Uploaded slugs are not supported yet: deploy with git push.')
+    withApp(d, 'deploy', async (app, ctx) => {
+      const wanted = await body(ctx, Create)
+      checkTypes(wanted.process_types)
+      const slug = await announceSlug(d, app, ctx.state.account, {
+        process_types: JSON.stringify(wanted.process_types),
+        buildpack_description: wanted.buildpack_provided_description ?? '',
+        checksum: wanted.checksum ? `SHA256:${parseChecksum(wanted.checksum)}` : '',
+        commit: wanted.commit || null,
+        commit_description: wanted.commit_description ?? null,
+        stack: wanted.stack ? parseStack(stackNamed(wanted.stack)) : app.stack,
+      })
+      return created(ctx, answer(ctx, slug, ['deploy']))
     }),
   )
+  open.put('/slugs/:slug', async (ctx) => {
+    requireLink(d, ctx, 'put')
+    await receive(ctx, (archive, signal) => receiveSlug(d, param(ctx, 'slug'), archive, signal))
+  })
+  open.get('/slugs/:slug', async (ctx) => {
+    requireLink(d, ctx, 'get')
+    const slug = await d.db.selectFrom('slugs').selectAll().where('id', '=', param(ctx, 'slug')).executeTakeFirst()
+    if (slug?.archive !== 'ready') throw notFound('slug', 'slug')
+    ctx.type = 'application/gzip'
+    ctx.set('Cache-Control', 'private, no-store')
+    ctx.status = 200
+    if (ctx.method !== 'HEAD') ctx.body = sendSlug(d, slug)
+  })
 }
+
+/** Clients name a stack by its name or by its id. */
+const stackNamed = (text: string): string => stacks.find((name) => idOf('stack', name) === text) ?? text
 
 const serialize = (slug: Slug) =>
   ({
     id: slug.id,
-    buildpack_provided_description: slug.buildpack_description,
-    checksum: slug.checksum,
+    buildpack_provided_description: slug.buildpack_description || null,
+    checksum: slug.checksum || null,
     commit: slug.commit,
-    commit_description: null,
+    commit_description: slug.commit_description,
     process_types: JSON.parse(slug.process_types),
-    size: slug.size,
+    size: slug.archive === 'ready' ? slug.size : null,
     stack: named('stack', slug.stack),
     created_at: time(slug.created_at),
     updated_at: time(slug.created_at),
+    deleted_at: null,
   }) satisfies Body

@@ -47,15 +47,15 @@ function send(ctx: Context, follow: (signal: AbortSignal) => AsyncIterable<Buffe
   ctx.flushHeaders()
 }
 
-/** The chunks of `source`, and a NUL whenever it has been silent for `every` ms. */
-export async function* keepAlive(source: AsyncIterable<Buffer>, every: number): AsyncGenerator<Buffer> {
+/** The chunks of `source`, and a sign of life whenever it has been silent for `every` ms: a NUL, unless the reader wants another. */
+export async function* keepAlive(source: AsyncIterable<Buffer>, every: number, sign = NUL): AsyncGenerator<Buffer> {
   const chunks = source[Symbol.asyncIterator]()
   try {
     let next = chunks.next()
     while (true) {
       const result = await silence(next, every)
       if (result === 'silent') {
-        yield NUL
+        yield sign
         continue
       }
       if (result.done) return

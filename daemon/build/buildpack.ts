@@ -26,13 +26,21 @@ export interface Selection {
   buildpacks: Buildpack[]
 }
 
-/** The buildpacks that an app names, or all bundled ones in the order in which they are tried. Fetches what is not here. */
-export async function selectBuildpacks(d: Daemon, app: string, signal: AbortSignal): Promise<Selection> {
-  const named = await listInstallations(d.db, app)
-  const urls = named.length > 0 ? named.map(({ url }) => url) : bundled.map(({ name }) => name)
+/**
+ * The buildpacks that the build names, else those that its app names, or all bundled ones in the order in which they are tried.
+ * Fetches what is not here.
+ */
+export async function selectBuildpacks(
+  d: Daemon,
+  app: string,
+  signal: AbortSignal,
+  named: readonly string[] = [],
+): Promise<Selection> {
+  const chosen = named.length > 0 ? named : (await listInstallations(d.db, app)).map(({ url }) => url)
+  const urls = chosen.length > 0 ? chosen : bundled.map(({ name }) => name)
   const buildpacks: Buildpack[] = []
   for (const url of urls) buildpacks.push(await resolveBuildpack(d, url, signal))
-  return { mode: named.length > 0 ? 'chosen' : 'detect', buildpacks }
+  return { mode: chosen.length > 0 ? 'chosen' : 'detect', buildpacks }
 }
 
 async function resolveBuildpack(d: Daemon, url: string, signal: AbortSignal): Promise<Buildpack> {

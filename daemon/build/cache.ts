@@ -1,8 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { type Actor, record } from '../account/activity.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
+import { betweenBuilds, buildFolder } from './build.ts'
 import { run } from './command.ts'
+import { forgetKeys } from './slug.ts'
 
 /**
  * What buildpacks keep of one build for the next, one folder an app.
@@ -30,7 +34,20 @@ export async function commitCache(
   await rename(from, folder)
 }
 
-/** For builds:cache:purge, and for an app that is being destroyed. */
+/** The next build starts from nothing, even when it is of a source that was built before. Throws a conflict while one goes on. */
+export async function purgeCache(d: Daemon, app: { id: string; name: string }, account: Actor): Promise<void> {
+  // Aside first, so that nobody's change waits for the removal of many files. What a crash leaves goes at start, as of a build.
+  const aside = buildFolder(d.config, randomUUID())
+  await mkdir(dirname(aside), { recursive: true })
+  await betweenBuilds(d, app, async (tx) => {
+    await rename(await ensured(cacheFolder(d.config, app.id)), aside)
+    await forgetKeys(tx, app.id)
+    await record(tx, account, { app: app.id, text: 'Purged the build cache', now: d.clock.now() })
+  })
+  await rm(aside, { recursive: true, force: true })
+}
+
+/** For an app that is being destroyed. */
 export const removeCache = (d: Pick<Daemon, 'config'>, app: string): Promise<void> =>
   rm(cacheFolder(d.config, app), { recursive: true, force: true })
 

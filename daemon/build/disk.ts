@@ -13,10 +13,10 @@ export interface DiskBound {
 const FREE_EVERY = 500
 const USED_EVERY = 5000
 
-/** Throws a UserError when less than the reserve is free: what is not begun need not be stopped. */
-export async function requireRoom(folder: string): Promise<void> {
+/** Throws a UserError when less than the reserve would be free after `more` bytes: what is not begun need not be stopped. */
+export async function requireRoom(folder: string, more = 0): Promise<void> {
   const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize < limits.diskReserve) throw full()
+  if (bavail * bsize - more < limits.diskReserve) throw full()
 }
 
 /**
@@ -55,7 +55,7 @@ export function boundDisk(
   }
 }
 
-const full = () =>
+export const full = () =>
   new UserError(
     'internal_server_error',
     'The disk of this host is almost full, so nothing can be built. Free some space and push again.',

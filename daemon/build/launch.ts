@@ -2,6 +2,7 @@ import { UserError } from '../errors.ts'
 import { abandon, outcome, reached } from '../release/outcome.ts'
 import type { Release } from '../release/release.ts'
 import type { Deploy } from './deploy.ts'
+import { interruption } from './refusal.ts'
 import type { Slug } from './slug.ts'
 
 /**
@@ -21,7 +22,7 @@ export async function awaitLaunch({ d, request, output }: Deploy, slug: Slug, re
     if (command) await showPhase({ d, output }, release, signal)
     await settled({ d, output }, release, signal)
   } catch (error) {
-    if (!signal.aborted || (await abandon(d, release.id, 'The push was interrupted.'))) throw error
+    if (!signal.aborted || (await abandon(d, release.id, interruption(signal)))) throw error
     await settled({ d, output }, release, new AbortController().signal)
   }
 }

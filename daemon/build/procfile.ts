@@ -1,3 +1,6 @@
+import { invalid } from '../errors.ts'
+import { limits } from '../limits.ts'
+
 /** What a Procfile declares, and what its author should know about it. */
 export interface Procfile {
   /** Type to command, in the order of the file. */
@@ -46,6 +49,22 @@ export function parseProcfile(text: string): Procfile {
     errors.push(`The Procfile declares ${types.size} process types; ${MOST_TYPES} are allowed.`)
   if (types.size === 0) warnings.push('The Procfile declares no process types.')
   return { types, warnings, errors }
+}
+
+/** Throws UserError for process types that a client names and no Procfile could declare. */
+export function checkTypes(types: Record<string, string>): void {
+  if (Object.keys(types).length > MOST_TYPES) throw invalid(`A slug may have ${MOST_TYPES} process types.`)
+  for (const [name, command] of Object.entries(types)) {
+    const shown = name.slice(0, 100)
+    if (!/^[A-Za-z0-9_-]+$/.test(name) || name.length > LONGEST_NAME || name === ONE_OFF || name === '__proto__')
+      throw invalid(
+        `"${shown}" cannot be a process type: use at most ${LONGEST_NAME} letters, digits, - and _, and not "run".`,
+      )
+    if (command.trim() === '' || command.includes('\0') || Buffer.byteLength(command) > limits.commandSize)
+      throw invalid(
+        `The command of ${shown} must have between 1 and ${limits.commandSize / 1024} KB, and no NUL character.`,
+      )
+  }
 }
 
 function ignored(line: string): string | undefined {

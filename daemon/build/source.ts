@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { boundDisk, full, requireRoom } from './disk.ts'
 import { formatSize } from './output.ts'
 
 /**
@@ -14,15 +18,65 @@ export async function receiveSource(
   path: string,
   { signal, most = limits.sourceSize }: { signal: AbortSignal; most?: number },
 ): Promise<void> {
+  await pipeline(archive, bounded(most), createWriteStream(path, { mode: 0o644 }), { signal })
+}
+
+/** What was stored. */
+export interface Stored {
+  /** SHA-256, hex. */
+  checksum: string
+  size: number
+}
+
+/**
+ * Stores an archive that comes over the network, and has it on disk when it resolves. Throws UserError beyond the bounds on size, time
+ * and disk; what it wrote by then is the caller's to remove.
+ */
+export async function storeArchive(
+  archive: Readable,
+  path: string,
+  { signal, most = limits.sourceSize, time }: { signal: AbortSignal; most?: number; time: number },
+): Promise<Stored> {
+  await requireRoom(dirname(path))
+  // Opened before anything can fail: one that is opened later would be made when it has been removed already.
+  const file = await open(path, 'w', 0o600)
+  const hash = createHash('sha256')
   let size = 0
-  const bound = new Transform({
+  const disk = boundDisk(dirname(path), { most: most * 2, watched: path })
+  // Not AbortSignal.timeout, which Node.js 20 may collect together with what it was to end.
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(tooSlow(time)), time)
+  const end = AbortSignal.any([signal, disk.signal, late.signal])
+  const measure = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length
-      if (size > most) done(tooLarge(most))
+      hash.update(chunk)
+      done(null, chunk)
+    },
+  })
+  try {
+    await pipeline(archive, bounded(most), measure, file.createWriteStream({ flush: true }), { signal: end })
+    return { checksum: hash.digest('hex'), size }
+  } catch (error) {
+    if (end.aborted) throw end.reason
+    throw (error as { code?: unknown }).code === 'ENOSPC' ? full() : error
+  } finally {
+    clearTimeout(timer)
+    disk.stop()
+    await file.close().catch(() => undefined)
+  }
+}
+
+/** Passes bytes on, up to a bound; `beyond` says what is wrong then. */
+export function bounded(most: number, beyond: UserError = tooLarge(most)): Transform {
+  let size = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length
+      if (size > most) done(beyond)
       else done(null, chunk)
     },
   })
-  await pipeline(archive, bound, createWriteStream(path, { mode: 0o644 }), { signal })
 }
 
 const tooLarge = (most: number) =>
@@ -30,3 +84,9 @@ const tooLarge = (most: number) =>
     'request_too_large',
     `The source is larger than ${formatSize(most)}. Take large files out of the repository, or out of the deployed commit.`,
   )
+
+const tooSlow = (time: number) =>
+  new UserError('invalid_params', `The source did not arrive within ${time / 60_000} minutes.`)
+
+/** What is wrong with an archive, in words that are shown to its sender. */
+export const broken = (why: string): UserError => new UserError('invalid_params', `The archive cannot be used. ${why}`)

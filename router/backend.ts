@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Limits } from './limits.ts'
 import type { Backend as Route } from './protocol.ts'
@@ -20,6 +21,8 @@ export class Backend {
   readonly dyno: string
   readonly address: string
   readonly port: number
+  /** What clients that stay with it show: nothing that tells where it is. */
+  readonly token: string
   mode: Route['mode'] | 'gone' = 'probe'
   /** Requests and tunnels that it was chosen for and that have not ended. */
   readonly users = new Set<User>()
@@ -35,6 +38,7 @@ export class Backend {
     this.dyno = route.dyno
     this.address = route.address
     this.port = route.port
+    this.token = createHash('sha256').update(route.id).digest('base64url').slice(0, 22)
     this.limits = limits
     this.events = events
   }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { binding, boundTo } from './affinity.ts'
 import { type Backend, pick } from './backend.ts'
 import { type Body, createBody } from './body.ts'
 import { BadResponse, type RequestHead } from './head.ts'
@@ -78,7 +79,7 @@ export class Exchange implements User {
     this.app = this.router.find(this.head.hostname)
     if (this.app === undefined) return this.answer(noSuchApp)
     if (this.app.route.maintenance) return this.fail('H80')
-    const backend = pick(this.app.serving, this.tried, Date.now())
+    const backend = this.choose(this.app)
     if (backend !== undefined) return this.connect(backend)
     if (this.app.serving.length > 0) return this.fail(this.timedOut ? 'H19' : 'H21')
     switch (this.app.route.empty) {
@@ -93,6 +94,15 @@ export class Exchange implements User {
       default:
         return this.app.route.empty satisfies never
     }
+  }
+
+  private choose({ route, serving }: App): Backend | undefined {
+    const now = Date.now()
+    if (route.affinity !== true) return pick(serving, this.tried, now)
+    const backend = boundTo(this.head.fields, serving, this.tried, now) ?? pick(serving, this.tried, now)
+    const secure = this.session.entrance.proto === 'https'
+    if (backend !== undefined) this.response.binding = binding(this.head.fields, backend, secure)
+    return backend
   }
 
   private wait(): void {

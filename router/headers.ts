@@ -88,8 +88,8 @@ const lengthField = (head: { body: BodyLength }, known: boolean): string =>
 
 const hasLength = (head: RequestHead): boolean => head.body !== 0 || field(head.fields, 'content-length') !== undefined
 
-/** `close`: we close the client's connection after it. `dechunk`: the client does not know chunks. */
-export function responseText(head: ResponseHead, to: { close: boolean; dechunk: boolean }): string {
+/** `close`: we close the client's connection after it. `dechunk`: the client does not know chunks. `more`: header lines of ours. */
+export function responseText(head: ResponseHead, to: { close: boolean; dechunk: boolean; more?: string }): string {
   const { fields, connection, status } = head
   let out = `HTTP/1.1 ${status} ${head.reason}\r\n`
   let via = ''
@@ -103,7 +103,7 @@ export function responseText(head: ResponseHead, to: { close: boolean; dechunk: 
   if (status < 200) return `${out}\r\n`
   if (status !== 204 && head.length !== undefined && !(head.length === 'chunked' && to.dechunk))
     out += head.length === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${head.length}\r\n`
-  return `${out}Connection: ${to.close ? 'close' : 'keep-alive'}\r\nVia: ${via}${VIA}\r\n\r\n`
+  return `${out}${to.more ?? ''}Connection: ${to.close ? 'close' : 'keep-alive'}\r\nVia: ${via}${VIA}\r\n\r\n`
 }
 
 const named = (connection: string[], name: string): boolean =>

@@ -24,6 +24,8 @@ export class Response {
   reusable = false
   /** The backend's half-close is this body's proper end. */
   untilClose = false
+  /** A header line of ours for the client, or nothing. */
+  binding = ''
   private body: Body | null = null
   /** A head that waits to be written together with the first piece of its body. */
   private text = ''
@@ -81,7 +83,7 @@ export class Response {
     this.reusable = head.keepAlive && !this.untilClose
     this.close = last || this.untilClose || (dechunk && !bodiless)
     this.body = createBody(length, this.limits, dechunk)
-    this.text = responseText(head, { close: this.close, dechunk })
+    this.text = responseText(head, { close: this.close, dechunk, more: this.binding })
   }
 
   private upgrade(head: ResponseHead, last: boolean): void {

@@ -1,67 +1,56 @@
 import type { AppFeature as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
 import type { App } from '../app/app.ts'
+import { listFeatures, type Setting, setFeature } from '../app/feature.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { notFound } from '../errors.ts'
 import { body } from './body.ts'
-import { param, type Routes, withApp } from './context.ts'
+import { type Context, param, type Routes, withApp } from './context.ts'
+import { page } from './page.ts'
 import { idOf, time } from './wire.ts'
 
 const Update = z.object({ enabled: z.boolean() })
 
-/** What Heroku makes optional and Sluice always does. */
-const features = [
-  {
-    name: 'preboot',
-    display_name: 'Preboot',
-    description: 'New dynos serve before old ones stop. Every release does this here.',
-  },
-  {
-    name: 'runtime-heroku-exec',
-    display_name: 'Heroku Exec',
-    description:
-      'Sessions in running dynos: ps:exec, ps:copy, ps:forward, ps:socks. Nothing in a dyno is needed for them here.',
-  },
-] as const
-
 export function appFeatureRoutes(routes: Routes, d: Daemon): void {
+  const find = async (app: App, ctx: Context): Promise<Setting> => {
+    const wanted = param(ctx, 'feature')
+    const found = (await listFeatures(d.db, app)).find(
+      ({ name }) => name === wanted || idOf('feature', name) === wanted,
+    )
+    if (!found) throw notFound('feature', 'app_feature')
+    return found
+  }
   routes.get(
     '/apps/:app/features',
-    withApp(d, 'view', (app) => features.map((feature) => serialize(app, feature))),
+    withApp(d, 'view', async (app, ctx) => {
+      const all = (await listFeatures(d.db, app)).map((setting) => serialize(app, setting))
+      return page(ctx, all, { name: ({ name }) => name, id: ({ id }) => id })
+    }),
   )
   routes.get(
     '/apps/:app/features/:feature',
-    withApp(d, 'view', (app, ctx) => serialize(app, find(param(ctx, 'feature')))),
+    withApp(d, 'view', async (app, ctx) => serialize(app, await find(app, ctx))),
   )
   routes.patch(
     '/apps/:app/features/:feature',
     withApp(d, 'operate', async (app, ctx) => {
-      const feature = find(param(ctx, 'feature'))
+      const { name } = await find(app, ctx)
       const { enabled } = await body(ctx, Update)
-      if (!enabled) throw invalid(`${feature.display_name} is always on here and cannot be disabled.`)
-      return serialize(app, feature)
+      return serialize(app, await setFeature(d, app, ctx.state.account, { name, enabled }))
     }),
   )
 }
 
-type Feature = (typeof features)[number]
-
-function find(nameOrId: string): Feature {
-  const feature = features.find(({ name }) => name === nameOrId || idOf('feature', name) === nameOrId)
-  if (!feature) throw notFound('feature', 'app_feature')
-  return feature
-}
-
-const serialize = (app: App, { name, display_name, description }: Feature) =>
+const serialize = (app: App, { name, title, description, state, enabled, updated_at }: Setting) =>
   ({
     id: idOf('feature', name),
     name,
-    display_name,
+    display_name: title,
     description,
-    doc_url: '',
-    enabled: true,
-    state: 'general',
+    doc_url: 'https://devcenter.heroku.com/articles/app-features',
+    enabled,
+    state,
     feedback_email: '',
     created_at: time(app.created_at),
-    updated_at: time(app.created_at),
+    updated_at: time(updated_at),
   }) satisfies Body

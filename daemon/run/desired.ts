@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { defaultSize } from '../limits.ts'
 import type { DbOrTx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { rowsOf } from './formation.ts'
@@ -35,7 +36,8 @@ async function candidateOf(db: DbOrTx, rollout: Rollout): Promise<UnroutedCandid
   if (state === 'succeeded' || state === 'failed')
     throw new Error(`v${rollout.version} is settled and cannot be a candidate`)
   const command = (await commandsOf(db, rollout.release_id)).release ?? null
-  return { ...(await targetOf(db, rollout)), state, command }
+  const commandSize = (await rowsOf(db, rollout.app_id)).get('release')?.size ?? defaultSize
+  return { ...(await targetOf(db, rollout)), state, command, commandSize }
 }
 
 async function processesOf(db: DbOrTx, rollout: Rollout): Promise<Process[]> {

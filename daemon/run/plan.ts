@@ -40,6 +40,8 @@ export interface Candidate extends Target {
   state: Exclude<RolloutState, 'succeeded' | 'failed'>
   /** The Procfile's `release` command. */
   command: string | null
+  /** Of the dyno that runs it. */
+  commandSize?: string
   /** Every live router follows the table in which this release serves; also true when no router has a part in it. */
   acknowledged: boolean
 }
@@ -232,7 +234,12 @@ function runReleaseCommand(candidate: Candidate, dynos: Seen[], kept: Set<string
   const { release } = candidate
   const dyno = dynos.find((dyno) => dyno.release === release && dyno.type === 'release')
   if (!dyno) {
-    const process = { type: 'release', command: candidate.command ?? '', size: '', quantity: 1 }
+    const process = {
+      type: 'release',
+      command: candidate.command ?? '',
+      size: candidate.commandSize ?? '',
+      quantity: 1,
+    }
     turn.steps.push(start(release, process, candidate.version, 0))
     return
   }

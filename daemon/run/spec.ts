@@ -6,6 +6,7 @@ import { slugTree } from '../store/slug-path.ts'
 import { slugOf } from './desired.ts'
 import { type Dyno, nameOf } from './dyno.ts'
 import { environment, resourcesOf, subnetOf } from './environment.ts'
+import { metadataOf } from './metadata.ts'
 import { oneOffOf } from './oneoff.ts'
 
 type App = Selectable<Schema['apps']>
@@ -20,6 +21,7 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
   const slug = await slugOf(d.db, release.id)
   if (!slug) throw new Error(`v${release.version} has no code to run`)
   const config = JSON.parse(d.seal.open(release.config, release.id)) as Record<string, string>
+  const metadata = await metadataOf(d.db, { app, dyno, release, slug })
   const name = nameOf(dyno)
   const oneOff = oneOffOf(d, dyno)
   const port = oneOff ? undefined : dyno.port
@@ -31,7 +33,7 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
     name,
     image: d.stack(slug.stack).run,
     command: dyno.command,
-    env: environment({ name, port }, { ...config, ...oneOff?.env }),
+    env: environment({ name, port }, { ...metadata, ...config, ...oneOff?.env }),
     ...(oneOff?.terminal ? { terminal: oneOff.terminal } : {}),
     slug: slugTree(d.config, slug.id),
     ...resourcesOf(dyno.size),

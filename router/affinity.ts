@@ -1,0 +1,36 @@
+import type { Backend } from './backend.ts'
+
+/**
+ * Session affinity (https://devcenter.heroku.com/articles/session-affinity): a cookie names the backend that a client was served by, and
+ * is given anew when that one is gone. It opens nothing: whoever makes one up gets a backend that any request may get.
+ */
+const NAME = 'heroku-session-affinity'
+
+/** The backend that the request's cookies name, while it takes requests and did not just refuse one. */
+export function boundTo(
+  fields: string[],
+  serving: readonly Backend[],
+  tried: readonly Backend[],
+  now: number,
+): Backend | undefined {
+  const token = tokenIn(fields)
+  if (token === undefined) return undefined
+  return serving.find((one) => one.token === token && one.quarantinedUntil <= now && !tried.includes(one))
+}
+
+/** The header line that binds a client to the backend; empty when its cookie says so already. */
+export function binding(fields: string[], backend: Backend, secure: boolean): string {
+  if (tokenIn(fields) === backend.token) return ''
+  return `Set-Cookie: ${NAME}=${backend.token}; Path=/; HttpOnly${secure ? '; Secure' : ''}\r\n`
+}
+
+function tokenIn(fields: string[]): string | undefined {
+  for (let i = 0; i < fields.length; i += 3)
+    if (fields[i] === 'cookie') {
+      const [, token] = COOKIE.exec(fields[i + 2] ?? '') ?? []
+      if (token !== undefined) return token
+    }
+  return undefined
+}
+
+const COOKIE = new RegExp(`(?:^|;)[ \\t]*${NAME}=([A-Za-z0-9_-]{22})[ \\t]*(?:;|$)`)

@@ -1,7 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { WebSocket } from 'ws'
 import { type Limits, limits as standard } from './limits.ts'
-import { type LogLine, MAX_MESSAGE, PROTOCOL, parseDown, type Table, type Up } from './protocol.ts'
+import {
+  type Certificates,
+  type Down,
+  type LogLine,
+  MAX_MESSAGE,
+  namedBy,
+  PROTOCOL,
+  parseDown,
+  type Table,
+  type Up,
+} from './protocol.ts'
 
 /**
  * The connection to the daemon, dialled by us, for ever.
@@ -24,8 +34,10 @@ export interface ControlOptions {
   limits?: Partial<Limits>
   /** Version in force. */
   applied(): number
-  /** Puts a table in force and on disk; throws when it cannot be put in force. */
-  apply(table: Table): Promise<void>
+  /** Those that are on disk with the table in force. */
+  certificates: Certificates
+  /** Puts a table in force and on disk, with the certificates that it names; throws when it cannot be put in force. */
+  apply(table: Table, certificates: Certificates): Promise<void>
   /** Called after each `applied`: tells what the daemon may have missed. */
   report(): void
   warn(sentence: string): void
@@ -38,7 +50,9 @@ export function createControl(options: ControlOptions): Control {
   let closed = false
   let failures = 0
   let heardAt = 0
-  let newest: Table | null = null
+  let newest: { table: Table; certificates: Certificates } | null = null
+  /** Those of the newest table, and what has come for the next. */
+  let held = new Map(options.certificates)
   let applying = false
   let lines: LogLine[] = []
   let dropped = 0
@@ -70,7 +84,7 @@ export function createControl(options: ControlOptions): Control {
     socket = dialled
     dialled.on('open', () => {
       heard()
-      send({ kind: 'hello', protocol: PROTOCOL, applied: options.applied() })
+      send({ kind: 'hello', protocol: PROTOCOL, applied: options.applied(), certificates: [...held.keys()] })
     })
     dialled.on('message', (data) => {
       heard()
@@ -94,22 +108,37 @@ export function createControl(options: ControlOptions): Control {
 
   const take = (from: WebSocket, text: string): void => {
     try {
-      newest = parseDown(text).table
+      hear(parseDown(text))
     } catch (error) {
       options.warn(`The daemon sent what this router does not understand: ${String(error)}`)
       return from.close(1002, 'not understood')
     }
     failures = 0
-    if (!applying) void applyNewest()
+    if (newest !== null && !applying) void applyNewest()
+  }
+
+  const hear = (message: Down): void => {
+    switch (message.kind) {
+      case 'certificate':
+        held.set(message.certificate.id, message.certificate)
+        return
+      case 'table':
+        held = namedBy(message.table, held)
+        newest = { table: message.table, certificates: new Map(held) }
+        return
+      default:
+        return message satisfies never
+    }
   }
 
   /** A table that came while another was being applied replaces those between. */
   const applyNewest = async (): Promise<void> => {
     applying = true
-    for (let table = newest; table !== null; table = newest) {
+    for (let next = newest; next !== null; next = newest) {
+      const { table, certificates } = next
       newest = null
       try {
-        await options.apply(table)
+        await options.apply(table, certificates)
         send({ kind: 'applied', version: table.version })
         options.report()
       } catch (error) {

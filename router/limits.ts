@@ -49,6 +49,8 @@ export const limits = {
   /** How long running requests may go on after SIGTERM. */
   shutdown: 30 * SECOND,
 
+  /** Certificates that are ready for a handshake at once. */
+  secureContexts: 1000,
   /** Log lines kept while the daemon cannot take them; more are dropped and counted. */
   logQueue: 10_000,
   logBatch: 500,

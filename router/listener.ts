@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
+import { createServer as createTlsServer, TLSSocket, type TlsOptions, type Server as TlsServer } from 'node:tls'
 import { SocketConn } from './conn.ts'
+import type { Contexts } from './contexts.ts'
 import type { Router } from './router.ts'
 
 export interface Place {
@@ -15,9 +16,22 @@ export async function listen(router: Router, place: Place): Promise<Server> {
   return server
 }
 
-/** The same with TLS; a handshake that takes longer than a head may is cut. */
-export async function listenTls(router: Router, place: Place, pair: { key: Buffer; cert: Buffer }): Promise<TlsServer> {
-  const options = { ...pair, allowHalfOpen: true, ALPNProtocols: ['http/1.1'], handshakeTimeout: router.limits.head }
+/**
+ * The same with TLS: the certificate that `contexts` has for the name that the client asks for, else this one. A handshake that takes
+ * longer than a head may is cut.
+ */
+export async function listenTls(
+  router: Router,
+  place: Place,
+  { contexts, ...pair }: { key: Buffer; cert: Buffer; contexts: Contexts },
+): Promise<TlsServer> {
+  const options: TlsOptions = {
+    ...pair,
+    allowHalfOpen: true,
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: router.limits.head,
+    SNICallback: (name, done) => done(null, contexts.find(name)),
+  }
   const server = createTlsServer(options, (socket) => accept(router, socket, 'https'))
   await listening(server, place)
   return server

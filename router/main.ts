@@ -3,11 +3,11 @@ import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { createSecureContext, type Server as TlsServer } from 'node:tls'
 import { type Config, readConfig } from './config.ts'
+import { Contexts } from './contexts.ts'
 import { type Control, createControl } from './control.ts'
 import { absent, listen, listenTls, type Place } from './listener.ts'
-import type { Table } from './protocol.ts'
 import { Router } from './router.ts'
-import { readSnapshot, writeSnapshot } from './snapshot.ts'
+import { type Snapshot, Snapshots } from './snapshot.ts'
 
 /** The router process: the last table from disk, then the doors, then the daemon, until SIGTERM. */
 async function main(): Promise<void> {
@@ -18,20 +18,25 @@ async function main(): Promise<void> {
     drained: (backend) => control?.drained(backend),
     line: (line) => control?.line(line),
   })
-  const snapshot = join(config.data, 'router', 'snapshot.json')
-  let applied = await restore(router, snapshot)
-  const doors = new Doors(router, config)
+  const contexts = new Contexts(router, warn)
+  const snapshots = new Snapshots(join(config.data, 'router'))
+  let inForce = await restore(router, snapshots)
+  contexts.use(inForce.certificates)
+  const doors = new Doors(router, contexts, config)
   await doors.open()
   control = createControl({
     url: `ws://127.0.0.1:${config.daemonPort}/routers`,
     tokenFile: join(config.data, 'router.token'),
-    applied: () => applied,
-    async apply(table) {
+    applied: () => inForce.table.version,
+    certificates: inForce.certificates,
+    async apply(table, certificates) {
       router.apply(table)
-      applied = table.version
-      await writeSnapshot(snapshot, table).catch((error) =>
-        warn(`The table cannot be kept on disk: ${messageOf(error)}`),
-      )
+      contexts.use(certificates)
+      const before = inForce
+      inForce = { table, certificates }
+      await snapshots
+        .write(inForce, before.certificates)
+        .catch((error) => warn(`The table cannot be kept on disk: ${messageOf(error)}`))
       await doors.openTls().catch((error) => warn(messageOf(error)))
     },
     report: () => router.report(),
@@ -43,29 +48,34 @@ async function main(): Promise<void> {
   await control.close()
 }
 
-/** The version that is served from now on; a damaged snapshot is said and passed over, since the daemon will send the table. */
-async function restore(router: Router, snapshot: string): Promise<number> {
+/** What is served from now on; a damaged snapshot is said and passed over, since the daemon will send the table. */
+async function restore(router: Router, snapshots: Snapshots): Promise<Snapshot> {
+  const empty: Snapshot = { table: { version: 0, apps: [] }, certificates: new Map() }
   try {
-    const table: Table | undefined = await readSnapshot(snapshot)
-    if (table === undefined) return 0
-    router.apply(table)
-    return table.version
+    const snapshot = await snapshots.read(() =>
+      warn('The kept certificates cannot be used; the daemon will send them.'),
+    )
+    if (snapshot === undefined) return empty
+    router.apply(snapshot.table)
+    return snapshot
   } catch (error) {
     warn(`The kept table cannot be used: ${messageOf(error)}`)
-    return 0
+    return empty
   }
 }
 
 /** The public ports. */
 class Doors {
   private readonly router: Router
+  private readonly contexts: Contexts
   private readonly config: Config
   private readonly plain: Server[] = []
   private readonly secure: TlsServer[] = []
   private certificate: Buffer | undefined
 
-  constructor(router: Router, config: Config) {
+  constructor(router: Router, contexts: Contexts, config: Config) {
     this.router = router
+    this.contexts = contexts
     this.config = config
   }
 
@@ -85,7 +95,7 @@ class Doors {
     if (!matching(key, cert)) return warn('The key and the certificate do not belong together; TLS stays as it was.')
     if (this.certificate === undefined)
       await this.listenOn(this.config.tlsPort, async (place) => {
-        this.secure.push(await listenTls(this.router, place, { key, cert }))
+        this.secure.push(await listenTls(this.router, place, { key, cert, contexts: this.contexts }))
       })
     else for (const server of this.secure) server.setSecureContext({ key, cert })
     this.certificate = cert

@@ -3,7 +3,9 @@
  * `/routers` with `Authorization: Bearer <router token>`. Down goes the whole wanted table, up come answers and facts.
  *
  *   router                          daemon
- *     | -- hello {protocol, applied} -> |
+ *     | -- hello {protocol, applied,    |
+ *     |           certificates} ------> |   ids of the certificates that it has kept
+ *     | <- certificate {id, chain, key} |   each that the next table names and this router has not got yet
  *     | <- table {version, apps} ------ |   always the whole table; a newer one replaces one not yet applied
  *     | -- applied {version} ---------> |   from now on no request follows an older table
  *     | -- health {backend, up} ------> |   for backends in mode `probe`
@@ -11,8 +13,15 @@
  *     | -- log {lines, dropped} ------> |
  *
  * A router answers `refused` when it cannot apply a table and keeps the one it has. Every down message may be repeated.
+ *
+ * A certificate never changes under its id, so it is sent once and kept as long as a table names it. A table may name one that has not
+ * come, because it was removed meanwhile: its hosts get the platform's own. Keys travel in clear inside the websocket, which is loopback
+ * or inside TLS.
+ *
+ * Daemon and router of one host are upgraded together. One that speaks another protocol is sent away; a router then serves on with the
+ * table that it has. Protocol 2 brought certificates.
  */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 export interface Table {
   version: number
@@ -25,7 +34,11 @@ export interface AppRoute {
   name: string
   /** Lower case, without port; `*.example.com` matches any name below, exact names win, longer patterns win. */
   hosts: string[]
+  /** Certificates for some of these hosts; the others get the platform's own. */
+  certificates: { id: string; hosts: string[] }[]
   maintenance: boolean
+  /** A client that keeps cookies stays with the backend that it was served by first. */
+  affinity?: boolean
   /** What to answer when no backend serves: H81, H14, H10, or wait for a starting one (H20). */
   empty: 'blank' | 'none' | 'crashed' | 'starting'
   backends: Backend[]
@@ -46,10 +59,26 @@ export interface Backend {
   mode: 'probe' | 'serve' | 'drain'
 }
 
-export type Down = { kind: 'table'; table: Table }
+/** For a TLS server: PEM texts, the site's own certificate first. */
+export interface Certificate {
+  id: string
+  chain: string
+  key: string
+}
+
+/** By id. */
+export type Certificates = ReadonlyMap<string, Certificate>
+
+/** Of these certificates those that a host of the table is bound to. */
+export function namedBy(table: Table, certificates: Certificates): Map<string, Certificate> {
+  const ids = new Set(table.apps.flatMap((app) => app.certificates.map(({ id }) => id)))
+  return new Map([...certificates].filter(([id]) => ids.has(id)))
+}
+
+export type Down = { kind: 'table'; table: Table } | { kind: 'certificate'; certificate: Certificate }
 
 export type Up =
-  | { kind: 'hello'; protocol: number; applied: number }
+  | { kind: 'hello'; protocol: number; applied: number; certificates: string[] }
   | { kind: 'applied'; version: number }
   | { kind: 'refused'; version: number; reason: string }
   | { kind: 'health'; backend: string; up: boolean; reason: string }
@@ -70,12 +99,29 @@ export const MAX_MESSAGE = 64 * 1024 * 1024
 
 /** Parses one message from the daemon, or throws a TypeError that says what is wrong with it. */
 export function parseDown(text: string): Down {
-  const message = object(JSON.parse(text), 'message')
-  if (message.kind !== 'table') throw new TypeError(`unknown message kind ${JSON.stringify(message.kind)}`)
-  const table = object(message.table, 'table')
+  const message = object(parseJson(text), 'message')
+  switch (message.kind) {
+    case 'table':
+      return { kind: 'table', table: parseTable(message.table) }
+    case 'certificate':
+      return { kind: 'certificate', certificate: parseCertificate(message.certificate) }
+    default:
+      throw new TypeError(`unknown message kind ${JSON.stringify(message.kind)}`)
+  }
+}
+
+export function parseTable(value: unknown): Table {
+  const table = object(value, 'table')
+  return { version: integer(table.version, 'version'), apps: list(table.apps, 'apps').map(parseApp) }
+}
+
+/** No error repeats what was sent: it may be a key. */
+export function parseCertificate(value: unknown): Certificate {
+  const certificate = object(value, 'certificate')
   return {
-    kind: 'table',
-    table: { version: integer(table.version, 'version'), apps: list(table.apps, 'apps').map(parseApp) },
+    id: string(certificate.id, 'certificate.id'),
+    chain: string(certificate.chain, 'chain'),
+    key: string(certificate.key, 'key'),
   }
 }
 
@@ -84,7 +130,12 @@ export function parseUp(text: string): Up {
   const m = object(JSON.parse(text), 'message')
   switch (m.kind) {
     case 'hello':
-      return { kind: 'hello', protocol: integer(m.protocol, 'protocol'), applied: integer(m.applied, 'applied') }
+      return {
+        kind: 'hello',
+        protocol: integer(m.protocol, 'protocol'),
+        applied: integer(m.applied, 'applied'),
+        certificates: list(m.certificates ?? [], 'certificates').map((id) => string(id, 'certificate')),
+      }
     case 'applied':
       return { kind: 'applied', version: integer(m.version, 'version') }
     case 'refused':
@@ -110,11 +161,21 @@ function parseApp(value: unknown): AppRoute {
   return {
     id: string(app.id, 'app.id'),
     name: string(app.name, 'app.name'),
-    hosts: list(app.hosts, 'hosts').map((host) => string(host, 'host')),
+    hosts: hosts(app.hosts),
+    // A snapshot that an earlier version has written has none.
+    certificates: list(app.certificates ?? [], 'certificates').map(parseBinding),
     maintenance: boolean(app.maintenance, 'maintenance'),
+    ...(app.affinity === undefined ? {} : { affinity: boolean(app.affinity, 'affinity') }),
     empty: oneOf(app.empty, ['blank', 'none', 'crashed', 'starting'], 'empty'),
     backends: list(app.backends, 'backends').map(parseBackend),
   }
+}
+
+const hosts = (value: unknown): string[] => list(value, 'hosts').map((host) => string(host, 'host'))
+
+function parseBinding(value: unknown): AppRoute['certificates'][number] {
+  const binding = object(value, 'certificate')
+  return { id: string(binding.id, 'certificate.id'), hosts: hosts(binding.hosts) }
 }
 
 function parseBackend(value: unknown): Backend {
@@ -131,6 +192,15 @@ function parseBackend(value: unknown): Backend {
 function parseLine(value: unknown): LogLine {
   const line = object(value, 'line')
   return { app: string(line.app, 'line.app'), at: integer(line.at, 'line.at'), text: string(line.text, 'line.text') }
+}
+
+/** Without the words of the JSON parser, which repeat what they stumble over. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new TypeError('message is not JSON')
+  }
 }
 
 function object(value: unknown, name: string): Record<string, unknown> {

@@ -28,6 +28,7 @@ export class Router {
   readonly waiting = new Set<Exchange>()
   closing = false
   private lookup: Lookup<App> = compile<App>([])
+  private certificates: Lookup<{ id: string | null; hosts: string[] }> = compile<{ id: null; hosts: string[] }>([])
   private backends = new Map<string, Backend>()
   private readonly sweeper: NodeJS.Timeout
 
@@ -53,7 +54,9 @@ export class Router {
       }
       return { route, hosts: route.hosts, serving }
     })
-    this.lookup = compile(apps)
+    const lookup = compile(apps)
+    this.certificates = compile(table.apps.flatMap(bindings))
+    this.lookup = lookup
     const before = this.backends
     this.backends = backends
     for (const follow of modes) follow()
@@ -68,6 +71,11 @@ export class Router {
 
   find(hostname: string): App | undefined {
     return this.lookup.find(hostname)
+  }
+
+  /** Id of the certificate that is bound to this host; null for the platform's own. */
+  certificateOf(hostname: string): string | null {
+    return this.certificates.find(hostname)?.id ?? null
   }
 
   accept(entrance: Entrance, connect: (handler: Handler) => Conn): void {
@@ -102,4 +110,10 @@ export class Router {
     for (const session of this.sessions) session.sweep(now)
     for (const backend of this.backends.values()) backend.sweep(now)
   }
+}
+
+/** Every host with what it is bound to, because a host without a certificate must not get that of a wildcard beside it. */
+function bindings({ hosts, certificates }: AppRoute): { id: string | null; hosts: string[] }[] {
+  const bound = new Set(certificates.flatMap((one) => one.hosts))
+  return [{ id: null, hosts: hosts.filter((host) => !bound.has(host)) }, ...certificates]
 }

@@ -3,16 +3,17 @@ import { z } from 'zod'
 import { tell } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid } from '../errors.ts'
-import { addDomain, type Domain, findDomain, listDomains, removeDomain } from '../route/domain.ts'
+import { covers, describe } from '../route/chain.ts'
+import { addDomain, bindDomain, type Domain, findDomain, listDomains, removeDomain } from '../route/domain.ts'
+import { findSniEndpoint } from '../route/sni-endpoint.ts'
 import { body } from './body.ts'
-import { created, param, type Routes, withApp } from './context.ts'
+import { type Context, created, param, type Routes, withApp } from './context.ts'
 import { page, rowKeys } from './page.ts'
 import { time } from './wire.ts'
 
-const endpoint = z.string().nullish()
+const endpoint = z.string().max(200).nullish()
 const Create = z.object({ hostname: z.string(), sni_endpoint: endpoint })
-const Update = z.object({ sni_endpoint: endpoint })
+const Update = z.object({ sni_endpoint: z.string().max(200).nullable() })
 
 export function domainRoutes(routes: Routes, d: Daemon): void {
   routes.get(
@@ -27,9 +28,10 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/domains',
     withApp(d, 'operate', async (app, ctx) => {
       const { hostname, sni_endpoint } = await body(ctx, Create)
-      refuseEndpoint(sni_endpoint)
-      const domain = await addDomain(d, app, hostname)
-      await tell(d, app, ctx.state.account, `Add domain ${domain.hostname}`)
+      const { account } = ctx.state
+      const domain = await addDomain(d, app, account, { hostname, endpoint: sni_endpoint ?? null })
+      await tell(d, app, account, `Add domain ${domain.hostname}`)
+      await warn(d, app, ctx, domain)
       return created(ctx, serialize(app, domain))
     }),
   )
@@ -40,25 +42,41 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
   routes.patch(
     '/apps/:app/domains/:domain',
     withApp(d, 'operate', async (app, ctx) => {
-      refuseEndpoint((await body(ctx, Update)).sni_endpoint)
-      return serialize(app, await findDomain(d, app, param(ctx, 'domain')))
+      const { sni_endpoint } = await body(ctx, Update)
+      const { account } = ctx.state
+      const wanted = { hostname: param(ctx, 'domain'), endpoint: sni_endpoint }
+      const domain = await bindDomain(d, app, account, wanted)
+      await tell(
+        d,
+        app,
+        account,
+        `Update domain ${domain.hostname} to use ${domain.sni_endpoint?.name ?? 'no'} certificate`,
+      )
+      await warn(d, app, ctx, domain)
+      return serialize(app, domain)
     }),
   )
   routes.delete(
     '/apps/:app/domains/:domain',
     withApp(d, 'operate', async (app, ctx) => {
-      const domain = await removeDomain(d, app, param(ctx, 'domain'))
-      await tell(d, app, ctx.state.account, `Remove domain ${domain.hostname}`)
+      const { account } = ctx.state
+      const domain = await removeDomain(d, app, account, param(ctx, 'domain'))
+      await tell(d, app, account, `Remove domain ${domain.hostname}`)
       return serialize(app, domain)
     }),
   )
 }
 
-function refuseEndpoint(name: string | null | undefined): void {
-  if (name) throw invalid(`This app has no SNI endpoint ${name.slice(0, 100)}.`)
+/** A certificate for other names is served all the same, because it may be replaced next; clients show this header. */
+async function warn(d: Daemon, app: App, ctx: Context, { hostname, sni_endpoint }: Domain): Promise<void> {
+  if (!sni_endpoint) return
+  const { certificate_chain, name } = await findSniEndpoint(d.db, app, sni_endpoint.id)
+  const { cert_domains } = describe(certificate_chain)
+  if (!covers({ cert_domains }, hostname))
+    ctx.set('X-Heroku-Warning', `The certificate ${name} is not for ${hostname}, so browsers will not trust it there.`)
 }
 
-const serialize = (app: App, domain: Domain) =>
+export const serialize = (app: Pick<App, 'id' | 'name'>, domain: Domain) =>
   ({
     id: domain.id,
     app: { id: app.id, name: app.name },
@@ -68,7 +86,7 @@ const serialize = (app: App, domain: Domain) =>
     status: domain.status,
     acm_status: null,
     acm_status_reason: null,
-    sni_endpoint: null,
+    sni_endpoint: domain.sni_endpoint,
     created_at: time(domain.created_at),
     updated_at: time(domain.updated_at),
   }) satisfies Body

@@ -12,6 +12,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
+import type { Pair } from './chain.ts'
 
 /**
  * The daemon's end of the routers' protocol (router/protocol.ts). The daemon owns the table; it is made from rows, so publishing is
@@ -20,8 +21,8 @@ import type { Log } from '../log.ts'
 export interface Routers {
   /** A router has connected and shown its token. */
   accept(socket: WebSocket): void
-  /** Sends the table as the rows have it now; resolves when it is on its way. Unchanged rows send nothing. */
-  publish(): Promise<void>
+  /** Sends the table as the rows have it now, of one app or of all; resolves when it is on its way. Unchanged rows send nothing. */
+  publish(app?: string): Promise<void>
   /** True when at least one router is connected and every live one follows this app's newest route. */
   acknowledged(app: string): boolean
   /** True when every live router has reached this backend. */
@@ -35,8 +36,10 @@ export interface Routers {
 }
 
 export interface Sources {
-  /** The routes of all apps, from the rows. */
-  routes(): Promise<AppRoute[]>
+  /** The routes of all apps, or of some, from the rows; an app that is gone has none. */
+  routes(apps?: string[]): Promise<AppRoute[]>
+  /** What routers need to serve these certificates; one that is gone is not among them. */
+  pairs(certificates: readonly string[]): Promise<ReadonlyMap<string, Pair>>
   /** Something that the plan of this app looks at has changed. */
   changed(app: string): void
   logLine(app: string, at: number, text: string): void
@@ -50,6 +53,8 @@ interface Peer {
   /** Backends in mode `probe` that it has reached, and in mode `drain` that have no request left; forgotten with the mode. */
   healthy: Set<string>
   drained: Set<string>
+  /** Ids of the certificates that it has. */
+  certificates: Set<string>
 }
 
 const PING_EVERY = 10_000
@@ -62,6 +67,9 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   let backends = new Map<string, { app: string; mode: Backend['mode'] }>()
   let connectedSince = 0
   let publishing: Promise<void> = Promise.resolve()
+  /** The one that has not begun to read the rows, which whoever asks now can share, and the apps that it is to read. */
+  let next: Promise<void> | undefined
+  let stale: Set<string> | 'all' = 'all'
 
   const live = (): Peer[] => [...peers].filter((peer) => clock.now() - peer.heardAt < limits.routerSilence)
   const every = (test: (peer: Peer) => boolean): boolean => {
@@ -69,7 +77,29 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
     return now.length > 0 && now.every(test)
   }
 
-  const send = (peer: Peer): void => peer.socket.send(JSON.stringify({ kind: 'table', table } satisfies Down))
+  /** Without them the table goes on all the same, and they with the next. */
+  const pairsOf = (certificates: string[]) =>
+    sources.pairs(certificates).catch((error) => {
+      log.error('certificates cannot be read', { error: messageOf(error) })
+      return new Map<string, Pair>()
+    })
+
+  /** The table to these, after the certificates that they lack: few, but for a router that is new. */
+  const send = async (receivers: readonly Peer[]): Promise<void> => {
+    const named = new Set(table.apps.flatMap((app) => app.certificates.map(({ id }) => id)))
+    const lacks = (peer: Peer) => [...named].filter((id) => !peer.certificates.has(id))
+    const lacking = [...new Set(receivers.flatMap(lacks))]
+    const pairs = lacking.length > 0 ? await pairsOf(lacking) : new Map<string, Pair>()
+    for (const peer of receivers) {
+      const tell = (message: Down) => peer.socket.send(JSON.stringify(message))
+      for (const id of lacks(peer)) {
+        const pair = pairs.get(id)
+        if (pair) tell({ kind: 'certificate', certificate: { id, ...pair } })
+      }
+      tell({ kind: 'table', table })
+      peer.certificates = new Set([...named].filter((id) => peer.certificates.has(id) || pairs.has(id)))
+    }
+  }
 
   const setTable = (apps: AppRoute[], version: number): void => {
     const before = routes
@@ -88,24 +118,50 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
     }
   }
 
+  /** Reads the rows of stale apps only: all of a thousand apps at each change of one would be most of the daemon's work. */
+  const routesNow = async (): Promise<AppRoute[]> => {
+    const read = stale
+    stale = new Set()
+    try {
+      if (read === 'all') return await sources.routes()
+      const fresh = await sources.routes([...read])
+      return [...table.apps.filter(({ id }) => !read.has(id)), ...fresh]
+    } catch (error) {
+      stale = 'all'
+      throw error
+    }
+  }
+
   const publishNow = async (): Promise<void> => {
-    const apps = await sources.routes()
+    const apps = await routesNow()
     const same =
       apps.length === table.apps.length && apps.every((app) => routes.get(app.id)?.text === JSON.stringify(app))
     if (same && table.version > 0) return
     setTable(apps, table.version + 1)
-    for (const peer of peers) send(peer)
+    await send([...peers])
+  }
+
+  /** One after the other: what is sent to a router is the newest table whenever it is sent. */
+  const inTurn = (work: () => Promise<void>): void => {
+    publishing = publishing.catch(() => {}).then(work)
+    publishing.catch((error) => log.error('the routers cannot be told', { error: messageOf(error) }))
+  }
+
+  const greet = async (peer: Peer, { applied, certificates }: Up & { kind: 'hello' }): Promise<void> => {
+    if (peer.socket.readyState !== peer.socket.OPEN) return
+    if (applied >= table.version) table = { ...table, version: applied + 1 }
+    if (peers.size === 0) connectedSince = clock.now()
+    peer.certificates = new Set(certificates)
+    peers.add(peer)
+    log.info('router connected', { applied, sent: table.version })
+    await send([peer])
   }
 
   const hear = (peer: Peer, message: Up): void => {
     switch (message.kind) {
       case 'hello':
         if (message.protocol !== PROTOCOL) return peer.socket.close(1002, `this daemon speaks protocol ${PROTOCOL}`)
-        if (message.applied >= table.version) table = { ...table, version: message.applied + 1 }
-        if (peers.size === 0) connectedSince = clock.now()
-        peers.add(peer)
-        log.info('router connected', { applied: message.applied, sent: table.version })
-        return send(peer)
+        return inTurn(() => greet(peer, message))
       case 'applied':
         peer.applied = Math.max(peer.applied, message.version)
         for (const [app, { version }] of routes)
@@ -152,7 +208,8 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
 
   return {
     accept(socket) {
-      const peer: Peer = { socket, applied: 0, heardAt: clock.now(), healthy: new Set(), drained: new Set() }
+      const sets = { healthy: new Set<string>(), drained: new Set<string>(), certificates: new Set<string>() }
+      const peer: Peer = { socket, applied: 0, heardAt: clock.now(), ...sets }
       socket.on('pong', () => {
         peer.heardAt = clock.now()
       })
@@ -168,9 +225,17 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       socket.on('error', (error) => log.warn('router connection failed', { error: messageOf(error) }))
       socket.on('close', () => drop(peer))
     },
-    publish() {
-      publishing = publishing.catch(() => {}).then(publishNow)
-      return publishing
+    publish(app) {
+      if (app === undefined) stale = 'all'
+      else if (stale !== 'all') stale.add(app)
+      next ??= publishing
+        .catch(() => {})
+        .then(() => {
+          next = undefined
+          return publishNow()
+        })
+      publishing = next
+      return next
     },
     acknowledged(app) {
       const route = routes.get(app)

@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { domainToASCII } from 'node:url'
 import type { Selectable } from 'kysely'
+import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
-import { decide } from '../store/database.ts'
+import { limits } from '../limits.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
+import { findSniEndpoint } from './sni-endpoint.ts'
 
 type App = Selectable<Schema['apps']>
 
@@ -16,56 +20,142 @@ export interface Domain {
   /** What a CNAME record should point to. */
   cname: string | null
   status: 'none'
+  /** Whose certificate is served for it; null for the platform's own. */
+  sni_endpoint: { id: string; name: string } | null
   created_at: number
   updated_at: number
 }
 
+type Place = Pick<Daemon, 'config'> & { db: DbOrTx }
+
 /** The app's own name first, then its custom domains. */
-export async function listDomains(d: Daemon, app: App): Promise<Domain[]> {
-  const rows = await d.db.selectFrom('domains').selectAll().where('app_id', '=', app.id).orderBy('hostname').execute()
+export async function listDomains({ db, config }: Place, app: App): Promise<Domain[]> {
   const own: Domain = {
     id: app.id,
-    hostname: `${app.name}.${d.config.domain}`,
+    hostname: `${app.name}.${config.domain}`,
     kind: 'heroku',
     cname: null,
     status: 'none',
+    sni_endpoint: null,
     created_at: app.created_at,
     updated_at: app.updated_at,
   }
-  return [own, ...rows.map((row): Domain => ({ ...row, kind: 'custom', cname: own.hostname, status: 'none' }))]
+  const rows = await db
+    .selectFrom('domains')
+    .leftJoin('sni_endpoints', 'sni_endpoints.id', 'domains.sni_endpoint_id')
+    .selectAll('domains')
+    .select('sni_endpoints.name as endpoint')
+    .where('domains.app_id', '=', app.id)
+    .orderBy('hostname')
+    .execute()
+  const custom = rows.map(({ endpoint, sni_endpoint_id, ...row }): Domain => {
+    const sni_endpoint = endpoint === null || sni_endpoint_id === null ? null : { id: sni_endpoint_id, name: endpoint }
+    return { ...row, kind: 'custom', cname: own.hostname, status: 'none', sni_endpoint }
+  })
+  return [own, ...custom]
 }
 
-export async function findDomain(d: Daemon, app: App, hostnameOrId: string): Promise<Domain> {
+export async function findDomain(place: Place, app: App, hostnameOrId: string): Promise<Domain> {
   const wanted = hostnameOrId.toLowerCase()
-  const domain = (await listDomains(d, app)).find(({ id, hostname }) => id === wanted || hostname === wanted)
+  const domain = (await listDomains(place, app)).find(({ id, hostname }) => id === wanted || hostname === wanted)
   if (!domain) throw notFound('domain', 'domain')
   return domain
 }
 
-/** Has the routers send this host's requests to the app. Throws UserError for a bad, foreign or taken name. */
-export async function addDomain(d: Daemon, app: App, name: string): Promise<Domain> {
-  const hostname = parseHostname(name, d.config.domain)
-  const now = d.clock.now()
-  const row = { id: randomUUID(), app_id: app.id, hostname, created_at: now, updated_at: now }
-  await decide(d.db, async (tx) => {
-    const taken = await tx.selectFrom('domains').select('app_id').where('hostname', '=', hostname).executeTakeFirst()
-    if (taken)
-      throw invalid(
-        taken.app_id === app.id
-          ? `${hostname} is already a domain of this app.`
-          : `${hostname} is currently in use by another app.`,
-      )
-    await tx.insertInto('domains').values(row).execute()
-  })
-  await d.routers.publish()
-  return findDomain(d, app, row.id)
+/** A domain as a client asks for it. `endpoint`: name or id of the SNI endpoint to bind it to. */
+export interface Wanted {
+  hostname: string
+  endpoint: string | null
 }
 
-export async function removeDomain(d: Daemon, app: App, hostnameOrId: string): Promise<Domain> {
-  const domain = await findDomain(d, app, hostnameOrId)
-  if (domain.kind === 'heroku') throw invalid(`${domain.hostname} is the app's own name and cannot be removed.`)
-  await d.db.deleteFrom('domains').where('id', '=', domain.id).execute()
-  await d.routers.publish()
+/** Has the routers send this host's requests to the app. Throws UserError for a bad, foreign or taken name, or an unknown endpoint. */
+export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wanted): Promise<Domain> {
+  const hostname = parseHostname(wanted.hostname, d.config.domain)
+  const now = d.clock.now()
+  const domain = await decide(d.db, async (tx) => {
+    await requireFree(tx, app, hostname)
+    const sni_endpoint_id = wanted.endpoint === null ? null : (await findSniEndpoint(tx, app, wanted.endpoint)).id
+    const row = { id: randomUUID(), app_id: app.id, hostname, sni_endpoint_id, created_at: now, updated_at: now }
+    await tx.insertInto('domains').values(row).execute()
+    const domain = await findDomain({ ...d, db: tx }, app, row.id)
+    await note(tx, { app: app.id, account, include: 'api:domain', action: 'create', subject: domain, now })
+    return domain
+  })
+  await d.routers.publish(app.id)
+  return domain
+}
+
+async function requireFree(tx: Tx, app: App, hostname: string): Promise<void> {
+  const taken = await tx.selectFrom('domains').select('app_id').where('hostname', '=', hostname).executeTakeFirst()
+  if (taken)
+    throw invalid(
+      taken.app_id === app.id
+        ? `${hostname} is already a domain of this app.`
+        : `${hostname} is currently in use by another app.`,
+    )
+  const other = await overlapping(tx, app, hostname)
+  if (other !== undefined)
+    throw invalid(`${hostname} is currently in use by another app: ${other} belongs to somebody else.`)
+  const { count } = await tx
+    .selectFrom('domains')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('app_id', '=', app.id)
+    .executeTakeFirstOrThrow()
+  if (count >= limits.domainsPerApp)
+    throw invalid(`An app may have ${limits.domainsPerApp} custom domains. Remove one that is no longer needed first.`)
+}
+
+/**
+ * A wildcard that this name is below, or a name below this wildcard, of an app with another owner: as on Heroku, only one owner has the
+ * names of a wildcard (https://devcenter.heroku.com/articles/custom-domains#add-a-wildcard-domain).
+ */
+async function overlapping(tx: Tx, app: App, hostname: string): Promise<string | undefined> {
+  const labels = hostname.split('.')
+  const above = labels.slice(1).map((_, index) => `*.${labels.slice(index + 1).join('.')}`)
+  const foreign = tx
+    .selectFrom('domains')
+    .innerJoin('apps', 'apps.id', 'domains.app_id')
+    .select('domains.hostname')
+    .where('apps.owner_id', '!=', app.owner_id)
+  const found = await (hostname.startsWith('*.')
+    ? foreign.where((where) =>
+        where.or([where('domains.hostname', 'in', above), where('domains.hostname', 'like', `%${hostname.slice(1)}`)]),
+      )
+    : foreign.where('domains.hostname', 'in', above)
+  )
+    .limit(1)
+    .executeTakeFirst()
+  return found?.hostname
+}
+
+/** Has the routers serve the certificate of this endpoint (by name or id) for the domain; null for the platform's own. */
+export async function bindDomain(d: Daemon, app: App, account: Actor, { hostname, endpoint }: Wanted): Promise<Domain> {
+  const now = d.clock.now()
+  const domain = await decide(d.db, async (tx) => {
+    const place = { ...d, db: tx }
+    const previous = await findDomain(place, app, hostname)
+    if (previous.kind === 'heroku')
+      throw invalid(`${previous.hostname} is the app's own name: the platform's own certificate is served for it.`)
+    const sni_endpoint_id = endpoint === null ? null : (await findSniEndpoint(tx, app, endpoint)).id
+    await tx.updateTable('domains').set({ sni_endpoint_id, updated_at: now }).where('id', '=', previous.id).execute()
+    const domain = await findDomain(place, app, previous.id)
+    await note(tx, { app: app.id, account, include: 'api:domain', action: 'update', subject: domain, previous, now })
+    return domain
+  })
+  await d.routers.publish(app.id)
+  return domain
+}
+
+export async function removeDomain(d: Daemon, app: App, account: Actor, hostnameOrId: string): Promise<Domain> {
+  const now = d.clock.now()
+  const domain = await decide(d.db, async (tx) => {
+    const domain = await findDomain({ ...d, db: tx }, app, hostnameOrId)
+    if (domain.kind === 'heroku') throw invalid(`${domain.hostname} is the app's own name and cannot be removed.`)
+    await tx.deleteFrom('domains').where('id', '=', domain.id).execute()
+    await note(tx, { app: app.id, account, include: 'api:domain', action: 'destroy', subject: domain, now })
+    return domain
+  })
+  await d.routers.publish(app.id)
   return domain
 }
 

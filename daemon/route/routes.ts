@@ -1,87 +1,108 @@
+import { sql } from 'kysely'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Db } from '../store/database.ts'
 import { type Routed, routeOf } from './table.ts'
 
-/** The routes of all apps from the rows: five small queries whatever the number of apps, because this runs at every change. */
-export async function allRoutes(db: Db, domain: string): Promise<AppRoute[]> {
-  const apps = await db
-    .selectFrom('apps')
-    .select(['id', 'name', 'maintenance'])
-    .where('destroyed_at', 'is', null)
-    .execute()
-  const domains = groupBy(await db.selectFrom('domains').select(['app_id', 'hostname']).orderBy('hostname').execute())
-  const dynos = groupBy(
-    await db
-      .selectFrom('dynos')
-      .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'address', 'port'])
-      .where('type', '=', 'web')
-      .where('one_off', 'is', null)
-      .orderBy('ordinal')
-      .execute(),
-  )
-  const released = groupBy(await releasedWithCode(db))
-  const web = new Map((await webProcesses(db)).map((row) => [row.release_id, row]))
+/**
+ * The routes of all apps, or of those with these ids, from the rows: seven queries whatever the number of apps, none of which reads
+ * releases that were superseded, because this runs at every change.
+ */
+export async function allRoutes(db: Db, domain: string, only?: readonly string[]): Promise<AppRoute[]> {
+  const live = db.selectFrom('apps').select(['id', 'name', 'maintenance']).where('destroyed_at', 'is', null)
+  const apps = await (only ? live.where('id', 'in', only) : live).execute()
+  const domains = groupBy(await domainsOf(db, only))
+  const dynos = groupBy(await webDynos(db, only))
+  const serving = new Map((await servingWithCode(db, only)).map((row) => [row.app_id, row]))
+  const unsettled = groupBy(await unsettledWithCode(db))
+  const web = new Map((await webQuantities(db, only)).map(({ app_id, quantity }) => [app_id, quantity]))
+  const sticky = new Set((await withAffinity(db, only)).map(({ app_id }) => app_id))
   return apps.map((app) => {
-    const { release, candidate } = releasesOf(released.get(app.id) ?? [])
+    const [candidate = null] = unsettled.get(app.id) ?? []
+    const release = candidate?.state === 'cutover' ? candidate : serving.get(app.id)
     const routed: Routed = {
       id: app.id,
       name: app.name,
       maintenance: app.maintenance === 1,
-      domains: (domains.get(app.id) ?? []).map(({ hostname }) => hostname),
-      release,
-      candidate,
-      web: release === null ? 0 : (web.get(release)?.quantity ?? 0),
+      affinity: sticky.has(app.id),
+      domains: domains.get(app.id) ?? [],
+      release: release?.release_id ?? null,
+      candidate: candidate?.release_id ?? null,
+      web: release?.web ? (web.get(app.id) ?? 0) : 0,
       dynos: dynos.get(app.id) ?? [],
     }
     return routeOf(routed, domain)
   })
 }
 
-/** Per app, the newest release that serves and those on their way, of releases with code. */
-const releasedWithCode = (db: Db) =>
+/** Of each app the release that serves, the newest that succeeded: found by its number, however many came before it. */
+export const servingReleases = (db: Db) =>
+  db
+    .selectFrom('apps')
+    .innerJoin('releases', (join) =>
+      join.onRef('releases.app_id', '=', 'apps.id').on('releases.version', '=', (newest) =>
+        newest
+          .selectFrom('rollouts as newest')
+          .select((select) => select.fn.max('newest.version').as('version'))
+          .whereRef('newest.app_id', '=', 'apps.id')
+          .where('newest.state', '=', 'succeeded'),
+      ),
+    )
+    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .where('apps.destroyed_at', 'is', null)
+
+type Only = readonly string[] | undefined
+
+const domainsOf = (db: Db, only: Only) => {
+  const domains = db
+    .selectFrom('domains')
+    .leftJoin('sni_endpoints', 'sni_endpoints.id', 'domains.sni_endpoint_id')
+    .select(['domains.app_id', 'domains.hostname', 'sni_endpoints.certificate_id as certificate'])
+    .orderBy('hostname')
+  return (only ? domains.where('domains.app_id', 'in', only) : domains).execute()
+}
+
+const withAffinity = (db: Db, only: Only) => {
+  const apps = db
+    .selectFrom('app_features')
+    .select('app_id')
+    .where('name', '=', 'http-session-affinity')
+    .where('enabled', '=', 1)
+  return (only ? apps.where('app_id', 'in', only) : apps).execute()
+}
+
+const webDynos = (db: Db, only: Only) => {
+  const dynos = db
+    .selectFrom('dynos')
+    .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'address', 'port'])
+    .where('type', '=', 'web')
+    .where('one_off', 'is', null)
+    .orderBy('ordinal')
+  return (only ? dynos.where('app_id', 'in', only) : dynos).execute()
+}
+
+const servingWithCode = (db: Db, only: Only) => {
+  const releases = servingReleases(db).select(['releases.app_id', 'releases.id as release_id', hasWeb.as('web')])
+  return (only ? releases.where('apps.id', 'in', only) : releases).execute()
+}
+
+/** Those on their way, the oldest of an app first. */
+const unsettledWithCode = (db: Db) =>
   db
     .selectFrom('rollouts')
     .innerJoin('releases', 'releases.id', 'rollouts.release_id')
-    .select(['rollouts.app_id', 'rollouts.release_id', 'rollouts.state', 'rollouts.version'])
-    .where('releases.slug_id', 'is not', null)
-    .where((where) =>
-      where.or([
-        where('rollouts.state', 'in', ['waiting', 'phase', 'booting', 'cutover']),
-        where(
-          'rollouts.version',
-          '=',
-          where
-            .selectFrom('rollouts as newest')
-            .select((select) => select.fn.max('newest.version').as('version'))
-            .whereRef('newest.app_id', '=', 'rollouts.app_id')
-            .where('newest.state', '=', 'succeeded'),
-        ),
-      ]),
-    )
+    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select(['rollouts.app_id', 'rollouts.release_id', 'rollouts.state', hasWeb.as('web')])
+    .where('rollouts.state', 'in', ['waiting', 'phase', 'booting', 'cutover'])
     .orderBy('rollouts.version')
     .execute()
 
-type Released = Awaited<ReturnType<typeof releasedWithCode>>[number]
+const hasWeb = sql<0 | 1>`json_type(slugs.process_types, '$.web') is not null`
 
-function releasesOf(rollouts: Released[]): { release: string | null; candidate: string | null } {
-  const serving = rollouts.find(({ state }) => state === 'succeeded')
-  const candidate = rollouts.find(({ state }) => state !== 'succeeded')
-  const release = candidate?.state === 'cutover' ? candidate : serving
-  return { release: release?.release_id ?? null, candidate: candidate?.release_id ?? null }
+/** How many web dynos each app is to have. */
+const webQuantities = (db: Db, only: Only) => {
+  const formation = db.selectFrom('formation').select(['app_id', 'quantity']).where('type', '=', 'web')
+  return (only ? formation.where('app_id', 'in', only) : formation).execute()
 }
-
-/** How many web dynos a release is to have, for releases whose slug has a web process. */
-const webProcesses = (db: Db) =>
-  db
-    .selectFrom('releases')
-    .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
-    .innerJoin('formation', 'formation.app_id', 'releases.app_id')
-    .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
-    .select(['releases.id as release_id', 'formation.quantity'])
-    .where('formation.type', '=', 'web')
-    .where('rollouts.state', 'in', ['cutover', 'succeeded'])
-    .where('slugs.process_types', 'like', '%"web":%')
-    .execute()
 
 function groupBy<T extends { app_id: string }>(rows: T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>()

@@ -6,7 +6,8 @@ export interface Routed {
   id: string
   name: string
   maintenance: boolean
-  domains: string[]
+  affinity: boolean
+  domains: { hostname: string; certificate: string | null }[]
   /** The release that gets the requests: the one in cutover, else the serving one; null before the first deploy. */
   release: string | null
   /** A release that boots beside it. */
@@ -21,8 +22,10 @@ export function routeOf(app: Routed, domain: string): AppRoute {
   return {
     id: app.id,
     name: app.name,
-    hosts: [`${app.name}.${domain}`, ...app.domains],
+    hosts: [`${app.name}.${domain}`, ...app.domains.map(({ hostname }) => hostname)],
+    certificates: certificatesOf(app),
     maintenance: app.maintenance,
+    ...(app.affinity ? { affinity: true } : {}),
     empty: emptyOf(app),
     backends: app.dynos.flatMap((dyno): Backend[] => {
       const mode = modeOf(dyno, app)
@@ -30,6 +33,13 @@ export function routeOf(app: Routed, domain: string): AppRoute {
       return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode }]
     }),
   }
+}
+
+function certificatesOf({ domains }: Routed): AppRoute['certificates'] {
+  const hosts = new Map<string, string[]>()
+  for (const { hostname, certificate } of domains)
+    if (certificate !== null) hosts.set(certificate, [...(hosts.get(certificate) ?? []), hostname])
+  return [...hosts].map(([id, hosts]) => ({ id, hosts }))
 }
 
 function modeOf(dyno: Routed['dynos'][number], app: Routed): Backend['mode'] | null {

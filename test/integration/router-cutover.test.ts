@@ -144,8 +144,16 @@ test('when a backend leaves the table its tunnels are cut and its running reques
 test('a table that cannot be changes nothing', async () => {
   const dyno = await httpDyno((_, res) => res.end('hello'))
   rig.serve({ backends: [dyno.route()] })
-  const app = { id: 'x', name: 'x', hosts: ['x'], maintenance: false, empty: 'none', backends: [] } as const
-  const twice = [app, { ...app, id: 'y' }].map((one) => ({ ...one, hosts: ['x'], backends: [] }))
+  const app = {
+    id: 'x',
+    name: 'x',
+    hosts: ['x'],
+    certificates: [],
+    maintenance: false,
+    empty: 'none',
+    backends: [],
+  } as const
+  const twice = [app, { ...app, id: 'y' }].map((one) => ({ ...one, hosts: ['x'], certificates: [], backends: [] }))
   assert.throws(() => rig.router.apply({ version: 9, apps: twice }), /two apps claim/)
   await client(rig.port).write(get()).until(/hello/)
   dyno.close()

@@ -118,7 +118,7 @@ test('it says hello with its token, follows the table, answers, probes, drains, 
   start()
   await waitFor(daemon, 'hello')
   assert.equal(daemon.tokens, ['Bearer secret'])
-  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 1, applied: 0 }])
+  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 2, applied: 0, certificates: [] }])
   daemon.send(tableOf(7, { empty: 'starting', backends: [place.dyno.route('probe')] }))
   await waitFor(daemon, 'health')
   assert.equal(heard(daemon, 'health')[0], { kind: 'health', backend: 'dyno-1', up: true, reason: '' })

@@ -47,7 +47,20 @@ export async function startRig(limits: Partial<Limits> = {}): Promise<Rig> {
 
 export const tableOf = (version: number, app: Partial<AppRoute>): Table => ({
   version,
-  apps: [{ id: 'app', name: 'a', hosts: ['a.localhost'], maintenance: false, empty: 'none', backends: [], ...app }],
+  apps: [
+    {
+      ...{
+        id: 'app',
+        name: 'a',
+        hosts: ['a.localhost'],
+        certificates: [],
+        maintenance: false,
+        empty: 'none',
+        backends: [],
+      },
+      ...app,
+    },
+  ],
 })
 
 export const portOf = (server: Server): number => (server.address() as AddressInfo).port

@@ -15,6 +15,7 @@ const app = (over: Partial<Routed>): Routed => ({
   id: 'app',
   name: 'demo',
   maintenance: false,
+  affinity: false,
   domains: [],
   release: 'v2',
   candidate: null,
@@ -26,8 +27,20 @@ const app = (over: Partial<Routed>): Routed => ({
 const modes = (routed: Routed): Record<string, string> =>
   Object.fromEntries(routeOf(routed, 'localhost').backends.map(({ id, mode }) => [id, mode]))
 
-test('an app answers to its own name and its domains', () => {
-  assert.equal(routeOf(app({ domains: ['www.example.com'] }), 'localhost').hosts, ['demo.localhost', 'www.example.com'])
+test('an app answers to its own name and its domains, with the certificates that these are bound to', () => {
+  const domains = [
+    { hostname: '*.example.com', certificate: 'one' },
+    { hostname: 'example.com', certificate: 'one' },
+    { hostname: 'example.org', certificate: null },
+  ]
+  const { hosts, certificates } = routeOf(app({ domains }), 'localhost')
+  assert.equal(hosts, ['demo.localhost', '*.example.com', 'example.com', 'example.org'])
+  assert.equal(certificates, [{ id: 'one', hosts: ['*.example.com', 'example.com'] }])
+})
+
+test('clients stay with a dyno when the app wants it', () => {
+  assert.is(routeOf(app({ affinity: true }), 'localhost').affinity, true)
+  assert.is(routeOf(app({}), 'localhost').affinity, undefined)
 })
 
 test('while a candidate boots only the serving release gets requests', () => {

@@ -1,0 +1,146 @@
+import { randomInt, randomUUID } from 'node:crypto'
+import type { Selectable } from 'kysely'
+import type { Actor } from '../account/activity.ts'
+import type { Daemon } from '../daemon.ts'
+import { invalid, messageOf, notFound } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { type DbOrTx, decide } from '../store/database.ts'
+import type { Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
+import { type Pair, parsePair } from './chain.ts'
+
+type App = Selectable<Schema['apps']>
+
+/** A certificate that an app has for its domains. The key is not in it: it is sealed, and only routers get it. */
+export interface SniEndpoint extends Omit<Selectable<Schema['sni_endpoints']>, 'private_key'> {
+  /** Ids of the domains that it is served for. */
+  domains: string[]
+}
+
+/** By name; all of the app, or those with this name or id. */
+export async function listSniEndpoints(db: DbOrTx, app: { id: string }, which?: string): Promise<SniEndpoint[]> {
+  const all = db
+    .selectFrom('sni_endpoints')
+    .select(['id', 'app_id', 'name', 'certificate_id', 'certificate_chain', 'created_at', 'updated_at'])
+    .where('app_id', '=', app.id)
+    .orderBy('name')
+  const wanted = which === undefined ? all : all.where((or) => or.or([or('id', '=', which), or('name', '=', which)]))
+  const rows = await wanted.execute()
+  const bound = await db
+    .selectFrom('domains')
+    .select(['id', 'sni_endpoint_id'])
+    .where('app_id', '=', app.id)
+    .where('sni_endpoint_id', 'is not', null)
+    .orderBy('hostname')
+    .execute()
+  const domainsOf = (endpoint: string) => bound.flatMap((one) => (one.sni_endpoint_id === endpoint ? [one.id] : []))
+  return rows.map((row) => ({ ...row, domains: domainsOf(row.id) }))
+}
+
+/** By name or id. */
+export async function findSniEndpoint(db: DbOrTx, app: { id: string }, nameOrId: string): Promise<SniEndpoint> {
+  const [found] = await listSniEndpoints(db, app, nameOrId.toLowerCase())
+  if (!found) throw notFound('SNI endpoint', 'sni_endpoint')
+  return found
+}
+
+/** Keeps a certificate for the app's domains; none of them has it until it is bound (`bindDomain`). Throws UserError. */
+export async function addSniEndpoint(d: Daemon, app: App, account: Actor, given: Pair): Promise<SniEndpoint> {
+  const now = d.clock.now()
+  const pair = parsePair(given.chain, given.key, now)
+  return decide(d.db, async (tx) => {
+    const there = await tx.selectFrom('sni_endpoints').select('name').where('app_id', '=', app.id).execute()
+    const names = there.map(({ name }) => name)
+    if (names.length >= limits.sniEndpointsPerApp)
+      throw invalid(`An app may have ${limits.sniEndpointsPerApp} certificates. Remove one with certs:remove first.`)
+    const row = { id: randomUUID(), app_id: app.id, name: freeName(names), created_at: now, updated_at: now }
+    const { private_key, ...certificate } = sealed(d, pair)
+    await tx
+      .insertInto('sni_endpoints')
+      .values({ ...row, ...certificate, private_key })
+      .execute()
+    const endpoint: SniEndpoint = { ...row, ...certificate, domains: [] }
+    await note(tx, { app: app.id, account, include: 'api:sni-endpoint', action: 'create', subject: endpoint, now })
+    return endpoint
+  })
+}
+
+/** Replaces chain and key; the routers serve the new ones for all its domains from the next handshake on. Throws UserError. */
+export async function updateSniEndpoint(
+  d: Daemon,
+  app: App,
+  account: Actor,
+  { nameOrId, given }: { nameOrId: string; given: Pair },
+): Promise<SniEndpoint> {
+  const now = d.clock.now()
+  const pair = parsePair(given.chain, given.key, now)
+  const endpoint = await decide(d.db, async (tx) => {
+    const previous = await findSniEndpoint(tx, app, nameOrId)
+    const { private_key, ...change } = { ...sealed(d, pair), updated_at: now }
+    await tx
+      .updateTable('sni_endpoints')
+      .set({ ...change, private_key })
+      .where('id', '=', previous.id)
+      .execute()
+    const endpoint = { ...previous, ...change }
+    const event = { app: app.id, account, include: 'api:sni-endpoint', action: 'update', now } as const
+    await note(tx, { ...event, subject: endpoint, previous })
+    return endpoint
+  })
+  await d.routers.publish(app.id)
+  return endpoint
+}
+
+/** Its domains get the platform's own certificate from now on. */
+export async function removeSniEndpoint(d: Daemon, app: App, account: Actor, nameOrId: string): Promise<SniEndpoint> {
+  const now = d.clock.now()
+  const endpoint = await decide(d.db, async (tx) => {
+    const endpoint = await findSniEndpoint(tx, app, nameOrId)
+    await tx.deleteFrom('sni_endpoints').where('id', '=', endpoint.id).execute()
+    await note(tx, { app: app.id, account, include: 'api:sni-endpoint', action: 'destroy', subject: endpoint, now })
+    return endpoint
+  })
+  await d.routers.publish(app.id)
+  return endpoint
+}
+
+/** What routers need to serve these certificates. One that is gone, or that does not open, is not among them. */
+export async function readPairs(
+  { db, seal, log }: Pick<Daemon, 'db' | 'seal' | 'log'>,
+  certificates: readonly string[],
+): Promise<Map<string, Pair>> {
+  const pairs = new Map<string, Pair>()
+  for (let from = 0; from < certificates.length; from += PARAMETERS) {
+    const rows = await db
+      .selectFrom('sni_endpoints')
+      .select(['id', 'certificate_id', 'certificate_chain', 'private_key'])
+      .where('certificate_id', 'in', certificates.slice(from, from + PARAMETERS))
+      .execute()
+    for (const { id, certificate_id, certificate_chain, private_key } of rows)
+      try {
+        pairs.set(certificate_id, { chain: certificate_chain, key: seal.open(private_key, certificate_id) })
+      } catch (error) {
+        log.error('the key of a certificate cannot be opened', { endpoint: id, error: messageOf(error) })
+      }
+  }
+  return pairs
+}
+
+/** Of one query. */
+const PARAMETERS = 500
+
+function sealed(d: Daemon, { chain, key }: Pair) {
+  const certificate_id = randomUUID()
+  return { certificate_id, certificate_chain: chain, private_key: d.seal.seal(key, certificate_id) }
+}
+
+/** Such as `tyrannosaurus-12345`: Heroku names certificates after dinosaurs. */
+function freeName(taken: readonly string[]): string {
+  const name = `${DINOSAURS[randomInt(DINOSAURS.length)]}-${String(randomInt(100_000)).padStart(5, '0')}`
+  return taken.includes(name) ? freeName(taken) : name
+}
+
+const DINOSAURS =
+  'allosaurus ankylosaurus baryonyx brachiosaurus deinonychus diplodocus edmontosaurus iguanodon kentrosaurus maiasaura megalosaurus oviraptor plateosaurus protoceratops spinosaurus stegosaurus styracosaurus triceratops troodon tyrannosaurus'.split(
+    ' ',
+  )

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import type { Db, DbOrTx, Tx } from '../store/database.ts'
 import type { DynoState, Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
 
 /**
  * The states of a dyno. A row is one container, wanted or there; `plan` decides every transition, `steps` performs it.
@@ -69,7 +70,10 @@ export const viewOf = (row: Dyno & { version: number }): DynoView => ({
 export const dynosOf = (db: DbOrTx, app: string): Promise<Dyno[]> =>
   db.selectFrom('dynos').selectAll().where('app_id', '=', app).orderBy('created_at').execute()
 
-export const insertDyno = (db: DbOrTx, dyno: Dyno): Promise<unknown> => db.insertInto('dynos').values(dyno).execute()
+export async function insertDyno(db: DbOrTx, dyno: Dyno): Promise<void> {
+  await db.insertInto('dynos').values(dyno).execute()
+  await noteDyno(db, 'create', dyno)
+}
 
 /** Changes a dyno; false when its row is gone or, with `from`, no longer in one of these states. */
 export async function updateDyno(
@@ -81,11 +85,22 @@ export async function updateDyno(
   let query = db.updateTable('dynos').set(change).where('id', '=', id)
   if (from) query = query.where('state', 'in', from)
   const { numUpdatedRows } = await query.executeTakeFirst()
+  if (numUpdatedRows > 0n && ['up', 'crashed', 'down'].includes(change.state ?? '')) await noteChanged(db, id)
   return numUpdatedRows > 0n
 }
 
-export const deleteDyno = (db: Db, id: string): Promise<unknown> =>
-  db.deleteFrom('dynos').where('id', '=', id).execute()
+export async function deleteDyno(db: Db, id: string, now: number): Promise<void> {
+  const [dyno] = await db.deleteFrom('dynos').where('id', '=', id).returningAll().execute()
+  if (dyno) await noteDyno(db, 'destroy', { ...dyno, updated_at: now })
+}
+
+async function noteChanged(db: DbOrTx, id: string): Promise<void> {
+  const dyno = await db.selectFrom('dynos').selectAll().where('id', '=', id).executeTakeFirst()
+  if (dyno) await noteDyno(db, 'update', dyno)
+}
+
+const noteDyno = (db: DbOrTx, action: 'create' | 'update' | 'destroy', { one_off: _sealed, ...dyno }: Dyno) =>
+  note(db, { app: dyno.app_id, account: null, include: 'dyno', action, subject: dyno, now: dyno.updated_at })
 
 /** Asks for the dynos of one app to be replaced, each serving on until its successor is up. Returns how many there are. */
 export async function markForReplacement(

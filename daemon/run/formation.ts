@@ -6,6 +6,7 @@ import { invalid, notFound } from '../errors.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
 import { scaledTo, sizes } from './notice.ts'
 
 type Row = Selectable<Schema['formation']>
@@ -28,7 +29,7 @@ export interface FormationUpdate {
   size?: string
 }
 
-/** Process types of the newest release that has not failed, with their quantities. The release command is no process type to scale. */
+/** Process types of the newest release that has not failed, with their quantities. That of a release command is 0. */
 export async function listFormation(db: DbOrTx, app: string): Promise<FormationView[]> {
   const slug = await db
     .selectFrom('releases')
@@ -56,20 +57,19 @@ export async function rowsOf(db: DbOrTx, app: string): Promise<Map<string, Row>>
 /** Gives each process type that the app has not had before its quantity: one web dyno, nothing of the others. */
 export async function ensureFormation(tx: Tx, app: string, types: string[], now: number): Promise<void> {
   for (const type of types)
-    if (type !== 'release')
-      await tx
-        .insertInto('formation')
-        .values({
-          id: randomUUID(),
-          app_id: app,
-          type,
-          quantity: type === 'web' ? 1 : 0,
-          size: defaultSize,
-          created_at: now,
-          updated_at: now,
-        })
-        .onConflict((conflict) => conflict.columns(['app_id', 'type']).doNothing())
-        .execute()
+    await tx
+      .insertInto('formation')
+      .values({
+        id: randomUUID(),
+        app_id: app,
+        type,
+        quantity: type === 'web' ? 1 : 0,
+        size: defaultSize,
+        created_at: now,
+        updated_at: now,
+      })
+      .onConflict((conflict) => conflict.columns(['app_id', 'type']).doNothing())
+      .execute()
 }
 
 /** Scales several process types as one decision: all or none. Returns the changed ones. Throws UserError for an unknown type or bad number. */
@@ -83,9 +83,12 @@ export async function scale(d: Daemon, app: App, account: Actor, updates: Format
       const quantity = parseQuantity(update, row.quantity)
       const size = update.size === undefined ? row.size : sizeNamed(update.size)
       const same = quantity === row.quantity && size === row.size
-      formation.set(update.type, { ...row, quantity, size, updated_at: same ? row.updated_at : now })
-      if (!same)
-        await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
+      const scaled = { ...row, quantity, size, updated_at: same ? row.updated_at : now }
+      formation.set(update.type, scaled)
+      if (same) continue
+      await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
+      const news = { app: app.id, account, include: 'api:formation', action: 'update' } as const
+      await note(tx, { ...news, subject: scaled, previous: row, now })
     }
     checkRoom([...formation.values()])
     const changed = updates.flatMap(({ type }) => formation.get(type) ?? [])
@@ -125,6 +128,8 @@ function parseQuantity({ type, quantity }: FormationUpdate, before: number): num
     throw invalid(`The quantity of ${type} is "${text}"; it must be a number such as 2, +1 or -1.`)
   const relative = typeof quantity === 'string' && /^[+-]/.test(text)
   const result = relative ? before + Number(text) : Number(text)
+  if (type === 'release' && result > 0)
+    throw invalid('The release command cannot be scaled: it runs once for each release. Its size can be changed.')
   if (result < 0) throw invalid(`Cannot scale ${type} to ${result}: the quantity must not be negative.`)
   if (result > limits.dynosPerType)
     throw invalid(

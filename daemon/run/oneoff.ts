@@ -7,6 +7,7 @@ import { invalid } from '../errors.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
 import { type Command, checkCommand, expand } from './command.ts'
 import { type Dyno, type DynoView, dynosOf, insertDyno, nameOf, updateDyno, viewOf } from './dyno.ts'
 import { randomPort } from './environment.ts'
@@ -70,6 +71,8 @@ export async function runOneOff(d: Daemon, app: App, account: Actor, wish: Wish)
     }
     await insertDyno(tx, dyno)
     await record(tx, account, { app: app.id, text: `Ran ${nameOf(dyno)}`, now })
+    const { one_off: _sealed, ...subject } = dyno
+    await note(tx, { app: app.id, account, include: 'api:dyno', action: 'create', subject, now })
     return { dyno, version: release.version }
   })
   d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: notice.runBy(wish.command, account.email) })

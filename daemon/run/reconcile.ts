@@ -24,7 +24,7 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
       const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst()
       if (!app || !placements.known) return null
       await noteAddresses(d, placements, id)
-      await d.routers.publish()
+      await d.routers.publish(id)
       const dynos = await dynosOf(d.db, id)
       const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements, app)), d.clock.now(), limits)
       if (steps.length === 0) {

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
-import type { Db, DbOrTx, Tx } from '../store/database.ts'
+import { type Db, type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { RolloutState, Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
 
 /**
  * The way of a release to the public. One row a release; the oldest unsettled one of an app is its candidate, the newest
@@ -74,11 +75,11 @@ export async function runnableRelease(
     .leftJoin('slugs', 'slugs.id', 'releases.slug_id')
     .select(['releases.id', 'releases.version', 'slugs.process_types'])
     .where('rollouts.app_id', '=', app)
-    .where((where) => where.or([where('state', '=', 'succeeded'), where('attended', '=', 0)]))
+    .where((where) => where.or([where('rollouts.state', '=', 'succeeded'), where('attended', '=', 0)]))
     .where((where) =>
       where.or([
-        where('state', 'in', ['booting', 'cutover', 'succeeded']),
-        where.and([where('state', '=', 'waiting'), where('slugs.process_types', 'not like', '%"release":%')]),
+        where('rollouts.state', 'in', ['booting', 'cutover', 'succeeded']),
+        where.and([where('rollouts.state', '=', 'waiting'), where('slugs.process_types', 'not like', '%"release":%')]),
       ]),
     )
     .orderBy('rollouts.version', 'desc')
@@ -88,40 +89,62 @@ export async function runnableRelease(
 }
 
 /** Moves a rollout on; false when it was settled in the meantime. */
-export async function advanceRollout(db: Db, release: string, to: RolloutState, now: number): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('rollouts')
-    .set({ state: to, updated_at: now })
-    .where('release_id', '=', release)
-    .where('state', 'in', UNSETTLED)
-    .executeTakeFirst()
-  return numUpdatedRows > 0n
-}
+export const advanceRollout = (db: Db, release: string, to: RolloutState, now: number): Promise<boolean> =>
+  decide(db, async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable('rollouts')
+      .set({ state: to, updated_at: now })
+      .where('release_id', '=', release)
+      .where('state', 'in', UNSETTLED)
+      .executeTakeFirst()
+    if (numUpdatedRows > 0n && to === 'succeeded') await noteSettled(tx, release, to, now)
+    return numUpdatedRows > 0n
+  })
 
 /** Settles a rollout as failed; false when it was settled before. With `before`, only in a state that comes before it. */
-export async function failRollout(
+export const failRollout = (
   db: Db,
   release: string,
   reason: string,
   { now, before }: { now: number; before?: 'cutover' },
-): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('rollouts')
-    .set({ state: 'failed', reason, updated_at: now })
-    .where('release_id', '=', release)
-    .where('state', 'in', before ? UNSETTLED.filter((state) => state !== before) : UNSETTLED)
+): Promise<boolean> =>
+  decide(db, async (tx) => {
+    const { numUpdatedRows } = await tx
+      .updateTable('rollouts')
+      .set({ state: 'failed', reason, updated_at: now })
+      .where('release_id', '=', release)
+      .where('state', 'in', before ? UNSETTLED.filter((state) => state !== before) : UNSETTLED)
+      .executeTakeFirst()
+    if (numUpdatedRows > 0n) await noteSettled(tx, release, 'failed', now)
+    return numUpdatedRows > 0n
+  })
+
+async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed', now: number): Promise<void> {
+  const release = await tx
+    .selectFrom('releases')
+    .select(['app_id', 'account_id'])
+    .where('id', '=', id)
     .executeTakeFirst()
-  return numUpdatedRows > 0n
+  if (!release) return
+  const news = {
+    app: release.app_id,
+    account: { id: release.account_id },
+    include: 'api:release',
+    action: 'update',
+  } as const
+  await note(tx, { ...news, subject: { id, status }, previous: { id, status: 'pending' }, now })
 }
 
 /** At start of the daemon: pushes that it was waiting on have been told that they failed, so their releases must not go live. */
-export const failAttended = (db: Db, now: number): Promise<unknown> =>
-  db
-    .updateTable('rollouts')
-    .set({ state: 'failed', reason: 'The platform was restarted during this deploy. Push again.', updated_at: now })
+export async function failAttended(db: Db, now: number): Promise<void> {
+  const waiting = db
+    .selectFrom('rollouts')
+    .select('release_id')
     .where('attended', '=', 1)
     .where('state', 'in', UNSETTLED)
-    .execute()
+  for (const { release_id } of await waiting.execute())
+    await failRollout(db, release_id, 'The platform was restarted during this deploy. Push again.', { now })
+}
 
 /** Lets those who wait for a rollout know that its row has changed. */
 export interface Settlements {

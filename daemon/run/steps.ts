@@ -178,7 +178,7 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (state === 'none') {
     // A client may wait for a start that does not come any more.
     if (oneOff?.attached) await d.engine.stop(dyno.id, SIGKILL_NOW)
-    await deleteDyno(d.db, dyno.id)
+    await deleteDyno(d.db, dyno.id, d.clock.now())
     placements.forget(dyno.id)
     return
   }

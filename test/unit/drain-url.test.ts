@@ -53,7 +53,7 @@ test('what is no drain is refused in a sentence that does not repeat it', () => 
       assert.unreachable(url)
     } catch (error) {
       assert.instance(error, UserError, url)
-      assert.match((error as UserError).message, /^The drain's URL is not valid: .*\.$/)
+      assert.match((error as UserError).message, /^The URL is not valid: .*\.$/)
       assert.not.match((error as UserError).message, /hunter2|evil/)
     }
 })

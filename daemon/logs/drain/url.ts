@@ -53,7 +53,7 @@ export const placeOf = ({ scheme, host, port }: DrainUrl): string =>
 export const sameUrl = (a: DrainUrl, b: DrainUrl): boolean =>
   placeOf(a) === placeOf(b) && a.path === b.path && a.authorization === b.authorization
 
-const refuse = (why: string) => invalid(`The drain's URL is not valid: ${why}.`)
+const refuse = (why: string) => invalid(`The URL is not valid: ${why}.`)
 
 function parse(text: string): URL | undefined {
   try {

@@ -9,8 +9,10 @@ export type ErrorId =
   | 'not_found'
   | 'not_acceptable'
   | 'method_not_allowed'
+  | 'request_timeout'
   | 'conflict'
   | 'gone'
+  | 'precondition_failed'
   | 'request_too_large'
   | 'requested_range_not_satisfiable'
   | 'unsupported_media_type'
@@ -26,8 +28,10 @@ export const STATUS: Record<ErrorId, number> = {
   not_found: 404,
   method_not_allowed: 405,
   not_acceptable: 406,
+  request_timeout: 408,
   conflict: 409,
   gone: 410,
+  precondition_failed: 412,
   request_too_large: 413,
   unsupported_media_type: 415,
   requested_range_not_satisfiable: 416,
@@ -41,11 +45,14 @@ export class UserError extends Error {
   readonly id: ErrorId
   /** The kind of thing that was not found; some clients test it (`app`, `session`, `add_on`). */
   readonly resource: string | undefined
-  constructor(id: ErrorId, message: string, options: { resource?: string; cause?: unknown } = {}) {
+  /** Seconds after which it is worth another try. */
+  readonly retryAfter: number | undefined
+  constructor(id: ErrorId, message: string, options: { resource?: string; retryAfter?: number; cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'UserError'
     this.id = id
     this.resource = options.resource
+    this.retryAfter = options.retryAfter
   }
 }
 

@@ -12,6 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { MAX_MESSAGE } from '../router/protocol.ts'
 import { firstId } from './api/request-id.ts'
 import type { Config } from './config.ts'
+import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import { SECRET_LENGTH } from './run/rendezvous.ts'
 
@@ -96,10 +97,11 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     socket.setKeepAlive(true, KEEP_ALIVE)
     firstByte(socket, (first) => (first === TLS_HANDSHAKE ? tls : http).emit('connection', socket))
   }
-  const listeners = config.api.hosts.map((host) => ({
-    host,
-    server: createNetServer({ pauseOnConnect: false }, accept),
-  }))
+  const listeners = config.api.hosts.map((host) => {
+    const server = createNetServer({ pauseOnConnect: false }, accept)
+    server.maxConnections = limits.apiConnections
+    return { host, server }
+  })
 
   return {
     async listen() {

@@ -92,12 +92,26 @@ export function cut<T extends { id: string }>(items: readonly T[], range: Range,
     .map((item) => ({ item, key: key(item), id: item.id }))
     .filter((place) => inside(place, low, high))
     .sort((a, b) => direction * compare(a, b))
-  const part = wanted.slice(0, range.max)
-  const [head, tail] = [part[0], part.at(-1)]
+  return firstPart(
+    wanted.map(({ item }) => item),
+    range,
+    key,
+  )
+}
+
+/** The part to send of `wanted`: what is inside the range, in its order, of which one item more than its `max` is enough. */
+export function firstPart<T extends { id: string }>(
+  wanted: readonly T[],
+  range: Range,
+  key: (item: T) => string | number,
+): Page<T> {
+  const items = wanted.slice(0, range.max)
+  const [head, tail] = [items[0], items.at(-1)].map((item) => item && { key: key(item), id: item.id })
+  const [low, high] = edges(range)
   const options = `max=${range.max}${range.order === 'desc' ? ', order=desc' : ''}`
-  const rest = tail && wanted.length > part.length
+  const rest = tail && wanted.length > items.length
   return {
-    items: part.map(({ item }) => item),
+    items,
     nextRange: rest
       ? `${range.attribute} ]${writePlace(range, tail)}..${writeBound(range.order === 'asc' ? high : low)}; ${options}`
       : undefined,
@@ -111,10 +125,10 @@ interface Place {
   id: string | undefined
 }
 
-type Edge = (Place & Bound) | undefined
+export type Edge = (Place & Bound) | undefined
 
 /** Low and high. In descending order the first bound is the upper one; two bounds are taken in whichever order they come. */
-function edges(range: Range): [Edge, Edge] {
+export function edges(range: Range): [Edge, Edge] {
   const [first, last] = [range.first, range.last].map((bound) => bound && { ...readPlace(range, bound), ...bound })
   const [a, b] = range.order === 'asc' ? [first, last] : [last, first]
   return a && b && compare(a, b) > 0 ? [b, a] : [a, b]

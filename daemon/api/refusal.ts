@@ -13,6 +13,7 @@ export const refusal =
     } catch (thrown) {
       const error = userError(thrown, ctx.state.requestId)
       ctx.status = STATUS[error.id]
+      if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
       ctx.body = {
         id: error.id,
         message: error.message,

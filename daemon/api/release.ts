@@ -1,14 +1,18 @@
 import type { Release as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
+import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
-import { findRelease, listReleases, type Release, rollback } from '../release/release.ts'
+import { limits } from '../limits.ts'
+import { expectOutput } from '../release/outcome.ts'
+import { findRelease, type Release, releaseSlug, releasesOf, rollback } from '../release/release.ts'
 import { emailsOf } from './app.ts'
 import { body } from './body.ts'
+import { line } from './build.ts'
 import { type Context, created, param, type Routes, withApp } from './context.ts'
 import { apiUrl } from './link.ts'
-import { page, rowKeys } from './page.ts'
+import { pageOf } from './page.ts'
 import type { StreamUrl } from './stream.ts'
 import { time } from './wire.ts'
 
@@ -16,33 +20,40 @@ import { time } from './wire.ts'
 const Create = z.object({
   release: z.string().optional(),
   slug: z.string().optional(),
-  description: z.string().nullish(),
+  description: line(10_000)
+    .transform((text) => text.slice(0, limits.releaseDescription))
+    .nullish(),
 })
 
-export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): void {
+/** How releases of an app are answered. */
+export type AnswerReleases = (ctx: Context, app: App, releases: Release[]) => Promise<Body[]>
+
+export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): AnswerReleases {
   const answer = async (ctx: Context, app: App, releases: Release[]): Promise<Body[]> => {
     const emails = await emailsOf(
       d,
       releases.map(({ account_id }) => account_id),
     )
-    const phased = await slugsWithReleaseCommand(d, app)
     return Promise.all(
-      releases.map(async (release) => {
-        const phase = release.slug_id !== null && phased.has(release.slug_id)
-        return {
-          ...serialize(app, release, emails.get(release.account_id) ?? ''),
-          output_stream_url: phase ? await streamUrl(apiUrl(ctx), `release-${release.id}`) : null,
-        }
-      }),
+      releases.map(async (release) => ({
+        ...serialize(app, release, emails.get(release.account_id) ?? ''),
+        // only the release command of a Procfile writes output
+        output_stream_url: release.phase ? await streamUrl(apiUrl(ctx), `release-${release.id}`) : null,
+      })),
+    )
+  }
+  const make = (app: App, account: Account, { release, slug, description }: z.output<typeof Create>) => {
+    if (release !== undefined) return rollback(d, app, account, release)
+    if (slug !== undefined) return releaseSlug(d, app, account, { slug, description: description || null })
+    throw invalid(
+      'Name the slug to release, {"slug": "ID"}, or the release to roll back to: {"release": "ID or version"}.',
     )
   }
   const answerOne = async (ctx: Context, app: App, release: Release) => (await answer(ctx, app, [release]))[0]
 
   routes.get(
     '/apps/:app/releases',
-    withApp(d, 'view', async (app, ctx) =>
-      answer(ctx, app, page(ctx, await listReleases(d.db, app.id), { version: ({ version }) => version, ...rowKeys })),
-    ),
+    withApp(d, 'view', async (app, ctx) => answer(ctx, app, await pageOf(ctx, releasesOf(d.db, app.id), columns))),
   )
   routes.get(
     '/apps/:app/releases/:release',
@@ -52,32 +63,28 @@ export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): 
     '/apps/:app/releases',
     withApp(d, 'deploy', async (app, ctx) => {
       const wanted = await body(ctx, Create)
-      if (wanted.release === undefined)
-        throw invalid(
-          wanted.slug === undefined
-            ? 'Name the release to roll back to: {"release": "ID or version"}.'
-            : 'Releases of a named slug are not supported yet: deploy with git push, or roll back to a release.',
-        )
-      const target = await findRelease(d.db, app.id, wanted.release)
-      const release = await rollback(d, app, ctx.state.account, String(target.version))
+      const release = await make(app, ctx.state.account, wanted)
+      if (release.phase) await expectOutput(d, release.id)
       return created(ctx, await answerOne(ctx, app, release))
     }),
   )
+  return answer
 }
 
-/** Only the release command of a Procfile writes output. */
-async function slugsWithReleaseCommand(d: Daemon, app: App): Promise<Set<string>> {
-  const slugs = await d.db.selectFrom('slugs').select(['id', 'process_types']).where('app_id', '=', app.id).execute()
-  return new Set(slugs.filter(({ process_types }) => 'release' in JSON.parse(process_types)).map(({ id }) => id))
+const columns = {
+  version: 'releases.version',
+  id: 'releases.id',
+  created_at: 'releases.created_at',
+  updated_at: 'rollouts.updated_at',
 }
 
-const serialize = (app: App, release: Release, email: string) =>
+export const serialize = (app: App, release: Release, email: string) =>
   ({
     id: release.id,
     version: release.version,
     description: release.description,
     status: release.status,
-    current: release.current,
+    current: release.current === 1,
     eligible_for_rollback: release.slug_id !== null && release.status === 'succeeded',
     addon_plan_names: [],
     app: { id: app.id, name: app.name },

@@ -7,7 +7,17 @@ export const timeOrNull = (ms: number | null): string | null => (ms === null ? n
 
 /** The id of a thing that has a name but no row (a region, a stack, a dyno size): the same on every host, a name-based UUID (RFC 9562, version 5). */
 export function idOf(kind: string, name: string): string {
-  const hex = createHash('sha1').update(`sluice:${kind}:${name}`).digest('hex')
+  const key = `${kind}:${name}`
+  const id = ids.get(key) ?? nameBased(key)
+  if (ids.size < 1000) ids.set(key, id)
+  return id
+}
+
+/** Lists say the same few ids again and again. */
+const ids = new Map<string, string>()
+
+function nameBased(key: string): string {
+  const hex = createHash('sha1').update(`sluice:${key}`).digest('hex')
   const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16)
   return [
     hex.slice(0, 8),
@@ -20,3 +30,7 @@ export function idOf(kind: string, name: string): string {
 
 /** How such a thing appears inside others. */
 export const named = (kind: string, name: string): { id: string; name: string } => ({ id: idOf(kind, name), name })
+
+/** What is left until then, or null for things that do not end. */
+export const secondsUntil = (ms: number | null, now: number): number | null =>
+  ms === null ? null : Math.max(0, Math.round((ms - now) / 1000))

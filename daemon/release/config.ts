@@ -66,7 +66,7 @@ export function describe(set: string[], unset: string[]): string {
 /** Any name that bash can export and a file can have (builds see config vars as files); `__proto__` and the like cannot be told from JavaScript's own. */
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 
-function checkVar(name: string, value: string | null): void {
+export function checkVar(name: string, value: string | null): void {
   if (!NAME.test(name) || name === '__proto__')
     throw invalid(
       `"${name.slice(0, 100)}" is not a valid config var name: use at most 128 letters, digits and underscores, and no digit first.`,
@@ -75,7 +75,7 @@ function checkVar(name: string, value: string | null): void {
     throw invalid(`The value of ${name} contains a NUL character, which no environment variable can hold.`)
 }
 
-function checkSize(config: Vars): void {
+export function checkSize(config: Vars): void {
   const size = Object.entries(config).reduce(
     (sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value) + 2,
     0,

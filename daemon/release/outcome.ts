@@ -43,6 +43,17 @@ export async function reached(
   }
 }
 
+/**
+ * Opens the transcript of a release command before it runs, so that those who follow it do not find its end before its beginning.
+ * For a release that somebody has been told of and nobody waits for.
+ */
+export async function expectOutput(d: Daemon, release: string): Promise<void> {
+  const transcript = await d.transcripts.open(`release-${release}`)
+  reached(d, release, ['booting', 'cutover'], new AbortController().signal)
+    .catch((error: unknown) => d.log.warn('a release command was not waited for', { release, error }))
+    .finally(() => transcript.end())
+}
+
 const rolloutOf = (d: Daemon, release: string) =>
   d.db.selectFrom('rollouts').select(['state', 'reason', 'app_id']).where('release_id', '=', release).executeTakeFirst()
 

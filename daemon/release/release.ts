@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
@@ -7,24 +7,23 @@ import { ensureFormation } from '../run/formation.ts'
 import { releaseCreated, runningCommands } from '../run/notice.ts'
 import { beginRollout } from '../run/rollout.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
-import type { RolloutState, Schema } from '../store/schema.ts'
+import type { Schema } from '../store/schema.ts'
+import { note } from '../webhook/event.ts'
 
 type Row = Selectable<Schema['releases']>
 
+type Status = 'pending' | 'succeeded' | 'failed'
+
 /** A release with what became of it. The row is immutable; numbers grow and are never used again, whatever becomes of the release. */
 export interface Release extends Omit<Row, 'config'> {
-  status: 'pending' | 'succeeded' | 'failed'
+  status: Status
   /** Why it failed, for the user. */
   reason: string | null
-  /** True for the release that serves. */
-  current: boolean
+  /** It is the release that serves. */
+  current: 0 | 1
+  /** Its slug has a release command, which runs before it may serve. */
+  phase: 0 | 1
   updated_at: number
-}
-
-/** A release that was just made. */
-export interface Made extends Release {
-  /** Its release command runs before it may serve. */
-  phase: boolean
 }
 
 export interface NewRelease {
@@ -42,7 +41,7 @@ export interface NewRelease {
  * Makes the next release of an app as part of the caller's decision; poke the runner after the commit. The base is the newest
  * release that has not failed: what a failed release brought does not leak into the next.
  */
-export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Promise<Made> {
+export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Promise<Release> {
   const now = d.clock.now()
   await requireLive(tx, wanted.app)
   const base = await newestNotFailed(tx, wanted.app)
@@ -65,8 +64,14 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
   const types = slug_id === null ? [] : Object.keys(await processTypes(tx, slug_id))
   await ensureFormation(tx, wanted.app, types, now)
-  const status = settled ? 'succeeded' : 'pending'
-  return { ...row, status, reason: null, current: settled, updated_at: now, phase: types.includes('release') }
+  const { config: _sealed, ...rest } = row
+  const phase = types.includes('release') ? 1 : 0
+  const made: Release = settled
+    ? { ...rest, status: 'succeeded', reason: null, current: 1, phase, updated_at: now }
+    : { ...rest, status: 'pending', reason: null, current: 0, phase, updated_at: now }
+  const news = { app: wanted.app, account: wanted.account, include: 'api:release', action: 'create' } as const
+  await note(tx, { ...news, subject: made, now })
+  return made
 }
 
 /** An app may be destroyed while something is built or decided for it. */
@@ -75,32 +80,43 @@ async function requireLive(tx: Tx, app: string): Promise<void> {
   if (!(await live.executeTakeFirst())) throw notFound('app', 'app')
 }
 
-/** Newest first. */
-export async function listReleases(db: DbOrTx, app: string): Promise<Release[]> {
-  const rows = await db
+/** The releases of an app, as a query: a part of them can be read without the others, and their config stays where it is. */
+export const releasesOf = (db: DbOrTx, app: string) =>
+  db
     .selectFrom('releases')
     .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
-    .selectAll('releases')
-    .select(['rollouts.state', 'rollouts.reason', 'rollouts.updated_at'])
+    .leftJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select(['releases.id', 'releases.app_id', 'releases.version', 'releases.description', 'releases.slug_id'])
+    .select(['releases.account_id', 'releases.created_at', 'rollouts.updated_at', 'rollouts.reason'])
+    .select([
+      sql<Status>`iif(rollouts.state in ('succeeded', 'failed'), rollouts.state, 'pending')`.as('status'),
+      sql<0 | 1>`json_type(slugs.process_types, '$.release') is not null`.as('phase'),
+    ])
+    .select((select) => select('releases.version', '=', newestSucceeded(db, app)).$castTo<0 | 1>().as('current'))
     .where('releases.app_id', '=', app)
-    .orderBy('releases.version', 'desc')
-    .execute()
-  const current = rows.find(({ state }) => state === 'succeeded')?.version
-  return rows.map(({ state, config: _sealed, ...row }) => ({
-    ...row,
-    status: statusOf(state),
-    current: row.version === current,
-  }))
-}
+
+const newestSucceeded = (db: DbOrTx, app: string) =>
+  db
+    .selectFrom('rollouts as newest')
+    .select((select) => select.fn.max('newest.version').as('version'))
+    .where('newest.app_id', '=', app)
+    .where('newest.state', '=', 'succeeded')
+
+/** Newest first. */
+export const listReleases = (db: DbOrTx, app: string): Promise<Release[]> =>
+  releasesOf(db, app).orderBy('releases.version', 'desc').execute()
 
 /** By id, or by version with or without `v`. */
 export async function findRelease(db: DbOrTx, app: string, idOrVersion: string): Promise<Release> {
   const version = /^v?(\d{1,9})$/.exec(idOrVersion)?.[1]
-  const release = (await listReleases(db, app)).find((release) =>
-    version === undefined ? release.id === idOrVersion : release.version === Number(version),
-  )
-  if (!release) throw notFound('release', 'release')
-  return release
+  const all = releasesOf(db, app)
+  const release =
+    version === undefined
+      ? all.where('releases.id', '=', idOrVersion)
+      : all.where('releases.version', '=', Number(version))
+  const found = await release.executeTakeFirst()
+  if (!found) throw notFound('release', 'release')
+  return found
 }
 
 /** Makes a new release with code and config of an earlier one. Refuses one that never had code, or never served. */
@@ -124,11 +140,38 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
   return release
 }
 
+/** How a release is described that brings new code. */
+export const deployed = (version: string | null): string => `Deploy ${version?.slice(0, 8) ?? ''}`.trim()
+
+/** Makes a release of a slug that the app has, with the config vars of the newest release. Throws UserError when it has not been sent. */
+export async function releaseSlug(
+  d: Daemon,
+  app: { id: string },
+  account: Actor,
+  wanted: { slug: string; description: string | null },
+): Promise<Release> {
+  const release = await decide(d.db, async (tx) => {
+    const slug = await tx
+      .selectFrom('slugs')
+      .select(['id', 'archive', 'commit'])
+      .where('app_id', '=', app.id)
+      .where('id', '=', wanted.slug)
+      .executeTakeFirst()
+    if (!slug) throw notFound('slug', 'slug')
+    if (slug.archive === 'awaited')
+      throw invalid('The archive of this slug has not been sent yet. Send it with PUT to its blob.url.')
+    const description = wanted.description ?? deployed(slug.commit)
+    return createRelease(d, tx, { app: app.id, account, description, slugId: slug.id })
+  })
+  announceRelease(d, release, account, release.description)
+  return release
+}
+
 /**
  * Pokes the runner and writes the lines that Heroku writes: what was done, then the release that it made. One with a release command is
  * told as created when that has succeeded (run/steps.ts).
  */
-export function announceRelease(d: Daemon, release: Made, account: { email: string }, what: string): void {
+export function announceRelease(d: Daemon, release: Release, account: { email: string }, what: string): void {
   const line = { at: d.clock.now(), source: 'app', dyno: 'api' } as const
   d.logs.write(release.app_id, { ...line, text: `${what} by user ${account.email}` })
   const say = release.phase ? runningCommands : releaseCreated
@@ -151,15 +194,52 @@ export const openConfig = (d: Daemon, release: { id: string; config: string }): 
 export const newestNotFailed = (db: DbOrTx, app: string): Promise<Row | undefined> =>
   db
     .selectFrom('releases')
-    .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
-    .selectAll('releases')
-    .where('releases.app_id', '=', app)
-    .where('rollouts.state', '!=', 'failed')
-    .orderBy('releases.version', 'desc')
-    .limit(1)
+    .selectAll()
+    .where('id', '=', (sub) =>
+      sub
+        .selectFrom('rollouts')
+        .select('release_id')
+        .where('app_id', '=', app)
+        .where('state', '!=', 'failed')
+        .orderBy('version', 'desc')
+        .limit(1),
+    )
     .executeTakeFirst()
 
-async function newestVersion(tx: Tx, app: string): Promise<number> {
+/** What may need a release however old it is: rows with its id. A test compares this with the foreign keys that there are. */
+export const needers = ['builds', 'dynos'] as const
+
+/**
+ * Deletes some of an app's releases, with their output, that are older than its newest `kept`; how many. Kept are the one that serves,
+ * the base of the next one, those on their way, and those that something needs. Their numbers are not used again.
+ */
+export async function forgetReleases(d: Daemon, app: string, kept: number, most: number): Promise<number> {
+  const serving = await newestSucceeded(d.db, app).executeTakeFirst()
+  const base = await newestNotFailed(d.db, app)
+  const oldest = (await newestVersion(d.db, app)) - kept
+  if (oldest < 1) return 0
+  let query = d.db
+    .selectFrom('releases')
+    .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
+    .select('releases.id')
+    .where('releases.app_id', '=', app)
+    .where('releases.version', '<=', oldest)
+    .where('releases.version', 'not in', [serving?.version ?? 0, base?.version ?? 0])
+    .where('rollouts.state', 'in', ['succeeded', 'failed'])
+    .orderBy('releases.version')
+    .limit(most)
+  for (const table of needers)
+    query = query.where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom(table).select('id').whereRef('release_id', '=', 'releases.id'))),
+    )
+  const old = (await query.execute()).map(({ id }) => id)
+  for (const id of old) await d.transcripts.remove(`release-${id}`)
+  if (old.length === 0) return 0
+  const { numDeletedRows } = await d.db.deleteFrom('releases').where('id', 'in', old).executeTakeFirst()
+  return Number(numDeletedRows)
+}
+
+async function newestVersion(tx: DbOrTx, app: string): Promise<number> {
   const row = await tx
     .selectFrom('releases')
     .select((select) => select.fn.max('version').as('version'))
@@ -172,6 +252,3 @@ async function processTypes(tx: Tx, slug: string): Promise<Record<string, string
   const row = await tx.selectFrom('slugs').select('process_types').where('id', '=', slug).executeTakeFirstOrThrow()
   return JSON.parse(row.process_types)
 }
-
-const statusOf = (state: RolloutState): Release['status'] =>
-  state === 'succeeded' || state === 'failed' ? state : 'pending'

@@ -21,11 +21,13 @@ export interface Config {
   adminEmail: string
   /** Given by the operator, or made at first start. */
   adminToken: string | undefined
+  /** Requests that an account may make in an hour. */
+  rateLimit: number
   /** The npm registry that bundled buildpacks use; empty means npm's own default. */
   npmRegistry: string | undefined
   /** PEM bundle of the host's certificate authorities, shown to builds and dynos, or undefined for the image's own. */
   caBundle: string | undefined
-  /** Where log drains may go beside public and private networks. */
+  /** Where log drains and webhooks may go beside public and private networks. */
   drainAllow: Allowed
 }
 
@@ -43,9 +45,11 @@ export const variables = {
   SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2)',
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
+  SLUICE_RATE_LIMIT: 'requests to the API that an account may make in an hour (default: 4500)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
-  SLUICE_CA_BUNDLE: 'certificate authorities for builds, dynos and log drains (default: those of the host)',
-  SLUICE_DRAIN_ALLOW: 'hosts and networks that log drains may reach although they are local (default: none)',
+  SLUICE_CA_BUNDLE: 'certificate authorities for builds, dynos, log drains and webhooks (default: those of the host)',
+  SLUICE_DRAIN_ALLOW:
+    'hosts and networks that log drains, webhooks and fetched sources may reach although they are local (default: none)',
 } as const
 
 /** Where Debian and Fedora keep what the host trusts; behind an inspecting proxy builds get nowhere without it. */
@@ -68,6 +72,7 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     execHost: env.SLUICE_EXEC_HOST || '127.0.0.2',
     adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
+    rateLimit: count('SLUICE_RATE_LIMIT', env.SLUICE_RATE_LIMIT, 4500),
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
     caBundle: env.SLUICE_CA_BUNDLE || HOST_BUNDLES.find((path) => existsSync(path)),
     drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
@@ -79,6 +84,13 @@ function port(name: string, value: string | undefined, fallback: number): number
   const number = Number(value)
   if (!Number.isInteger(number) || number < 1 || number > 65535)
     throw new Error(`${name} is "${value}"; it must be a port number between 1 and 65535.`)
+  return number
+}
+
+function count(name: string, value: string | undefined, fallback: number): number {
+  if (!value) return fallback
+  const number = Number(value)
+  if (!Number.isInteger(number) || number < 1) throw new Error(`${name} is "${value}"; it must be a number above 0.`)
   return number
 }
 

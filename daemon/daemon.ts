@@ -1,3 +1,5 @@
+import type { Attempts } from './account/attempt.ts'
+import type { BrowserLogins } from './account/browser-login.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Engine } from './engine/engine.ts'
@@ -6,6 +8,7 @@ import type { Collector } from './logs/collect.ts'
 import type { Deliveries } from './logs/drain/deliveries.ts'
 import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
+import type { Underway } from './pipeline/underway.ts'
 import type { Routers } from './route/control.ts'
 import type { Exec } from './run/exec.ts'
 import type { Rendezvous } from './run/rendezvous.ts'
@@ -14,14 +17,19 @@ import type { Tunnel } from './run/tunnel.ts'
 import type { Runner } from './runner.ts'
 import type { Db } from './store/database.ts'
 import type { Seal } from './store/seal.ts'
+import type { Webhooks } from './webhook/webhooks.ts'
 
-/** The running parts that the domain's functions work with; made once, in main.ts. */
+/** The running parts that the domain's functions work with; made once, in assemble.ts. */
 export interface Daemon {
   config: Config
   clock: Clock
   log: Log
   db: Db
   seal: Seal
+  /** Holds up those who guess passwords. */
+  attempts: Attempts
+  /** Logins that are finished in a browser. */
+  browserLogins: BrowserLogins
   engine: Engine
   /** Further processes in running dynos, as many as each may have. */
   exec: Exec
@@ -32,6 +40,8 @@ export interface Daemon {
   collector: Collector
   /** Carries lines of apps to their log drains. */
   drains: Deliveries
+  /** Tells the apps' webhooks what happens. */
+  webhooks: Webhooks
   /** Stored output of builds and release commands that can be followed while it is written. */
   transcripts: Transcripts
   /** The connected routers. */
@@ -42,6 +52,8 @@ export interface Daemon {
   tunnel: Tunnel
   /** Tells those who wait that a release was settled. */
   settlements: Settlements
+  /** Promotions and set-ups that go on after their answer. */
+  underway: Underway
   /** The image that a stack's dynos run on and the one that its builds run on. */
   stack(name: string): { run: string; build: string; origin: 'official' | 'debian' }
 }

@@ -5,6 +5,7 @@ const MiB = 1024 * KiB
 const GiB = 1024 * MiB
 const SECOND = 1000
 const MINUTE = 60 * SECOND
+const DAY = 24 * 60 * MINUTE
 
 /** Heroku's figures: https://devcenter.heroku.com/articles/limits */
 export const limits = {
@@ -62,6 +63,31 @@ export const limits = {
   buildpackTime: 60 * SECOND,
   buildpackSize: 64 * MiB,
   sourceSize: 1 * GiB,
+  /** Files, folders and links in an uploaded or fetched source, or in an uploaded slug. */
+  sourceEntries: 250_000,
+  /** Of the names of its symbolic links, which are remembered, together; and of the folders that one file is in. */
+  sourceLinkNames: 16 * MiB,
+  sourceDepth: 200,
+  /** For sending a source or slug, and for fetching one. */
+  uploadTime: 60 * MINUTE,
+  sourceTime: 5 * MINUTE,
+  /** From asking for a source to the head of the answer. */
+  sourceAnswer: MINUTE,
+  sourceUrl: 8192,
+  sourceRedirects: 5,
+  /** How long the links to a source or slug open it, and how long a source is kept. */
+  link: 60 * MINUTE,
+  sourceKept: 24 * 60 * MINUTE,
+  /** The oldest goes when one more is made. */
+  sourcesPerAccount: 50,
+  /** What an uploaded slug is when it is unpacked. */
+  slugUnpacked: 4 * GiB,
+  /** Slugs of an app that were announced and not sent yet; those without a release are kept for so long. */
+  slugsAwaited: 100,
+  slugKept: 24 * 60 * MINUTE,
+  /** How often what is too old is looked for. */
+  sweep: 60 * MINUTE,
+  releaseDescription: 1000,
   /** Output of a deploy that waits for a client which does not read. */
   pushOutput: 1 * MiB,
   /** A git client that has read nothing for so long, although there was something, is let go. */
@@ -71,6 +97,26 @@ export const limits = {
   /** Of a one-off process. */
   commandSize: 64 * KiB,
   jsonBody: 1 * MiB,
+  /** Of a larger body so much is read and thrown away, so that its sender reads why. */
+  bodyDiscarded: 16 * MiB,
+  /** For a whole JSON body to come, and for a finished answer to be taken. */
+  bodyTime: 30 * SECOND,
+  answerTime: 60 * SECOND,
+  /** Connections to one address of the API; further ones are closed at once. */
+  apiConnections: 8000,
+  preparedStatements: 200,
+  /** How often what is too old is looked for, and how many rows of it one transaction forgets. */
+  retentionEvery: DAY,
+  forgottenAtOnce: 100,
+  /** After its end, so that it can still be seen that there was one. */
+  authorizationsKept: 7 * DAY,
+  /** The audit trail. */
+  activitiesKept: 365 * DAY,
+  /** Of one app. Older ones are gone, but for what something still needs. */
+  buildsKept: 500,
+  releasesKept: 1000,
+  /** What SQLite leaves of its write-ahead log after a checkpoint. */
+  walSize: 64 * MiB,
   appsPerEngine: 1000,
   dynosPerType: 100,
   /** Addresses of an app's /26 but for the network's own, the gateway's and a spare. */
@@ -111,8 +157,77 @@ export const limits = {
   logRate: { lines: 25_000, bytes: 10 * MiB },
   /** The same for what a build prints, which git and the transcript have whole. */
   buildLogRate: { lines: 5000, bytes: 2 * MiB },
+  pipelinesPerOwner: 500,
+  appsPerPromotion: 100,
+  /** Of a pipeline, the newest. */
+  promotionsKept: 200,
+  /** Of slugs, for promotions. */
+  copiesAtOnce: 2,
+  /** Each builds. */
+  setupsAtOnce: 2,
+  underwayStop: 5 * SECOND,
+  manifestSize: 256 * KiB,
+  postdeploy: 60 * MINUTE,
+  /** What is kept of its output, from the end. */
+  postdeployOutput: 64 * KiB,
+  branchName: 250,
+  /** https://devcenter.heroku.com/articles/custom-domains */
+  domainsPerApp: 1000,
+  sniEndpointsPerApp: 1000,
+  certificateChain: 64 * KiB,
+  certificatesInChain: 10,
+  privateKey: 16 * KiB,
+  webhooksPerApp: 20,
+  webhookUrl: 2048,
+  /** Of a secret, and of an Authorization header. */
+  webhookSecret: 1024,
+  /** From the connection to the end of the answer. */
+  webhookSend: 10 * SECOND,
+  /** What is read of an answer, to use nothing of it. */
+  webhookAnswer: 64 * KiB,
+  /** The pauses between attempts grow from the first to the longest. */
+  webhookRetry: { first: 5 * SECOND, longest: 60 * MINUTE },
+  /** Level sync: no attempt later than this after the event. */
+  webhookLife: 72 * 60 * MINUTE,
+  webhookAttemptsAtOnce: 100,
+  /** Deliveries of one webhook that wait; more fail at once, and say why. */
+  webhookQueue: 1000,
+  webhookEventsKept: 1000,
+  webhookEventsAge: 30 * 24 * 60 * MINUTE,
+  /** How often it is looked for new events; nobody looks while there is no webhook. */
+  webhookLook: 250,
   /** Tails that are open at once. */
   logSessions: 1000,
+  /** In characters; what is longer than the upper bound is not looked at. */
+  password: { least: 12, most: 256 },
+  /** Passwords that are checked at once; each takes a core for a tenth of a second. More wait, and of those so many. */
+  passwordChecks: 2,
+  passwordQueue: 16,
+  invitation: 7 * 24 * 60 * MINUTE,
+  invitations: 500,
+  keysPerAccount: 100,
+  keySize: 16 * KiB,
+  keyComment: 200,
+  clientsPerAccount: 100,
+  tokensPerAccount: 1000,
+  /** Of one account: the oldest ends when one more is made, so that a client which people log in with does not use up their tokens. */
+  authorizationsPerClient: 50,
+  /** Failed logins: so many at once, then one every so often. One address must not use up what an account has. */
+  loginsPerAddress: { size: 20, every: 6 * SECOND, most: 20_000 },
+  loginsPerAccount: { size: 40, every: 2 * SECOND, most: 20_000 },
+  /** How long a login waits for a browser: as long as the official CLI does. */
+  browserLogin: 10 * MINUTE,
+  browserLogins: 500,
+  browserLoginsPerAddress: 20,
+  /** How long somebody who logged in stays so; the CLI asks for as much. */
+  session: 30 * 24 * 60 * MINUTE,
+  /** A code of OAuth's web flow, and the token that a client gets for it; Heroku's figures. */
+  grant: 5 * MINUTE,
+  clientToken: 8 * 60 * MINUTE,
+  /** Accounts whose use of the API is remembered. */
+  ratedAccounts: 20_000,
+  /** Of an HTML form. */
+  formBody: 16 * KiB,
 } as const
 
 /** Dyno sizes: memory in bytes, CPU in cores, as Heroku names them. Size names are matched without regard to case. */

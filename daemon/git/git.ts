@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Account } from '../account/account.ts'
-import { authenticate } from '../account/authorization.ts'
+import { bearerOf } from '../account/authorization.ts'
+import { allows } from '../account/scope.ts'
 import { type App, findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
@@ -71,19 +72,21 @@ interface Asked {
 }
 
 async function answer(setup: Setup, { name, action, query, req, res }: Asked): Promise<void> {
-  const known = await authenticate(setup.d.db, passwordOf(req))
-  if (!known) {
+  const bearer = await bearerOf(setup.d.db, passwordOf(req), setup.d.clock.now())
+  if (!bearer) {
     res.setHeader('www-authenticate', 'Basic realm="Sluice"')
     return say(res, 401, 'Authentication failed. The password is an API token: see `heroku auth:token`.')
   }
-  const account: Account = { ...known, from: req.socket.remoteAddress }
+  const account: Account = { ...bearer.account, from: req.socket.remoteAddress }
   const advertise = action === 'info/refs'
   const service = serviceNamed(advertise ? query.get('service') : action)
   if (!service) return say(res, 403, 'Only the smart HTTP protocol is supported. Update git.')
+  if (!allows(bearer.scopes, service === 'git-upload-pack' ? 'read' : 'write'))
+    return say(res, 403, 'The scope of this OAuth authorization does not allow access to this resource.')
   if (req.method !== (advertise ? 'GET' : 'POST')) return say(res, 405, 'Method not allowed.')
   try {
     const app = await findApp(setup.d.db, account, name)
-    await requirePermission(setup.d, app, account, service === 'git-upload-pack' ? 'view' : 'deploy')
+    await requirePermission(setup.d, app, account, 'deploy')
     await serve(setup, { service, app, account, advertise, req, res })
   } catch (error) {
     if (!(error instanceof UserError)) throw error

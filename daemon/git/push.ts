@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Account } from '../account/account.ts'
+import { record } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { deploy } from '../build/deploy.ts'
 import type { Daemon } from '../daemon.ts'
@@ -84,10 +85,12 @@ async function receive(
   if (await overtaken(d, push.app, req)) return answer(req, res, { accepted: false, why: OVERTAKEN })
   const sideband = createSideband(res, `See \`heroku logs --app ${push.app.name} --dyno build -n 1500\`.`)
   try {
+    const commit = String(req.headers['x-sluice-commit'])
+    await record(d.db, push.account, { app: push.app.id, text: `Pushed ${commit.slice(0, 8)}`, now: d.clock.now() })
     await deploy({
       app: push.app,
       account: push.account,
-      version: String(req.headers['x-sluice-commit']),
+      version: commit,
       sourceKey: String(req.headers['x-sluice-tree']),
       archive: req,
       output: sideband.write,

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
+import { createAttempts } from '../../daemon/account/attempt.ts'
+import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApp, forgetApp } from '../../daemon/app/app.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
@@ -16,6 +18,7 @@ import { createCollector } from '../../daemon/logs/collect.ts'
 import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
+import { createUnderway } from '../../daemon/pipeline/underway.ts'
 import { changeConfig } from '../../daemon/release/config.ts'
 import { outcome } from '../../daemon/release/outcome.ts'
 import { createRelease, listReleases } from '../../daemon/release/release.ts'
@@ -108,7 +111,11 @@ async function open(
     drains: createDeliveries({ config, log, logs, clock }),
     transcripts: createTranscripts(config, log),
     settlements: createSettlements(),
+    underway: createUnderway(log),
+    webhooks: { wake() {}, refuses: async () => false, stop: async () => {} },
     rendezvous: createRendezvous(clock),
+    attempts: createAttempts(clock),
+    browserLogins: createBrowserLogins(clock),
     tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), close() {} },
   }
   const pass = createPass(d, placements, async (app) => void (await forgetApp(db, app.id)))

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { resolveStacks } from '../buildpacks/stack.ts'
+import { createAttempts } from './account/attempt.ts'
+import { createBrowserLogins } from './account/browser-login.ts'
+import { createRepresent } from './api/webhook-data.ts'
+import { systemClock } from './clock.ts'
+import type { Config } from './config.ts'
+import type { Daemon } from './daemon.ts'
+import { createDockerEngine } from './engine/docker.ts'
+import type { Placed } from './engine/engine.ts'
+import { eraseApp } from './erase.ts'
+import type { Log } from './log.ts'
+import { createCollector } from './logs/collect.ts'
+import { createDeliveries } from './logs/drain/deliveries.ts'
+import { createDialer } from './logs/drain/dial.ts'
+import { createTargets } from './logs/drain/target.ts'
+import { createLogs, type Logs } from './logs/logs.ts'
+import { createTranscripts } from './logs/transcript.ts'
+import { createUnderway } from './pipeline/underway.ts'
+import { createRouters } from './route/control.ts'
+import { allRoutes } from './route/routes.ts'
+import { readPairs } from './route/sni-endpoint.ts'
+import { resourcesOf } from './run/environment.ts'
+import { createExec } from './run/exec.ts'
+import { ended } from './run/notice.ts'
+import { createOutput, type Output } from './run/output.ts'
+import { createPlacements, type Placements } from './run/placement.ts'
+import { createPass } from './run/reconcile.ts'
+import { createRendezvous } from './run/rendezvous.ts'
+import { createSettlements } from './run/rollout.ts'
+import { readHostKey } from './run/ssh/host-key.ts'
+import { createTunnel } from './run/tunnel.ts'
+import { createRunner, type Runner } from './runner.ts'
+import { type Db, openDatabase } from './store/database.ts'
+import { onceWritten } from './store/once.ts'
+import { createSeal, readKey } from './store/seal.ts'
+import { createWebhooks } from './webhook/webhooks.ts'
+
+/** Makes the parts. They know one another through `d`, which is complete before any of them runs. */
+export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placements: Placements }> {
+  const db = await openDatabase(join(config.data, 'sluice.db'))
+  const clock = systemClock
+  const engine = createDockerEngine({
+    socket: config.engineSocket,
+    installation: await installationId(config.data),
+    data: config.data,
+    caBundle: config.caBundle,
+    log,
+  })
+  await engine.ping()
+  const stacks = await resolveStacks(config.engineSocket)
+  const logs = createLogs(config, log)
+  const collector = createCollector(engine, logs, log)
+  const poke = (app: string) => d.runner.poke(app)
+  const transcripts = createTranscripts(config, log)
+  const output = createOutput({ transcripts, collector })
+  const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, output, poke }))
+  const seal = createSeal(await readKey(join(config.data, 'seal.key')))
+  const routers = createRouters(
+    { clock, log },
+    {
+      routes: (apps) => allRoutes(db, config.domain, apps),
+      pairs: (certificates) => readPairs({ db, seal, log }, certificates),
+      changed: poke,
+      logLine: (app, at, text) => logs.write(app, { at, source: 'heroku', dyno: 'router', text }),
+    },
+  )
+  const stack = (name: string) => {
+    const images = stacks.get(name)
+    if (!images) throw new Error(`There is no image of the stack ${name} on this host. Run the set-up script again.`)
+    return images
+  }
+  const runner: Runner = createRunner((app, signal) => pass(app, signal), clock, log)
+  const settlements = createSettlements()
+  const exec = createExec(engine)
+  const tunnel = createTunnel({
+    clock,
+    log,
+    hostKey: await readHostKey(join(config.data, 'ssh.key')),
+    address: config.execHost,
+    exec,
+  })
+  const parts = {
+    config,
+    clock,
+    log,
+    db,
+    seal,
+    engine,
+    exec,
+    runner,
+    logs,
+    collector,
+    drains: createDeliveries({ config, log, logs, clock }),
+    transcripts,
+    webhooks: createWebhooks({
+      ...{ db, seal, clock, log, represent: (include, app, subject) => createRepresent(d)(include, app, subject) },
+      dialer: createDialer(createTargets(config.networkPool, config.drainAllow), config.caBundle, log),
+    }),
+    routers,
+    rendezvous: createRendezvous(clock),
+    attempts: createAttempts(clock),
+    browserLogins: createBrowserLogins(clock),
+    tunnel,
+    settlements,
+    underway: createUnderway(log),
+    stack,
+  }
+  const d: Daemon = parts
+  const pass = createPass(d, placements, (app) => eraseApp(d, app))
+  return { d, placements }
+}
+
+const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: string) => void }) => ({
+  known: async () => {
+    for (const { id } of await parts.db.selectFrom('apps').select('id').execute()) parts.poke(id)
+  },
+  changed: parts.poke,
+  seen: parts.output.seen,
+  exited: async (placed: Placed, overdue: boolean) => {
+    const { id, app, name: dyno, exitCode, outOfMemory } = placed
+    await parts.output.exited(placed)
+    const row = await parts.db.selectFrom('dynos').select('size').where('id', '=', id).executeTakeFirst()
+    const memory = row ? resourcesOf(row.size).memory : null
+    for (const text of ended({ exitCode, outOfMemory, overdue, memory }))
+      parts.logs.write(app, { at: Date.now(), source: 'heroku', dyno, text })
+  },
+  wanted: async (ids: string[]) => {
+    if (ids.length === 0) return new Set<string>()
+    const rows = await parts.db.selectFrom('dynos').select('id').where('id', 'in', ids).execute()
+    return new Set(rows.map(({ id }) => id))
+  },
+})
+
+/** Tells this installation's containers from those of others on the same engine. */
+const installationId = async (data: string): Promise<string> =>
+  String(await onceWritten(join(data, 'installation'), randomUUID)).trim()

@@ -3,8 +3,8 @@ import { join, relative, resolve } from 'node:path'
 import { type Outcome, runFile } from './file.ts'
 
 /**
- * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, unit
- * and CLI tests two at a time, the others alone, because they share the engine and the machine's two cores. Exits with 1 on any failure.
+ * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, those
+ * without containers two at a time, the others alone, because they share the engine and the machine's two cores. Exits with 1 on any failure.
  * A test may be skipped on a developer's machine; with CI set that is a failure.
  */
 const root = resolve(import.meta.dirname, '..', '..')
@@ -12,6 +12,7 @@ const SECOND = 1000
 
 const suites = [
   { folder: 'unit', deadline: 60 * SECOND, atOnce: 2 },
+  { folder: 'api', deadline: 120 * SECOND, atOnce: 2 },
   { folder: 'integration', deadline: 120 * SECOND, atOnce: 1 },
   { folder: 'cli', deadline: 300 * SECOND, atOnce: 2 },
   { folder: 'engine', deadline: 300 * SECOND, atOnce: 1 },

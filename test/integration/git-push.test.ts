@@ -4,6 +4,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { findApp } from '../../daemon/app/app.ts'
+import { addCollaborator } from '../../daemon/app/collaborator.ts'
 import { removeRepository } from '../../daemon/git/git.ts'
 import { type Copy, type Rig, refused, startRig } from './git-rig.ts'
 
@@ -29,6 +31,27 @@ test('a push deploys the commit that was pushed, and shows the output', async ()
   const files = { 'index.js': 'hello', 'lib/deep.js': 'deep' }
   assert.equal(rig.deployed, [{ app: 'sample', version: commit, sourceKey: tree, files }])
   assert.is(await stored('refs/heads/main'), commit)
+})
+
+test('a token pushes and fetches only if that is what it is for, and a push is on record', async () => {
+  const { d } = rig.host
+  const { owner_id } = rig.app
+  const ask = async (scope: string, service: string) => {
+    const made = await rig.host.request('POST', '/oauth/authorizations', { body: { scope: [scope] } })
+    const { token } = made.json.access_token
+    const authorization = `Basic ${Buffer.from(`x:${token}`).toString('base64')}`
+    const url = `http://127.0.0.1:${rig.port}/sample.git/info/refs?service=${service}`
+    return (await fetch(url, { headers: { authorization } })).status
+  }
+  assert.is(await ask('read', 'git-upload-pack'), 200)
+  assert.is(await ask('read', 'git-receive-pack'), 403)
+  assert.is(await ask('write', 'git-receive-pack'), 200)
+  assert.is(await ask('identity', 'git-upload-pack'), 403)
+  await copy.git('push', 'heroku', 'main')
+  const commit = (await copy.git('rev-parse', 'HEAD')).stdout.slice(0, 8)
+  const rows = await d.db.selectFrom('activities').selectAll().where('app_id', '=', rig.app.id).execute()
+  const push = rows.find(({ text }) => text === `Pushed ${commit}`)
+  assert.equal([push?.account_id, typeof push?.origin], [owner_id, 'string'])
 })
 
 test('a target that is no URL does no harm, and asks for no token', async () => {
@@ -197,6 +220,24 @@ test('an app that is not there, or is not mine, says so', async () => {
   const foreign = await copy.git('push', `http://x:${token}@localhost:${rig.port}/sample.git`, 'main')
   assert.match(foreign.stderr, /Couldn't find that app/)
   assert.is(rig.deployed.length, 0)
+})
+
+test('who only sees a team app neither pushes nor fetches; who joined it does both', async () => {
+  const { d } = rig.host
+  const { account, token } = await rig.host.invite('member@example.com')
+  const made = await rig.host.request('POST', '/teams/apps', { body: { name: 'shared' } })
+  assert.is(made.status, 201)
+  const url = `http://x:${token}@localhost:${rig.port}/shared.git`
+  for (const command of ['push', 'fetch']) {
+    const refusal = await copy.git(command, url, 'main')
+    assert.is(refusal.code, 128)
+    assert.match(refusal.stderr, '403')
+  }
+  assert.is(rig.deployed.length, 0)
+  await addCollaborator(d, await findApp(d.db, account, 'shared'), account, { user: account.email })
+  assert.is((await copy.git('push', url, 'main')).code, 0)
+  assert.is((await copy.git('fetch', url, 'main')).code, 0)
+  assert.is(rig.deployed.length, 1)
 })
 
 test('two first pushes at once make one repository', async () => {

@@ -12,8 +12,8 @@ import { createGit } from '../../daemon/git/git.ts'
 import type { Deploy, DeployRequest } from '../../daemon/git/push.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { createServer } from '../../daemon/server.ts'
+import { type Host, startHost } from '../api/host.ts'
 import { type Command, run } from '../e2e/command.ts'
-import { type Host, startHost } from './api-host.ts'
 
 /** What a push brought to the stub that stands for a deploy. */
 export interface Deployed {

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { waitFor } from '../e2e/wait.ts'
-import { type Host, startHost } from './api-host.ts'
+import { type Host, startHost } from './host.ts'
 
 /** What the API answers to those who ask for processes; what becomes of these is shown end to end. */
 const app = 'errand'

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Host, startHost } from './api-host.ts'
+import { type Host, startHost } from './host.ts'
 
 /** heroku-client, as an example of other clients; it follows Next-Range and sends a Range with everything. */
 interface Client {
@@ -122,6 +122,8 @@ test('a stack is set for the next build', async () => {
   const app = await send('PATCH', '/apps/stacked', { build_stack: 'heroku-26' })
   assert.is(app.build_stack.name, 'heroku-26')
   await refused(send('PATCH', '/apps/stacked', { build_stack: 'cnb' }), 422, /Choose one of/)
+  await refused(send('PATCH', '/apps/stacked', { name: 'renamed', build_stack: 'cnb' }), 422, /Choose one of/)
+  assert.is((await send('GET', '/apps/stacked')).name, 'stacked')
 })
 
 test('config vars are set and unset, one release a change; a change of nothing makes none', async () => {
@@ -219,8 +221,8 @@ test('a rollback is a new release; one without code is refused', async () => {
   const release = await send('POST', '/apps/undone/releases', { release: '2' })
   assert.equal([release.version, release.description], [4, 'Rollback to v2'])
   await refused(send('POST', '/apps/undone/releases', { release: '1' }), 422, /it has no code/)
-  await refused(send('POST', '/apps/undone/releases', { slug: 'x' }), 422, /not supported yet/)
-  await refused(send('POST', '/apps/undone/releases', {}), 422, /Name the release/)
+  await refused(send('POST', '/apps/undone/releases', { slug: 'x' }), 404, /slug/)
+  await refused(send('POST', '/apps/undone/releases', {}), 422, /Name the slug to release/)
   await refused(get('/apps/undone/releases/99'), 404, /release/)
   const slug = await get(`/apps/undone/slugs/${release.slug.id}`)
   assert.equal(slug.process_types, { web: 'node .', worker: 'node worker.js' })
@@ -304,7 +306,7 @@ test('a token is shown when it is made and to itself, and is refused once revoke
 
 test('preboot is on and cannot be disabled', async () => {
   await newApp('featured')
-  assert.is((await get('/apps/featured/features'))[0].name, 'preboot')
+  assert.ok((await get('/apps/featured/features')).some(({ name }: { name: string }) => name === 'preboot'))
   assert.is((await send('PATCH', '/apps/featured/features/preboot', { enabled: true })).enabled, true)
   await refused(send('PATCH', '/apps/featured/features/preboot', { enabled: false }), 422, /cannot be disabled/)
   await refused(get('/apps/featured/features/nope'), 404, /feature/)
@@ -315,7 +317,8 @@ test('what other commands look at is there, empty', async () => {
   for (const path of [
     '/account/features',
     '/account/keys',
-    '/teams',
+    '/spaces',
+    '/enterprise-accounts',
     '/addons',
     '/addon-attachments',
     '/apps/bare/addons',
@@ -347,7 +350,7 @@ test('the catalogue: one region, two stacks, Heroku’s dyno sizes', async () =>
   assert.match(headers.get('x-heroku-warning') ?? '', /Debian/)
   assert.is((await get('/dyno-sizes/standard-2x')).memory, 1)
   await refused(get('/stacks/cedar'), 404, /stack/)
-  assert.is((await get('/account/rate-limits')).remaining, 4500)
+  assert.ok((await get('/account/rate-limits')).remaining < 4500)
 })
 
 test.run()

@@ -4,17 +4,24 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as assert from 'uvu/assert'
 import { type Account, accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
+import { createAttempts } from '../../daemon/account/attempt.ts'
 import { createAuthorization } from '../../daemon/account/authorization.ts'
+import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApi } from '../../daemon/api/api.ts'
+import { createRepresent } from '../../daemon/api/webhook-data.ts'
 import { type App, forgetApp } from '../../daemon/app/app.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
+import { createDialer } from '../../daemon/logs/drain/dial.ts'
+import { createTargets } from '../../daemon/logs/drain/target.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
+import { createUnderway } from '../../daemon/pipeline/underway.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { insertDyno } from '../../daemon/run/dyno.ts'
 import { createExec } from '../../daemon/run/exec.ts'
@@ -24,8 +31,10 @@ import { advanceRollout, candidateRollout, createSettlements } from '../../daemo
 import { readHostKey } from '../../daemon/run/ssh/host-key.ts'
 import { createTunnel } from '../../daemon/run/tunnel.ts'
 import { createRunner } from '../../daemon/runner.ts'
-import { decide, openDatabase } from '../../daemon/store/database.ts'
+import { decide, openDatabase, type Tx } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
+import { createWebhooks } from '../../daemon/webhook/webhooks.ts'
+import { differences } from '../schema/schema.ts'
 
 /** The API on a port, over a real database; only what runs dynos is replaced, by rows that are up at once. */
 export interface Host {
@@ -60,8 +69,9 @@ export interface Answer {
 
 const TOKEN = 'SLUICE-test-token'
 
+/** With SLUICE_DATA over a database that may be there already; it is left then. */
 export async function startHost(settings: Record<string, string> = {}): Promise<Host> {
-  const data = await mkdtemp(join(tmpdir(), 'sluice-api-'))
+  const data = settings.SLUICE_DATA ?? (await mkdtemp(join(tmpdir(), 'sluice-api-')))
   const logged: string[] = []
   const d = await assemble(data, logged, settings)
   await ensureAdmin(d.daemon)
@@ -84,12 +94,15 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
       d.daemon.tunnel.close()
       server.closeAllConnections()
       d.daemon.rendezvous.close()
+      d.daemon.browserLogins.close()
       await new Promise((resolve) => server.close(resolve))
+      await d.daemon.underway.stop()
       await d.daemon.runner.stop()
+      await d.daemon.webhooks.stop()
       await d.daemon.drains.stop()
       await d.daemon.logs.close()
       await d.daemon.db.destroy()
-      await rm(data, { recursive: true, force: true })
+      if (settings.SLUICE_DATA === undefined) await rm(data, { recursive: true, force: true })
     },
   }
 }
@@ -129,12 +142,18 @@ async function assemble(data: string, logged: string[], settings: Record<string,
   const engine = new Proxy({} as Daemon['engine'], {
     get: (_, name) => () => Promise.reject(new Error(`engine.${String(name)}`)),
   })
+  const seal = createSeal(Buffer.alloc(32, 7))
   const daemon: Daemon = {
     config,
     clock: systemClock,
     log,
     db,
-    seal: createSeal(Buffer.alloc(32, 7)),
+    seal,
+    webhooks: createWebhooks({
+      ...{ db, seal, clock: systemClock, log },
+      dialer: createDialer(createTargets(config.networkPool, config.drainAllow), config.caBundle, log),
+      represent: (include, app, subject) => createRepresent(daemon)(include, app, subject),
+    }),
     engine,
     exec: createExec(engine),
     runner: { ...instant, poke },
@@ -153,6 +172,8 @@ async function assemble(data: string, logged: string[], settings: Record<string,
       close() {},
     },
     rendezvous: createRendezvous(systemClock),
+    attempts: createAttempts(systemClock),
+    browserLogins: createBrowserLogins(systemClock),
     tunnel: createTunnel({
       clock: systemClock,
       log,
@@ -161,6 +182,7 @@ async function assemble(data: string, logged: string[], settings: Record<string,
       exec: createExec(engine),
     }),
     settlements: createSettlements(),
+    underway: createUnderway(log),
     stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
   }
   const settled = () =>
@@ -183,14 +205,19 @@ async function runInstantly(d: Daemon, app: string): Promise<void> {
     .orderBy('version', 'desc')
     .executeTakeFirst()
   if (!release) return
-  await d.db.deleteFrom('dynos').where('app_id', '=', app).execute()
-  for (const { type, command, quantity, size } of await listFormation(d.db, app))
+  // at once, because somebody may look in between
+  await decide(d.db, (tx) => replaceDynos(tx, { app, release: release.id, now }))
+}
+
+async function replaceDynos(tx: Tx, { app, release, now }: { app: string; release: string; now: number }) {
+  await tx.deleteFrom('dynos').where('app_id', '=', app).execute()
+  for (const { type, command, quantity, size } of await listFormation(tx, app))
     for (let ordinal = 1; ordinal <= quantity; ordinal++)
-      await insertDyno(d.db, {
+      await insertDyno(tx, {
         ...{
           id: randomUUID(),
           app_id: app,
-          release_id: release.id,
+          release_id: release,
           type,
           ordinal,
           size,
@@ -198,16 +225,8 @@ async function runInstantly(d: Daemon, app: string): Promise<void> {
           state: 'up',
           replace: 0,
         },
-        ...{
-          crashes: 0,
-          retry_at: null,
-          exit_code: null,
-          address: '10.0.0.2',
-          port: 3000,
-          one_off: null,
-          created_at: now,
-          updated_at: now,
-        },
+        ...{ crashes: 0, retry_at: null, exit_code: null, address: '10.0.0.2', port: 3000, one_off: null },
+        ...{ created_at: now, updated_at: now },
       })
 }
 
@@ -269,5 +288,6 @@ async function request(url: string, method: string, path: string, options: Optio
   })
   const text = await response.text()
   const json = /json/.test(response.headers.get('content-type') ?? '') && text ? JSON.parse(text) : undefined
+  if (response.ok && json !== undefined) assert.equal(differences(method, path, json), [], `${method} ${path}`)
   return { status: response.status, headers: response.headers, text, json }
 }

@@ -3,7 +3,7 @@ import ssh2 from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findApp } from '../../daemon/app/app.ts'
-import { type Answer, type Host, startHost } from './api-host.ts'
+import { type Answer, type Host, startHost } from './host.ts'
 
 /** What the CLI asks before ps:exec and its kin: as Heroku's exec manager, with the app as user name and the token as password. */
 let host: Host

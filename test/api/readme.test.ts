@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createRoutes } from '../../daemon/api/routes.ts'
 import { packageRoot } from '../../daemon/config.ts'
-import { startHost } from './api-host.ts'
+import { startHost } from './host.ts'
 
 test('the README lists exactly the routes that there are, and which need no token', async () => {
   const host = await startHost()

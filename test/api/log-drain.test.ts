@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert'
 import { packageRoot } from '../../daemon/config.ts'
 import { openDrains } from '../../daemon/logs/drain/drain.ts'
 import { waitFor } from '../e2e/wait.ts'
-import { type Answer, type Host, startHost } from './api-host.ts'
+import { type Answer, type Host, startHost } from './host.ts'
 
 let host: Host
 let home: string
@@ -94,7 +94,7 @@ test('a drain outlives the renaming of its app and ends with it', async () => {
 
 test('what is no drain, is there already, or is one too many is refused', async () => {
   await newApp('full')
-  await refused(post('full', 'blablabla'), 422, /^The drain's URL is not valid: it must begin with syslog:/)
+  await refused(post('full', 'blablabla'), 422, /^The URL is not valid: it must begin with syslog:/)
   await refused(post('full', undefined), 422, /`url`/)
   for (const host of ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5'])
     assert.is((await post('full', `https://user:pass@${host}/`)).status, 201)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { packageRoot } from '../../daemon/config.ts'
-import { type Host, startHost } from '../integration/api-host.ts'
+import { type Host, startHost } from '../api/host.ts'
 
 /** The official CLI, unmodified, with a home and a git repository of its own, against the API over a real database. */
 export interface Rig {

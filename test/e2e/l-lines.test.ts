@@ -254,8 +254,12 @@ test('R12: a worker that ignores SIGTERM; R15: one that takes more memory than i
   const greedy = perl('my @all; while (1) { push @all, "x" x 10_000_000 }')
   await platform.deploy('limits', { stubborn, greedy })
   await cli('ps:scale', 'stubborn=1', '--app', 'limits')
-  await waitFor('the worker to ignore', async () => (await now('limits')).includes('app[stubborn.1]: ready'))
-  const before = await now('limits')
+  const before = await waitFor('the worker to be up and to ignore', async () => {
+    const lines = await now('limits')
+    return (
+      ['app[stubborn.1]: ready', state('stubborn.1', 'starting', 'up')].every((one) => lines.includes(one)) && lines
+    )
+  })
   await cli('ps:scale', 'stubborn=0', '--app', 'limits')
   await cli('ps:scale', 'greedy=1', '--app', 'limits')
   const story = await waitFor('both ends', async () => {

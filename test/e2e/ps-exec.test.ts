@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Command, interrupt } from './command.ts'
+import { type Command, interrupt, run } from './command.ts'
 import { call } from './engine.ts'
 import { startPlatform } from './platform.ts'
 import { freePorts } from './ports.ts'
@@ -138,6 +138,25 @@ test('ps:forward reaches the port of a dyno, also on its loopback only', async (
   socket.destroy()
   interrupt(inner)
   await inner
+})
+
+test('ps:socks leads a browser to the ports of a dyno', async () => {
+  const port = JSON.parse((await platform.request(app, '/env')).body).PORT
+  const socks = heroku('ps:socks')
+  await waitFor('the proxy', () => /proxy server started on port 1080/.test(plain(socks.sofar())))
+  const browser = [
+    'curl',
+    '--silent',
+    '--noproxy',
+    '',
+    '--socks5',
+    '127.0.0.1:1080',
+    `http://127.0.0.1:${port}/`,
+  ] as const
+  const { stdout, output } = await run([...browser], { env: process.env })
+  assert.match(stdout, /^v1 web\.1/, output + socks.sofar())
+  interrupt(socks)
+  await socks
 })
 
 test('a session says nothing of itself in logs', async () => {

@@ -1,0 +1,30 @@
+/** Commands of the official CLI that no test runs, by reason; `topic:*` is the topic and all below it that are not named elsewhere. */
+export const absent: Record<string, string[]> = {
+  'certificates are not obtained automatically: there is no public authority yet that is asked (ACME)': [
+    'certs:auto:enable',
+    'certs:auto:refresh',
+  ],
+  'there is no second factor yet, so there is none to disable': ['auth:2fa:disable'],
+  'add-ons come later': ['addons:*', 'usage:*'],
+  'an add-on of Heroku’s, with an API of its own': ['pg:*', 'data:*', 'redis:*'],
+  'one machine: there are no private spaces': ['spaces:*'],
+  'continuous integration needs Heroku’s GitHub service, whose address is fixed in the CLI': ['ci:*'],
+  'asks Heroku’s GitHub service and GitHub itself, whose addresses are fixed in the CLI': [
+    'pipelines:connect',
+    'pipelines:diff',
+    'pipelines:setup',
+  ],
+  'asks a host of Heroku’s that is fixed in the CLI': [
+    'apps:errors',
+    'apps:favorites:*',
+    'dashboard',
+    'notifications',
+    'ps:autoscale:*',
+  ],
+  'Fir only: apps here are of the Cedar generation': ['telemetry:*'],
+  'releases of Docker images come later, and the CLI derives no registry from a URL': ['container:*'],
+  'opens a page of Heroku’s dashboard': ['orgs:open', 'pipelines:open'],
+  'prints only that it is gone': ['console', 'rake'],
+  'on the client alone: it asks no platform': ['mcp:*', 'repl'],
+  'keeps logins of api.heroku.com, a host that is fixed in the CLI': ['accounts:*'],
+}

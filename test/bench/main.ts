@@ -4,6 +4,7 @@ import { call } from '../e2e/engine.ts'
 import { type Platform, startPlatform } from '../e2e/platform.ts'
 import { type Source, sampleFiles } from '../e2e/source.ts'
 import { waitFor } from '../e2e/wait.ts'
+import { measureApi } from './api.ts'
 import { type Floor, measureBuildFloor, measureFloor } from './floor.ts'
 import { measureLogs } from './logs.ts'
 import { measureDockerRun, measureRun } from './run.ts'
@@ -17,10 +18,13 @@ const app = 'bench'
 const fast = { within: 120_000, every: 5 }
 
 async function main(): Promise<void> {
+  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone.
+  const [, , only] = process.argv
+  if (only !== 'logs') await measureApi((line) => process.stdout.write(`${line}\n`))
+  if (only === 'api') return
   const platform = await startPlatform({ SLUICE_DRAIN_ALLOW: '127.0.0.1' })
   try {
-    // `node dist/test/bench/main.js logs` measures the log pipeline alone.
-    if (process.argv[2] !== 'logs') await deploys(platform)
+    if (only !== 'logs') await deploys(platform)
     process.stdout.write(`${table(await measureLogs(platform))}\n\n`)
     await printMachine()
   } finally {

@@ -44,7 +44,7 @@ check_machine() {
 
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
-  [ "$purpose" != test ] || wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog)
+  [ "$purpose" != test ] || wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl)
   command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
   [ -e node_modules/sqlite3/build/Release/node_sqlite3.node ] || wanted+=(python3:python3 make:make g++:g++)
   for pair in "${wanted[@]}"; do

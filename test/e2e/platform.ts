@@ -133,6 +133,8 @@ function environmentOf(data: string, ports: Ports): NodeJS.ProcessEnv {
     SLUICE_TLS_PORT: String(ports.tls),
     SLUICE_EXEC_HOST: `127.77.${ports.api >> 8}.${ports.api & 255 || 1}`,
     SLUICE_ROUTER_HOST: '127.0.0.1',
+    // tests ask again and again instead of waiting
+    SLUICE_RATE_LIMIT: '1000000',
     SLUICE_NETWORK_POOL: `10.${214 + (ports.api % 36)}.0.0/16`,
   }
 }

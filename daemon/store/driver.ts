@@ -60,8 +60,14 @@ export class Sqlite3Driver implements Driver {
     await connection.executeQuery(CompiledQuery.raw('COMMIT'))
   }
 
+  /**
+   * After some errors, such as a full disk, SQLite has rolled back by itself (https://www.sqlite.org/lang_transaction.html). That there is
+   * nothing left to roll back must not take the place of the error.
+   */
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('ROLLBACK'))
+    await connection.executeQuery(CompiledQuery.raw('ROLLBACK')).catch((error: Error) => {
+      if (!error.message.includes('no transaction is active')) throw error
+    })
   }
 
   async destroy(): Promise<void> {

@@ -20,7 +20,7 @@ export async function startHostProcess(data: string): Promise<HostProcess> {
 
 const [, file, data] = process.argv
 if (file === import.meta.filename && data !== undefined) {
-  const { url, token } = await startHost({ SLUICE_DATA: data })
+  const { url, token } = await startHost({ SLUICE_DATA: data, SLUICE_RATE_LIMIT: '1000000000' })
   process.once('disconnect', () => process.exit())
   process.send?.({ url, token })
 }

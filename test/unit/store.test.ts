@@ -57,6 +57,25 @@ test('a decision that throws is dropped as a whole, and the next one works', asy
   assert.equal(await emails(), ['b'])
 })
 
+test('a decision for which there is no room says so, and the next one works', async () => {
+  const failed = await refused(
+    decide(db, async (tx) => {
+      // it is the writer's, and a transaction is sure to have that
+      await tx.executeQuery(CompiledQuery.raw('PRAGMA max_page_count = 1'))
+      await tx
+        .insertInto('accounts')
+        .values(account('large', 'x'.repeat(1_000_000)))
+        .execute()
+    }),
+  )
+  assert.match(failed, /SQLITE_FULL/)
+  await decide(db, async (tx) => {
+    await tx.executeQuery(CompiledQuery.raw('PRAGMA max_page_count = 1000000'))
+    await tx.insertInto('accounts').values(account('small')).execute()
+  })
+  assert.equal(await emails(), ['small'])
+})
+
 test('decisions at the same time come one after the other: none sees half of another, no count is lost', async () => {
   const row = account('counter', '0')
   await db.insertInto('accounts').values(row).execute()

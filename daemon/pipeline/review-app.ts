@@ -105,7 +105,10 @@ export async function destroyReviewApp(d: Daemon, account: Account, id: string):
   return { ...reviewApp, status: 'deleting' }
 }
 
-/** Every hour: ends those that got no new code for as long as their pipeline keeps them, if it wants them ended. */
+/**
+ * Every hour: ends those that got no new code for as long as their pipeline keeps them, if it wants them ended. One that cannot be ended is
+ * told in the daemon's log and holds up no other.
+ */
 export async function destroyStale(d: Daemon): Promise<void> {
   const newest = d.db
     .selectFrom('builds')
@@ -121,11 +124,18 @@ export async function destroyStale(d: Daemon): Promise<void> {
     .execute()
   for (const { app_id, stale_days, created_at, at } of kept) {
     if (Math.max(created_at, at ?? 0) + stale_days * DAY > d.clock.now()) continue
-    const app = await d.db.selectFrom('apps').selectAll().where('id', '=', app_id).executeTakeFirstOrThrow()
-    const owner = await d.db.selectFrom('accounts').selectAll().where('id', '=', app.owner_id).executeTakeFirstOrThrow()
-    await destroyApp(d, app, owner)
-    d.log.info('stale review app destroyed', { app: app.name, days: stale_days })
+    await destroyAsOwner(d, app_id).then(
+      (app) => d.log.info('stale review app destroyed', { app, days: stale_days }),
+      (error: unknown) => d.log.error('a stale review app was not destroyed', { app: app_id, error }),
+    )
   }
+}
+
+async function destroyAsOwner(d: Daemon, id: string): Promise<string> {
+  const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  const owner = await d.db.selectFrom('accounts').selectAll().where('id', '=', app.owner_id).executeTakeFirstOrThrow()
+  await destroyApp(d, app, owner)
+  return app.name
 }
 
 const DAY = 24 * 60 * 60 * 1000

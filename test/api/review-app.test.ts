@@ -1,3 +1,4 @@
+import { CompiledQuery } from 'kysely'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { destroyStale } from '../../daemon/pipeline/review-app.ts'
@@ -160,6 +161,24 @@ test('a review app without new code for so many days is destroyed, if the pipeli
   await destroyStale(host.d)
   const left = [old, fresh].map(async ({ app: { id } }) => (await send('GET', `/apps/${id}`)).status)
   assert.equal(await Promise.all(left), [404, 200])
+})
+
+test('a stale review app that cannot be destroyed is told and holds up no other', async () => {
+  const { pipeline, app } = await pipelineWith('stuck', 'first', {})
+  await pushBranch(host, app, 'second', { Procfile: 'web: serve\n' })
+  await send('POST', `/pipelines/${pipeline.id}/review-app-config`, { repo: app.name, destroy_stale_apps: true })
+  const both = [(await review('stuck', 'first')).json, (await review('stuck', 'second')).json]
+  await Promise.all(both.map(({ id }) => ended(id)))
+  const ids = both.map(({ app: { id } }) => id)
+  await host.d.db.updateTable('review_apps').set({ created_at: 1 }).where('app_id', 'in', ids).execute()
+  await host.d.db.updateTable('builds').set({ created_at: 1 }).where('app_id', 'in', ids).execute()
+  const stuck = `CREATE TRIGGER stuck BEFORE UPDATE ON apps WHEN NEW.id = '${ids[0]}' BEGIN SELECT RAISE(ABORT, 'stuck'); END`
+  await host.d.db.executeQuery(CompiledQuery.raw(stuck))
+  await destroyStale(host.d)
+  await host.d.db.executeQuery(CompiledQuery.raw('DROP TRIGGER stuck'))
+  const left = await Promise.all(ids.map(async (id) => (await send('GET', `/apps/${id}`)).status))
+  assert.equal(left, [200, 404])
+  assert.ok(host.logged.some((line) => line.includes('a stale review app was not destroyed') && line.includes(ids[0])))
 })
 
 test('a stale review app of the team is destroyed, too', async () => {

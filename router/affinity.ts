@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts'
+import type { Fields } from './fields.ts'
 
 /**
  * Session affinity (https://devcenter.heroku.com/articles/session-affinity): a cookie names the backend that a client was served by, and
@@ -8,7 +9,7 @@ const NAME = 'heroku-session-affinity'
 
 /** The backend that the request's cookies name, while it takes requests and did not just refuse one. */
 export function boundTo(
-  fields: string[],
+  fields: Fields,
   serving: readonly Backend[],
   tried: readonly Backend[],
   now: number,
@@ -18,13 +19,13 @@ export function boundTo(
   return serving.find((one) => one.token === token && one.quarantinedUntil <= now && !tried.includes(one))
 }
 
-/** The header line that binds a client to the backend; empty when its cookie says so already. */
-export function binding(fields: string[], backend: Backend, secure: boolean): string {
-  if (tokenIn(fields) === backend.token) return ''
-  return `Set-Cookie: ${NAME}=${backend.token}; Path=/; HttpOnly${secure ? '; Secure' : ''}\r\n`
+/** The field that binds a client to the backend; none when its cookie says so already. */
+export function binding(fields: Fields, backend: Backend, secure: boolean): Fields {
+  if (tokenIn(fields) === backend.token) return []
+  return ['set-cookie', 'Set-Cookie', `${NAME}=${backend.token}; Path=/; HttpOnly${secure ? '; Secure' : ''}`]
 }
 
-function tokenIn(fields: string[]): string | undefined {
+function tokenIn(fields: Fields): string | undefined {
   for (let i = 0; i < fields.length; i += 3)
     if (fields[i] === 'cookie') {
       const [, token] = COOKIE.exec(fields[i + 2] ?? '') ?? []

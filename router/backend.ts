@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import type { Limits } from './limits.ts'
-import type { Backend as Route } from './protocol.ts'
+import type { Receipt, Backend as Route } from './protocol.ts'
 import { Upstream, type User } from './upstream.ts'
 
 const FIRST_PAUSE = 10
@@ -28,6 +28,8 @@ export class Backend {
   readonly users = new Set<User>()
   quarantinedUntil = 0
   private up = false
+  private drainBegan = 0
+  private receipt: Receipt = { inFlight: 0, finished: 0, cut: 0, failed: 0, took: 0 }
   private probing = false
   private readonly idle: Upstream[] = []
   private readonly limits: Limits
@@ -49,6 +51,10 @@ export class Backend {
 
   follow(mode: Route['mode']): void {
     if (mode === 'probe' && this.mode !== 'probe') this.up = false
+    if (mode === 'drain' && this.mode !== 'drain') {
+      this.drainBegan = Date.now()
+      this.receipt = { inFlight: this.users.size, finished: 0, cut: 0, failed: 0, took: 0 }
+    }
     this.mode = mode
     if (mode !== 'serve') this.closeIdle()
     if (mode === 'probe' && !this.up && !this.probing) this.probe()
@@ -63,11 +69,15 @@ export class Backend {
   /** Tells again what the daemon may have missed. */
   report(): void {
     if (this.mode === 'probe' && this.up) this.events.up(this.id)
-    if (this.mode === 'drain' && this.users.size === 0) this.events.drained(this.id)
+    if (this.mode === 'drain' && this.users.size === 0) this.events.drained(this.id, this.receipt)
   }
 
-  leave(user: User): void {
-    if (this.users.delete(user) && this.users.size === 0 && this.mode === 'drain') this.events.drained(this.id)
+  /** Why a request or tunnel of this backend is over goes into the receipt. */
+  leave(user: User, end: 'finished' | 'cut' | 'failed'): void {
+    if (!this.users.delete(user) || this.mode !== 'drain') return
+    this.receipt[end]++
+    this.receipt.took = Date.now() - this.drainBegan
+    if (this.users.size === 0) this.events.drained(this.id, this.receipt)
   }
 
   /** An idle connection, the last used first, or a new one. `least`: it must not have idled since before then. */
@@ -129,7 +139,7 @@ export class Backend {
 
 export interface BackendEvents {
   up(backend: string): void
-  drained(backend: string): void
+  drained(backend: string, receipt: Receipt): void
 }
 
 /** The less busy of two random ones; those that just refused come last. Undefined when all were tried. */

@@ -1,6 +1,6 @@
-import { Malformed, parseFields } from './fields.ts'
+import { type Fields, Malformed, parseFields } from './fields.ts'
 import type { BodyLength } from './head.ts'
-import { SENSITIVE } from './headers.ts'
+import { fieldLines, SENSITIVE } from './headers.ts'
 import type { Limits } from './limits.ts'
 
 /**
@@ -9,17 +9,23 @@ import type { Limits } from './limits.ts'
  */
 export interface Body {
   state: 'more' | 'done' | 'bad'
+  /** Of a chunked body that is done, without those that would change what the head has said (RFC 9110 6.5.1). */
+  readonly trailers: Fields
   feed(input: Buffer, sink: (piece: Buffer | string) => void): number
+  /** Nothing comes any more; a body whose end that is not stays open. */
+  end(trailers: Fields, sink: (piece: Buffer | string) => void): void
 }
 
-/** `decode` hands on the data without the chunks' frames, for HTTP/1.0 clients. */
+/** `decode` hands on the data without the chunks' frames, for those who do not know chunks. */
 export function createBody(length: BodyLength, limits: Limits, decode = false): Body {
   if (length === 'chunked') return new ChunkedBody(limits, decode)
+  if (length === 'ended') return new EndedBody()
   return new CountedBody(length === 'close' ? Number.POSITIVE_INFINITY : length)
 }
 
 class CountedBody implements Body {
   state: Body['state']
+  readonly trailers = none
   private left: number
 
   constructor(length: number) {
@@ -34,6 +40,37 @@ class CountedBody implements Body {
     if (used > 0) sink(used === input.length ? input : input.subarray(0, used))
     return used
   }
+
+  end(): void {}
+}
+
+/** Puts the frames of chunks around what comes without any. */
+class EndedBody implements Body {
+  state: Body['state'] = 'more'
+  readonly trailers = none
+
+  feed(input: Buffer, sink: (piece: Buffer | string) => void): number {
+    sink(`${input.length.toString(16)}\r\n`)
+    sink(input)
+    sink('\r\n')
+    return input.length
+  }
+
+  end(trailers: Fields, sink: (piece: string) => void): void {
+    this.state = 'done'
+    sink(`0\r\n${fieldLines(harmless(trailers))}\r\n`)
+  }
+}
+
+const none: Fields = []
+
+function harmless(trailers: Fields): Fields {
+  const fields: Fields = []
+  for (let i = 0; i < trailers.length; i += 3) {
+    const [name = '', given = '', value = ''] = trailers.slice(i, i + 3)
+    if (!SENSITIVE.has(name.replaceAll('_', '-'))) fields.push(name, given, value)
+  }
+  return fields
 }
 
 const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(;[\t\x20-\x7e\x80-\xff]*)?$/
@@ -46,6 +83,7 @@ const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(;[\t\x20-\x7e\x80-\xff]*)?$/
  */
 class ChunkedBody implements Body {
   state: Body['state'] = 'more'
+  trailers = none
   private part: 'size' | 'data' | 'end' | 'trailers' = 'size'
   private left = 0
   private readonly limits: Limits
@@ -116,32 +154,30 @@ class ChunkedBody implements Body {
   }
 
   private endOfTrailers(input: Buffer, at: number, sink: (piece: string) => void): number {
-    const none = input[at] === 13 && input[at + 1] === 10
-    const found = none ? at - 2 : input.indexOf('\r\n\r\n', at, 'latin1')
+    const empty = input[at] === 13 && input[at + 1] === 10
+    const found = empty ? at - 2 : input.indexOf('\r\n\r\n', at, 'latin1')
     if (found === -1) {
       if (input.length - at > this.limits.trailers) this.state = 'bad'
       return at
     }
     const end = found + 4
-    const trailers = none ? '' : this.trailers(input.toString('latin1', at, end))
+    const trailers = empty ? none : this.parse(input.toString('latin1', at, end))
     if (trailers === undefined || end - at > this.limits.trailers) {
       this.state = 'bad'
       return at
     }
     this.state = 'done'
-    if (!this.decode) sink(`0\r\n${trailers}\r\n`)
+    this.trailers = harmless(trailers)
+    if (!this.decode) sink(`0\r\n${fieldLines(this.trailers)}\r\n`)
     return end
   }
 
-  /** Without the fields that would change what the head has said (RFC 9110 6.5.1). */
-  private trailers(text: string): string | undefined {
+  end(): void {}
+
+  private parse(text: string): Fields | undefined {
     try {
       const { headerLine, headerName, headers } = this.limits
-      const fields = parseFields(text, 0, { line: headerLine, name: headerName, count: headers })
-      let out = ''
-      for (let i = 0; i < fields.length; i += 3)
-        if (!SENSITIVE.has((fields[i] ?? '').replaceAll('_', '-'))) out += `${fields[i + 1]}: ${fields[i + 2]}\r\n`
-      return out
+      return parseFields(text, 0, { line: headerLine, name: headerName, count: headers })
     } catch (error) {
       if (error instanceof Malformed) return undefined
       throw error

@@ -72,3 +72,17 @@ export class SocketConn implements Conn {
     this.socket.destroy()
   }
 }
+
+/** Pieces up to this size are joined with the text before them, to be one write. */
+const SMALL = 16 * 1024
+
+/** Writes a text and the piece behind it, in one go when the piece is small. */
+export function writeJoined(to: Conn, text: string, piece: Buffer | string): void {
+  if (typeof piece === 'string') {
+    if (text !== '' || piece !== '') to.write(text + piece)
+  } else if (text !== '' && piece.length <= SMALL) to.write(text + piece.toString('latin1'))
+  else {
+    if (text !== '') to.write(text)
+    to.write(piece)
+  }
+}

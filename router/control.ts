@@ -4,11 +4,13 @@ import { type Limits, limits as standard } from './limits.ts'
 import {
   type Certificates,
   type Down,
+  type Identity,
   type LogLine,
   MAX_MESSAGE,
   namedBy,
   PROTOCOL,
   parseDown,
+  type Receipt,
   type Table,
   type Up,
 } from './protocol.ts'
@@ -21,7 +23,7 @@ import {
  */
 export interface Control {
   up(backend: string): void
-  drained(backend: string): void
+  drained(backend: string, receipt: Receipt): void
   line(line: LogLine): void
   /** Resolves when the last lines are away, or after a second. */
   close(): Promise<void>
@@ -32,6 +34,7 @@ export interface ControlOptions {
   /** Read anew at each try: the daemon may make it after we have started. */
   tokenFile: string
   limits?: Partial<Limits>
+  router: Identity
   /** Version in force. */
   applied(): number
   /** Those that are on disk with the table in force. */
@@ -84,7 +87,13 @@ export function createControl(options: ControlOptions): Control {
     socket = dialled
     dialled.on('open', () => {
       heard()
-      send({ kind: 'hello', protocol: PROTOCOL, applied: options.applied(), certificates: [...held.keys()] })
+      send({
+        kind: 'hello',
+        protocol: PROTOCOL,
+        applied: options.applied(),
+        certificates: [...held.keys()],
+        router: options.router,
+      })
     })
     dialled.on('message', (data) => {
       heard()
@@ -171,7 +180,7 @@ export function createControl(options: ControlOptions): Control {
 
   return {
     up: (backend) => send({ kind: 'health', backend, up: true, reason: '' }),
-    drained: (backend) => send({ kind: 'drained', backend }),
+    drained: (backend, receipt) => send({ kind: 'drained', backend, receipt }),
     line(line) {
       if (lines.length < limits.logQueue) lines.push(line)
       else dropped++

@@ -2,14 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { binding, boundTo } from './affinity.ts'
 import { type Backend, pick } from './backend.ts'
 import { type Body, createBody } from './body.ts'
-import { BadResponse, type RequestHead } from './head.ts'
+import type { Client } from './client.ts'
+import { writeJoined } from './conn.ts'
+import { BadResponse, type RequestHead, type ResponseHead } from './head.ts'
 import { field, forwarded, givenRequestId, requestText } from './headers.ts'
 import { formatAccount } from './line.ts'
-import { type Answer, answerText, answerTo, type Code, noSuchApp, problem } from './page.ts'
-import { Response, writeJoined } from './response.ts'
+import { type Answer, answerTo, type Code, noSuchApp, pageOf, problem } from './page.ts'
+import { Response } from './response.ts'
 import type { App, Router } from './router.ts'
-import type { Session } from './session.ts'
-import { Tunnel } from './tunnel.ts'
+import type { Tunnel } from './tunnel.ts'
 import type { Upstream, User } from './upstream.ts'
 
 /**
@@ -26,7 +27,7 @@ import type { Upstream, User } from './upstream.ts'
 export class Exchange implements User {
   private state: 'choosing' | 'waiting' | 'connecting' | 'sent' | 'tunnel' | 'done' = 'choosing'
   private readonly router: Router
-  private readonly session: Session
+  private readonly client: Client
   private readonly head: RequestHead
   private readonly requestId: string
   private readonly begunAt = Date.now()
@@ -51,12 +52,12 @@ export class Exchange implements User {
   private text = ''
   private tunnel: Tunnel | null = null
 
-  constructor(router: Router, session: Session, head: RequestHead) {
+  constructor(router: Router, client: Client, head: RequestHead) {
     this.router = router
-    this.session = session
+    this.client = client
     this.head = head
     this.body = createBody(head.body, router.limits)
-    this.response = new Response(head, session.conn, router.limits)
+    this.response = new Response(head, client, router.limits)
     this.requestId = givenRequestId(head) ?? randomUUID()
   }
 
@@ -100,8 +101,8 @@ export class Exchange implements User {
     const now = Date.now()
     if (route.affinity !== true) return pick(serving, this.tried, now)
     const backend = boundTo(this.head.fields, serving, this.tried, now) ?? pick(serving, this.tried, now)
-    const secure = this.session.entrance.proto === 'https'
-    if (backend !== undefined) this.response.binding = binding(this.head.fields, backend, secure)
+    const secure = this.client.entrance.proto === 'https'
+    if (backend !== undefined) this.response.more = binding(this.head.fields, backend, secure)
     return backend
   }
 
@@ -128,12 +129,12 @@ export class Exchange implements User {
     this.connectTook = Date.now() - this.connectStarted
     this.reached = true
     this.state = 'sent'
-    this.text = requestText(this.head, { ...this.session.entrance, at: this.begunAt, requestId: this.requestId })
+    this.text = requestText(this.head, { ...this.client.entrance, at: this.begunAt, requestId: this.requestId })
     this.touch()
     this.takeRequest()
     this.send('')
     this.sayContinue()
-    this.session.regulate()
+    this.client.regulate()
   }
 
   connectFailed(): void {
@@ -142,7 +143,7 @@ export class Exchange implements User {
     this.backend.quarantinedUntil = Date.now() + this.router.limits.quarantine
     this.tried.push(this.backend)
     this.connectTook = Date.now() - this.connectStarted
-    this.backend.leave(this)
+    this.backend.leave(this, 'failed')
     this.state = 'choosing'
     this.start()
   }
@@ -152,21 +153,23 @@ export class Exchange implements User {
     if (!this.head.expectsContinue || this.continued || this.state !== 'sent') return
     if (!this.bodyOpen || this.taken > 0) return
     this.continued = true
-    this.session.conn.write('HTTP/1.1 100 Continue\r\n\r\n')
+    this.client.inform(CONTINUE)
   }
 
   /** Uses what the client has sent of the body. */
   takeRequest(): void {
-    const { input } = this.session
+    const { input } = this.client
     if (this.state !== 'sent' || !this.bodyOpen) return
     if (input !== null) {
       const used = this.body.feed(input, (piece) => this.send(piece))
-      this.session.consume(used)
+      this.client.consume(used)
       this.taken += used
       this.touch()
     }
-    if (this.body.state === 'bad') this.fail('H26', 'bad chunk')
-    else if (this.bodyOpen && this.session.clientEnded) this.fail('H27')
+    if (this.body.state === 'bad') return this.fail('H26', 'bad chunk')
+    if (!this.client.clientEnded || !this.bodyOpen) return
+    this.body.end([], (piece) => this.send(piece))
+    if (this.bodyOpen) this.fail('H27')
   }
 
   private send(piece: Buffer | string): void {
@@ -191,14 +194,14 @@ export class Exchange implements User {
       return this.fail(error.code, error.message)
     }
     if (response.state === 'done') return this.settle(null)
-    if (response.state === 'upgraded') return this.openTunnel(upstream)
+    if (response.switching !== null) return this.openTunnel(upstream, response.switching)
     if (response.state === 'relayed') this.touch()
-    if (this.session.conn.buffered > this.router.limits.responseBuffer) upstream.conn.pause()
+    if (this.client.buffered > this.router.limits.responseBuffer) upstream.conn.pause()
   }
 
-  private openTunnel(upstream: Upstream): void {
+  private openTunnel(upstream: Upstream, head: ResponseHead): void {
     this.state = 'tunnel'
-    this.tunnel = new Tunnel(this.session, upstream, this.router.limits, (bytes, idle) => {
+    this.tunnel = this.client.upgrade(head, upstream, (bytes, idle) => {
       this.response.bytes = bytes
       this.settle(idle ? 'H15' : null)
     })
@@ -212,7 +215,7 @@ export class Exchange implements User {
 
   backendDrained(): void {
     this.touch()
-    this.session.regulate()
+    this.client.regulate()
   }
 
   /** A client may half-close and wait for its answer, but not in the middle of its request. */
@@ -237,7 +240,7 @@ export class Exchange implements User {
     if (!upstream.pooled || this.taken > 0) return this.fail('H13')
     upstream.drop()
     this.upstream = null
-    this.backend?.leave(this)
+    this.backend?.leave(this, 'failed')
     this.again = true
     this.state = 'choosing'
     this.start()
@@ -269,7 +272,7 @@ export class Exchange implements User {
 
   private silent(): Code {
     if (this.response.state === 'awaited') return this.bodyOpen ? 'H28' : 'H12'
-    return this.session.conn.buffered > 0 ? 'H28' : 'H15'
+    return this.client.buffered > 0 ? 'H28' : 'H15'
   }
 
   forceClose(): void {
@@ -280,11 +283,12 @@ export class Exchange implements User {
   /** Ends it with one of Heroku's codes: by its page when the client can still be told, else by cutting the connection. */
   private fail(code: Code, cause = ''): void {
     if (this.state === 'done') return
-    if (this.state === 'tunnel' || this.response.begun || problem(code).sock === 'client') {
+    const begun = this.state === 'tunnel' || (this.response.state !== 'awaited' && !this.client.withdraw())
+    if (begun || problem(code).sock === 'client') {
       this.response.status = problem(code).status
       this.response.close = true
       this.settle(code, cause)
-      return this.session.conn.destroy()
+      return this.client.destroy()
     }
     this.answer(answerTo(code, cause), code, cause)
   }
@@ -295,7 +299,7 @@ export class Exchange implements User {
     response.status = answer.status
     response.close = last
     response.reusable = false
-    this.session.conn.write(answerText(answer, { html, head: head.method === 'HEAD', close: last, requestId }))
+    this.client.answer(pageOf(answer, { html, requestId }), { close: last, bodiless: head.method === 'HEAD' })
     this.settle(code, cause)
   }
 
@@ -307,8 +311,8 @@ export class Exchange implements User {
     this.router.waiting.delete(this)
     this.account(code, cause)
     if (!tunnelled) this.freeUpstream()
-    this.backend?.leave(this)
-    if (!tunnelled) this.session.finished(!this.response.close)
+    this.backend?.leave(this, code !== null ? 'failed' : this.tunnel?.wasCut ? 'cut' : 'finished')
+    if (!tunnelled) this.client.finished(!this.response.close)
   }
 
   private freeUpstream(): void {
@@ -322,7 +326,7 @@ export class Exchange implements User {
 
   private account(code: Code | null, cause: string): void {
     if (this.app === undefined) return
-    const { head, session, response, requestId } = this
+    const { head, client, response, requestId } = this
     const now = Date.now()
     const text = formatAccount({
       code,
@@ -331,15 +335,20 @@ export class Exchange implements User {
       path: head.target,
       host: head.hostname,
       requestId,
-      forwarded: forwarded(head.fields, session.entrance.client),
+      forwarded: forwarded(head.fields, client.entrance.client),
       dyno: this.backend?.dyno ?? '',
       connect: this.connectTook,
       service: this.reached ? now - this.connectStarted : undefined,
       status: response.status,
       bytes: response.bytes,
       minor: head.minor,
-      tls: session.entrance.tls,
+      tls: client.entrance.tls,
     })
     this.router.events.line({ app: this.app.route.id, at: now, text })
   }
+}
+
+const CONTINUE: ResponseHead = {
+  ...{ status: 100, reason: 'Continue', minor: 1, fields: [], keepAlive: true },
+  ...{ connection: [], length: undefined, upgrade: '' },
 }

@@ -6,8 +6,8 @@ import type { Limits } from './limits.ts'
  * lives on. Pure; text is latin1 and ends with the blank line.
  */
 
-/** A count of bytes, chunks, or all that comes until the connection closes. */
-export type BodyLength = number | 'chunked' | 'close'
+/** A count of bytes, chunks, all until the connection closes, or all until its carrier says that it has ended (HTTP/2). */
+export type BodyLength = number | 'chunked' | 'close' | 'ended'
 
 export interface RequestHead {
   method: string

@@ -1,4 +1,6 @@
+import type { Fields } from './fields.ts'
 import type { BodyLength, RequestHead, ResponseHead } from './head.ts'
+import type { Page } from './page.ts'
 
 /** What Heroku's router does to headers (https://devcenter.heroku.com/articles/http-routing#heroku-headers). Pure. */
 
@@ -84,12 +86,16 @@ export function forwarded(fields: string[], client: string): string {
 }
 
 const lengthField = (head: { body: BodyLength }, known: boolean): string =>
-  head.body === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : known ? `Content-Length: ${head.body}\r\n` : ''
+  head.body === 'chunked' || head.body === 'ended'
+    ? 'Transfer-Encoding: chunked\r\n'
+    : known
+      ? `Content-Length: ${head.body}\r\n`
+      : ''
 
 const hasLength = (head: RequestHead): boolean => head.body !== 0 || field(head.fields, 'content-length') !== undefined
 
-/** `close`: we close the client's connection after it. `dechunk`: the client does not know chunks. `more`: header lines of ours. */
-export function responseText(head: ResponseHead, to: { close: boolean; dechunk: boolean; more?: string }): string {
+/** `close`: we close the client's connection after it. `dechunk`: the client does not know chunks. `more`: fields of ours. */
+export function responseText(head: ResponseHead, to: { close: boolean; dechunk: boolean; more?: Fields }): string {
   const { fields, connection, status } = head
   let out = `HTTP/1.1 ${status} ${head.reason}\r\n`
   let via = ''
@@ -103,7 +109,19 @@ export function responseText(head: ResponseHead, to: { close: boolean; dechunk: 
   if (status < 200) return `${out}\r\n`
   if (status !== 204 && head.length !== undefined && !(head.length === 'chunked' && to.dechunk))
     out += head.length === 'chunked' ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${head.length}\r\n`
-  return `${out}${to.more ?? ''}Connection: ${to.close ? 'close' : 'keep-alive'}\r\nVia: ${via}${VIA}\r\n\r\n`
+  return `${out}${fieldLines(to.more ?? [])}Connection: ${to.close ? 'close' : 'keep-alive'}\r\nVia: ${via}${VIA}\r\n\r\n`
+}
+
+/** A whole response of ours; its body is left out for those who only asked for the head. */
+export function pageText({ status, reason, fields, body }: Page, to: { close: boolean; bodiless: boolean }): string {
+  const head = `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(fields)}Content-Length: ${body.length}\r\n`
+  return `${head}Connection: ${to.close ? 'close' : 'keep-alive'}\r\n\r\n${to.bodiless ? '' : body}`
+}
+
+export function fieldLines(fields: Fields): string {
+  let out = ''
+  for (let i = 0; i < fields.length; i += 3) out += `${fields[i + 1]}: ${fields[i + 2]}\r\n`
+  return out
 }
 
 const named = (connection: string[], name: string): boolean =>

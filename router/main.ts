@@ -5,6 +5,7 @@ import { createSecureContext, type Server as TlsServer } from 'node:tls'
 import { type Config, readConfig } from './config.ts'
 import { Contexts } from './contexts.ts'
 import { type Control, createControl } from './control.ts'
+import { identify } from './identity.ts'
 import { absent, listen, listenTls, type Place } from './listener.ts'
 import { Router } from './router.ts'
 import { type Snapshot, Snapshots } from './snapshot.ts'
@@ -15,7 +16,7 @@ async function main(): Promise<void> {
   let control: Control | undefined
   const router = new Router({
     up: (backend) => control?.up(backend),
-    drained: (backend) => control?.drained(backend),
+    drained: (backend, receipt) => control?.drained(backend, receipt),
     line: (line) => control?.line(line),
   })
   const contexts = new Contexts(router, warn)
@@ -27,6 +28,7 @@ async function main(): Promise<void> {
   control = createControl({
     url: `ws://127.0.0.1:${config.daemonPort}/routers`,
     tokenFile: join(config.data, 'router.token'),
+    router: await identify(join(config.data, 'router'), 1),
     applied: () => inForce.table.version,
     certificates: inForce.certificates,
     async apply(table, certificates) {
@@ -50,7 +52,7 @@ async function main(): Promise<void> {
 
 /** What is served from now on; a damaged snapshot is said and passed over, since the daemon will send the table. */
 async function restore(router: Router, snapshots: Snapshots): Promise<Snapshot> {
-  const empty: Snapshot = { table: { version: 0, apps: [] }, certificates: new Map() }
+  const empty: Snapshot = { table: { version: 0, apps: [], challenges: [] }, certificates: new Map() }
   try {
     const snapshot = await snapshots.read(() =>
       warn('The kept certificates cannot be used; the daemon will send them.'),

@@ -1,3 +1,5 @@
+import type { Fields } from './fields.ts'
+
 /** The router's own answers: Heroku's error codes (https://devcenter.heroku.com/articles/error-codes) and small pages. Pure. */
 
 interface Problem {
@@ -87,17 +89,23 @@ export const refusal = (status: number, reason: string): Answer => ({
   text: `The request was not understood: ${reason}.`,
 })
 
-/** The whole response; HTML for those who ask for it, else text. */
-export function answerText(
-  answer: Answer,
-  to: { html: boolean; head: boolean; close: boolean; requestId: string },
-): string {
-  const { status, title, text } = answer
+/** A whole response of ours but for its framing. The body is ASCII. */
+export interface Page {
+  status: number
+  reason: string
+  fields: Fields
+  body: string
+}
+
+/** HTML for those who ask for it, else text. */
+export function pageOf({ status, title, text }: Answer, to: { html: boolean; requestId: string }): Page {
   const body = to.html
     ? `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>` +
       '<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34em;padding:0 1em;color:#333}h1{font-weight:500}</style>' +
       `</head><body><h1>${title}</h1><p>${text}</p></body></html>\n`
     : `${title}\n\n${text}\n`
-  const id = to.requestId === '' ? '' : `X-Request-Id: ${to.requestId}\r\n`
-  return `HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/${to.html ? 'html' : 'plain'}; charset=utf-8\r\nContent-Length: ${body.length}\r\nCache-Control: no-cache, no-store\r\n${id}Connection: ${to.close ? 'close' : 'keep-alive'}\r\n\r\n${to.head ? '' : body}`
+  const type = `text/${to.html ? 'html' : 'plain'}; charset=utf-8`
+  const fields: Fields = ['content-type', 'Content-Type', type, 'cache-control', 'Cache-Control', 'no-cache, no-store']
+  if (to.requestId !== '') fields.push('x-request-id', 'X-Request-Id', to.requestId)
+  return { status, reason: reasons[status] ?? 'Error', fields, body }
 }

@@ -4,12 +4,13 @@
  *
  *   router                          daemon
  *     | -- hello {protocol, applied,    |
- *     |           certificates} ------> |   ids of the certificates that it has kept
+ *     |   certificates, router} ------> |   ids of the certificates that it has kept; who it is
  *     | <- certificate {id, chain, key} |   each that the next table names and this router has not got yet
- *     | <- table {version, apps} ------ |   always the whole table; a newer one replaces one not yet applied
+ *     | <- table {version, apps,        |
+ *     |           challenges} --------- |   always the whole table; a newer one replaces one not yet applied
  *     | -- applied {version} ---------> |   from now on no request follows an older table
  *     | -- health {backend, up} ------> |   for backends in mode `probe`
- *     | -- drained {backend} ---------> |   for backends in mode `drain`, when the last request ended
+ *     | -- drained {backend, receipt} > |   for backends in mode `drain`, when the last request ended
  *     | -- log {lines, dropped} ------> |
  *
  * A router answers `refused` when it cannot apply a table and keeps the one it has. Every down message may be repeated.
@@ -19,13 +20,21 @@
  * or inside TLS.
  *
  * Daemon and router of one host are upgraded together. One that speaks another protocol is sent away; a router then serves on with the
- * table that it has. Protocol 2 brought certificates.
+ * table that it has. Protocol 2 brought certificates, protocol 3 challenges, an app's own bounds and pages, receipts, and who a router is.
  */
-export const PROTOCOL = 2
+export const PROTOCOL = 3
 
 export interface Table {
   version: number
   apps: AppRoute[]
+  challenges: Challenge[]
+}
+
+/** What `GET /.well-known/acme-challenge/<token>` on port 80 of this host is answered with (RFC 8555 8.3), whoever the host belongs to. */
+export interface Challenge {
+  host: string
+  token: string
+  authorization: string
 }
 
 export interface AppRoute {
@@ -39,6 +48,21 @@ export interface AppRoute {
   maintenance: boolean
   /** A client that keeps cookies stays with the backend that it was served by first. */
   affinity?: boolean
+  /** Pages in place of Heroku's own, as URLs. */
+  errorPage?: string
+  maintenancePage?: string
+  /** `http:` is answered with a redirect to `https:`. */
+  redirect?: boolean
+  /** max-age of Strict-Transport-Security in responses over TLS, seconds. */
+  hsts?: number
+  /** How long a request waits when every backend is gone for a moment (a restart, a wake-up), ms; the router's own bound when absent. */
+  hold?: number
+  /** How long WebSockets and other tunnels may stay with a backend in mode `drain`, ms; the router's own bound when absent. */
+  grace?: number
+  /** A connection of its own to the dyno for each request (Heroku's http-disable-keepalive-to-dyno). */
+  fresh?: boolean
+  /** `Expect: 100-continue` is the dyno's to answer (Heroku's http-end-to-end-continue). */
+  passContinue?: boolean
   /** What to answer when no backend serves: H81, H14, H10, or wait for a starting one (H20). */
   empty: 'blank' | 'none' | 'crashed' | 'starting'
   backends: Backend[]
@@ -77,12 +101,35 @@ export function namedBy(table: Table, certificates: Certificates): Map<string, C
 
 export type Down = { kind: 'table'; table: Table } | { kind: 'certificate'; certificate: Certificate }
 
+/** Who a router is, so that one that is partitioned away is told apart from one that has never been. */
+export interface Identity {
+  /** Stays with its data directory. */
+  id: string
+  /** The machine's name. */
+  host: string
+  pid: number
+  /** Processes that take requests. */
+  workers: number
+}
+
+/** How a backend's drain ended, in requests and tunnels. */
+export interface Receipt {
+  /** Running when its drain began. */
+  inFlight: number
+  /** Of these: ended by themselves, closed by us at the end of the grace period, broken off. */
+  finished: number
+  cut: number
+  failed: number
+  /** ms from the mode `drain` to the last end */
+  took: number
+}
+
 export type Up =
-  | { kind: 'hello'; protocol: number; applied: number; certificates: string[] }
+  | { kind: 'hello'; protocol: number; applied: number; certificates: string[]; router: Identity }
   | { kind: 'applied'; version: number }
   | { kind: 'refused'; version: number; reason: string }
   | { kind: 'health'; backend: string; up: boolean; reason: string }
-  | { kind: 'drained'; backend: string }
+  | { kind: 'drained'; backend: string; receipt: Receipt }
   | { kind: 'log'; lines: LogLine[]; dropped: number }
 
 export interface LogLine {
@@ -112,7 +159,21 @@ export function parseDown(text: string): Down {
 
 export function parseTable(value: unknown): Table {
   const table = object(value, 'table')
-  return { version: integer(table.version, 'version'), apps: list(table.apps, 'apps').map(parseApp) }
+  return {
+    version: integer(table.version, 'version'),
+    apps: list(table.apps, 'apps').map(parseApp),
+    // A snapshot that an earlier version has written has none.
+    challenges: list(table.challenges ?? [], 'challenges').map(parseChallenge),
+  }
+}
+
+function parseChallenge(value: unknown): Challenge {
+  const challenge = object(value, 'challenge')
+  return {
+    host: string(challenge.host, 'challenge.host'),
+    token: string(challenge.token, 'token'),
+    authorization: string(challenge.authorization, 'authorization'),
+  }
 }
 
 /** No error repeats what was sent: it may be a key. */
@@ -135,6 +196,7 @@ export function parseUp(text: string): Up {
         protocol: integer(m.protocol, 'protocol'),
         applied: integer(m.applied, 'applied'),
         certificates: list(m.certificates ?? [], 'certificates').map((id) => string(id, 'certificate')),
+        router: parseIdentity(m.router),
       }
     case 'applied':
       return { kind: 'applied', version: integer(m.version, 'version') }
@@ -148,11 +210,33 @@ export function parseUp(text: string): Up {
         reason: string(m.reason, 'reason'),
       }
     case 'drained':
-      return { kind: 'drained', backend: string(m.backend, 'backend') }
+      return { kind: 'drained', backend: string(m.backend, 'backend'), receipt: parseReceipt(m.receipt) }
     case 'log':
       return { kind: 'log', lines: list(m.lines, 'lines').map(parseLine), dropped: integer(m.dropped, 'dropped') }
     default:
       throw new TypeError(`unknown message kind ${JSON.stringify(m.kind)}`)
+  }
+}
+
+/** One that speaks an earlier protocol says nothing of itself; it is sent away for that, not for this. */
+function parseIdentity(value: unknown): Identity {
+  const router = object(value ?? {}, 'router')
+  return {
+    id: string(router.id ?? '', 'router.id'),
+    host: string(router.host ?? '', 'router.host'),
+    pid: integer(router.pid ?? 0, 'pid'),
+    workers: integer(router.workers ?? 0, 'workers'),
+  }
+}
+
+function parseReceipt(value: unknown): Receipt {
+  const receipt = object(value, 'receipt')
+  return {
+    inFlight: integer(receipt.inFlight, 'inFlight'),
+    finished: integer(receipt.finished, 'finished'),
+    cut: integer(receipt.cut, 'cut'),
+    failed: integer(receipt.failed, 'failed'),
+    took: integer(receipt.took, 'took'),
   }
 }
 
@@ -165,10 +249,23 @@ function parseApp(value: unknown): AppRoute {
     // A snapshot that an earlier version has written has none.
     certificates: list(app.certificates ?? [], 'certificates').map(parseBinding),
     maintenance: boolean(app.maintenance, 'maintenance'),
-    ...(app.affinity === undefined ? {} : { affinity: boolean(app.affinity, 'affinity') }),
+    ...given(app, ['affinity', 'redirect', 'fresh', 'passContinue'], boolean),
+    ...given(app, ['errorPage', 'maintenancePage'], string),
+    ...given(app, ['hsts', 'hold', 'grace'], integer),
     empty: oneOf(app.empty, ['blank', 'none', 'crashed', 'starting'], 'empty'),
     backends: list(app.backends, 'backends').map(parseBackend),
   }
+}
+
+/** Those of the names that are there. */
+function given<Name extends string, Value>(
+  from: Record<string, unknown>,
+  names: readonly Name[],
+  parse: (value: unknown, name: string) => Value,
+): { [name in Name]?: Value } {
+  const found: { [name in Name]?: Value } = {}
+  for (const name of names) if (from[name] !== undefined) found[name] = parse(from[name], name)
+  return found
 }
 
 const hosts = (value: unknown): string[] => list(value, 'hosts').map((host) => string(host, 'host'))

@@ -1,12 +1,9 @@
 import { type Body, createBody } from './body.ts'
-import type { Conn } from './conn.ts'
+import type { Client } from './client.ts'
+import type { Fields } from './fields.ts'
 import { BadResponse, headEnd, parseResponse, type RequestHead, type ResponseHead } from './head.ts'
-import { responseText } from './headers.ts'
 import type { Limits } from './limits.ts'
 import type { Upstream } from './upstream.ts'
-
-/** Pieces up to this size are joined with the head before them, to be one write. */
-const SMALL = 16 * 1024
 
 /**
  * What comes back for one request, checked and passed on.
@@ -24,24 +21,19 @@ export class Response {
   reusable = false
   /** The backend's half-close is this body's proper end. */
   untilClose = false
-  /** A header line of ours for the client, or nothing. */
-  binding = ''
+  /** Fields of ours for the client. */
+  more: Fields = []
+  /** What the dyno switches to another protocol with. */
+  switching: ResponseHead | null = null
   private body: Body | null = null
-  /** A head that waits to be written together with the first piece of its body. */
-  private text = ''
   private readonly request: RequestHead
-  private readonly client: Conn
+  private readonly client: Client
   private readonly limits: Limits
 
-  constructor(request: RequestHead, client: Conn, limits: Limits) {
+  constructor(request: RequestHead, client: Client, limits: Limits) {
     this.request = request
     this.client = client
     this.limits = limits
-  }
-
-  /** Part of a final response is with the client, so that nothing else can be said on this connection. */
-  get begun(): boolean {
-    return this.state !== 'awaited' && this.text === ''
   }
 
   /** Uses what the backend has sent; throws BadResponse. `last`: the client's connection must end with this response. */
@@ -53,8 +45,10 @@ export class Response {
     if (upstream.input !== null && body.state === 'more')
       upstream.consume(body.feed(upstream.input, (piece) => this.pass(piece)))
     if (bad(body)) throw new BadResponse('H17', 'bad chunk')
-    this.pass('')
-    if (body.state === 'done') this.state = 'done'
+    this.client.flush()
+    if (body.state !== 'done') return
+    this.state = 'done'
+    this.client.complete(body.trailers)
   }
 
   /** False when there is no whole head yet. */
@@ -68,51 +62,35 @@ export class Response {
     upstream.consume(end)
     if (head.status >= 200) this.begin(head, last)
     else if (head.status === 101) this.upgrade(head, last)
-    else if (head.status !== 100 && this.request.minor === 1)
-      this.client.write(responseText(head, { close: false, dechunk: false }))
+    else if (head.status !== 100 && this.request.minor === 1) this.client.inform(head)
     return true
   }
 
   private begin(head: ResponseHead, last: boolean): void {
     const bodiless = this.request.method === 'HEAD' || head.status === 204 || head.status === 304
     const length = bodiless ? 0 : (head.length ?? 'close')
-    const dechunk = this.request.minor === 0 && head.length === 'chunked'
+    const decode = !this.client.chunks && head.length === 'chunked'
     this.state = 'relayed'
     this.status = head.status
     this.untilClose = length === 'close'
     this.reusable = head.keepAlive && !this.untilClose
-    this.close = last || this.untilClose || (dechunk && !bodiless)
-    this.body = createBody(length, this.limits, dechunk)
-    this.text = responseText(head, { close: this.close, dechunk, more: this.binding })
+    this.close = last || this.untilClose || (this.request.minor === 0 && decode && !bodiless)
+    this.body = createBody(length, this.limits, decode)
+    this.client.respond(head, { close: this.close, more: this.more })
   }
 
   private upgrade(head: ResponseHead, last: boolean): void {
     if (this.request.upgrade === '' || last) throw new BadResponse('H25', 'upgrade that nobody asked for')
     this.state = 'upgraded'
     this.status = 101
-    this.client.write(
-      responseText({ ...head, upgrade: head.upgrade || this.request.upgrade }, { close: false, dechunk: false }),
-    )
+    this.switching = { ...head, upgrade: head.upgrade || this.request.upgrade }
   }
 
   private pass(piece: Buffer | string): void {
-    const text = this.text
-    this.text = ''
     this.bytes += piece.length
-    writeJoined(this.client, text, piece)
+    this.client.pass(piece)
   }
 }
 
 /** A function, because the compiler does not know that `feed` changes the state. */
 const bad = (body: Body): boolean => body.state === 'bad'
-
-/** Writes a head and the first piece behind it, in one go when the piece is small. */
-export function writeJoined(to: Conn, text: string, piece: Buffer | string): void {
-  if (typeof piece === 'string') {
-    if (text !== '' || piece !== '') to.write(text + piece)
-  } else if (text !== '' && piece.length <= SMALL) to.write(text + piece.toString('latin1'))
-  else {
-    if (text !== '') to.write(text)
-    to.write(piece)
-  }
-}

@@ -1,15 +1,16 @@
 import { Backend } from './backend.ts'
+import type { Entrance } from './client.ts'
 import type { Conn, Handler } from './conn.ts'
 import type { Exchange } from './exchange.ts'
 import { type Limits, limits as standard } from './limits.ts'
-import type { AppRoute, LogLine, Table } from './protocol.ts'
-import { type Entrance, Session } from './session.ts'
+import type { AppRoute, LogLine, Receipt, Table } from './protocol.ts'
+import { Session } from './session.ts'
 import { compile, type Lookup } from './table.ts'
 
 /** What the router has to tell; each may be told more than once. */
 export interface RouterEvents {
   up(backend: string): void
-  drained(backend: string): void
+  drained(backend: string, receipt: Receipt): void
   line(line: LogLine): void
 }
 

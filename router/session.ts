@@ -1,18 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Conn, Handler } from './conn.ts'
+import type { Client, Entrance } from './client.ts'
+import { type Conn, type Handler, writeJoined } from './conn.ts'
 import { Exchange } from './exchange.ts'
-import { headEnd, parseRequest, Refusal, type RequestHead } from './head.ts'
-import { type Answer, answerText, refusal } from './page.ts'
+import type { Fields } from './fields.ts'
+import { headEnd, parseRequest, Refusal, type RequestHead, type ResponseHead } from './head.ts'
+import { pageText, responseText } from './headers.ts'
+import { type Page, pageOf, refusal } from './page.ts'
 import type { Router } from './router.ts'
-
-/** Where a client came in. */
-export interface Entrance {
-  client: string
-  proto: 'http' | 'https'
-  port: number
-  /** `unknown` or such as `tls1.3`. */
-  tls: string
-}
+import { Tunnel } from './tunnel.ts'
+import type { Upstream } from './upstream.ts'
 
 /**
  * One client's connection: one request after the other, pipelined ones too.
@@ -21,12 +17,16 @@ export interface Entrance {
  *   reading --malformed, 30 s--> closing      exchange --finished, close--> closing --client closed, 2 s--> (gone)
  *   exchange --101--> the tunnel has the connection, until it closes
  */
-export class Session implements Handler {
+export class Session implements Handler, Client {
   readonly conn: Conn
   readonly entrance: Entrance
   /** What has arrived and is not used yet. */
   input: Buffer | null = null
   clientEnded = false
+  /** Of the request that is being answered. */
+  chunks = true
+  /** A response's head that waits to be written together with the first piece of its body. */
+  private held = ''
   private readonly router: Router
   private exchange: Exchange | null = null
   private scanned = 0
@@ -41,6 +41,10 @@ export class Session implements Handler {
     this.entrance = entrance
     this.conn = connect(this)
     this.deadline = Date.now() + router.limits.clientIdle
+  }
+
+  get buffered(): number {
+    return this.conn.buffered
   }
 
   get idle(): boolean {
@@ -96,6 +100,45 @@ export class Session implements Handler {
     this.paused = full
     if (full) this.conn.pause()
     else this.conn.resume()
+  }
+
+  inform(head: ResponseHead): void {
+    this.conn.write(responseText(head, { close: false, dechunk: false }))
+  }
+
+  respond(head: ResponseHead, { close, more }: { close: boolean; more: Fields }): void {
+    this.held = responseText(head, { close, dechunk: !this.chunks, more })
+  }
+
+  withdraw(): boolean {
+    const withdrawn = this.held !== ''
+    this.held = ''
+    return withdrawn
+  }
+
+  pass(piece: Buffer | string): void {
+    const text = this.held
+    this.held = ''
+    writeJoined(this.conn, text, piece)
+  }
+
+  flush(): void {
+    if (this.held !== '') this.pass('')
+  }
+
+  complete(): void {}
+
+  answer(page: Page, how: { close: boolean; bodiless: boolean }): void {
+    this.conn.write(pageText(page, how))
+  }
+
+  upgrade(head: ResponseHead, upstream: Upstream, over: (bytes: number, idle: boolean) => void): Tunnel {
+    this.conn.write(responseText(head, { close: false, dechunk: false }))
+    return new Tunnel(this, upstream, this.router.limits, over)
+  }
+
+  destroy(): void {
+    this.conn.destroy()
   }
 
   finished(keep: boolean): void {
@@ -159,16 +202,14 @@ export class Session implements Handler {
   }
 
   private begin(head: RequestHead): void {
+    this.chunks = head.minor === 1
     this.exchange = new Exchange(this.router, this, head)
     this.exchange.start()
   }
 
   private refuse({ status, message }: Refusal): void {
-    this.answer(refusal(status, message))
+    const page = pageOf(refusal(status, message), { html: false, requestId: randomUUID() })
+    this.answer(page, { close: true, bodiless: false })
     this.close()
-  }
-
-  private answer(answer: Answer): void {
-    this.conn.write(answerText(answer, { html: false, head: false, close: true, requestId: randomUUID() }))
   }
 }

@@ -16,6 +16,8 @@ export class Tunnel {
   private bytes = 0
   private ends = 0
   private done = false
+  /** We ended it because its backend had to go. */
+  wasCut = false
 
   constructor(session: Session, upstream: Upstream, limits: Limits, over: (bytes: number, idle: boolean) => void) {
     this.session = session
@@ -47,6 +49,7 @@ export class Tunnel {
   }
 
   cut(): void {
+    this.wasCut = !this.done
     this.end(false)
   }
 

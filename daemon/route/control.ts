@@ -61,7 +61,7 @@ const PING_EVERY = 10_000
 
 export function createRouters({ clock, log }: { clock: Clock; log: Log }, sources: Sources): Routers {
   const peers = new Set<Peer>()
-  let table: Table = { version: 0, apps: [] }
+  let table: Table = { version: 0, apps: [], challenges: [] }
   /** By app: its route as text, and the version in which it last changed. */
   let routes = new Map<string, { text: string; version: number }>()
   let backends = new Map<string, { app: string; mode: Backend['mode'] }>()
@@ -111,7 +111,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       routes.set(app.id, old?.text === text ? old : { text, version })
       for (const { id, mode } of app.backends) backends.set(id, { app: app.id, mode })
     }
-    table = { version, apps }
+    table = { ...table, version, apps }
     for (const { healthy, drained } of peers) {
       for (const id of healthy) if (backends.get(id)?.mode !== 'probe') healthy.delete(id)
       for (const id of drained) if (backends.get(id)?.mode !== 'drain') drained.delete(id)

@@ -154,7 +154,7 @@ test('a table that cannot be changes nothing', async () => {
     backends: [],
   } as const
   const twice = [app, { ...app, id: 'y' }].map((one) => ({ ...one, hosts: ['x'], certificates: [], backends: [] }))
-  assert.throws(() => rig.router.apply({ version: 9, apps: twice }), /two apps claim/)
+  assert.throws(() => rig.router.apply({ version: 9, apps: twice, challenges: [] }), /two apps claim/)
   await client(rig.port).write(get()).until(/hello/)
   dyno.close()
 })

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { get as httpsGet } from 'node:https'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -118,7 +118,10 @@ test('it says hello with its token, follows the table, answers, probes, drains, 
   start()
   await waitFor(daemon, 'hello')
   assert.equal(daemon.tokens, ['Bearer secret'])
-  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 2, applied: 0, certificates: [] }])
+  const [hello] = heard(daemon, 'hello')
+  const id = (await readFile(join(place.data, 'router', 'id'), 'utf8')).trim()
+  const router = { id, host: hostname(), pid: hello?.router.pid, workers: 1 }
+  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 3, applied: 0, certificates: [], router }])
   daemon.send(tableOf(7, { empty: 'starting', backends: [place.dyno.route('probe')] }))
   await waitFor(daemon, 'health')
   assert.equal(heard(daemon, 'health')[0], { kind: 'health', backend: 'dyno-1', up: true, reason: '' })
@@ -145,7 +148,7 @@ test('a table that it cannot apply is refused with the reason', async () => {
   start()
   await waitFor(daemon, 'hello')
   const table = tableOf(2, {})
-  daemon.send({ version: 2, apps: [...table.apps, ...table.apps.map((app) => ({ ...app, id: 'other' }))] })
+  daemon.send({ ...table, version: 2, apps: [...table.apps, ...table.apps.map((app) => ({ ...app, id: 'other' }))] })
   await waitFor(daemon, 'refused')
   assert.match(heard(daemon, 'refused')[0]?.reason ?? '', /two apps claim the host a.localhost/)
   daemon.close()

@@ -47,6 +47,7 @@ export async function startRig(limits: Partial<Limits> = {}): Promise<Rig> {
 
 export const tableOf = (version: number, app: Partial<AppRoute>): Table => ({
   version,
+  challenges: [],
   apps: [
     {
       ...{

@@ -28,6 +28,7 @@ test('a router of protocol 1 says hello without certificates, so that it can be 
     protocol: 1,
     applied: 3,
     certificates: [],
+    router: { id: '', host: '', pid: 0, workers: 0 },
   })
 })
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a Debian machine ready for Sluice: packages, the build, a container engine, the stack images. Every step looks first and does
-# only what is missing, so that repeating it is quick and harmless. Usage: setup.sh [--for=demo|start|test]
+# only what is missing, so that repeating it is quick and harmless. Usage: setup.sh [--for=demo|start|test|bench]
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 purpose=start
 for argument; do
   case $argument in
-    --for=demo | --for=start | --for=test) purpose=${argument#--for=} ;;
-    *) echo "setup: unknown argument $argument; use --for=demo, --for=start or --for=test" >&2; exit 2 ;;
+    --for=demo | --for=start | --for=test | --for=bench) purpose=${argument#--for=} ;;
+    *) echo "setup: unknown argument $argument; use --for=demo, --for=start, --for=test or --for=bench" >&2; exit 2 ;;
   esac
 done
 data=${SLUICE_DATA:-.sluice}
@@ -17,10 +17,10 @@ socket=${SLUICE_ENGINE:-/var/run/docker.sock}
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
-# Runs a step that takes long, tells how long it took, and shows the end of its output only when it fails.
+# Runs a step that takes long, tells how long it took, and shows the end of its output only when it fails: step LOG TITLE COMMAND...
 step() {
-  local title=$1 started=$SECONDS log=$data/setup.log
-  shift
+  local log=$data/setup-$1.log title=$2 started=$SECONDS
+  shift 2
   say "$title ..."
   if ! "$@" >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
@@ -28,65 +28,86 @@ step() {
   fi
   say "$title: done in $((SECONDS - started)) s"
 }
+# Runs functions at once, and ends the rest as soon as one fails. Each is a process group, so that its children end with it.
+together() {
+  local work
+  running=()
+  set -m
+  for work; do
+    "$work" &
+    running+=($!)
+  done
+  set +m
+  trap 'kill -- "${running[@]/#/-}" 2>/dev/null || true' EXIT
+  for work; do wait -n; done
+  trap - EXIT
+}
 
 check_machine() {
   [ "$(uname -s)" = Linux ] || fail "Sluice runs on Linux; this is $(uname -s). Use a Linux machine or a virtual one."
   [ "$(id -u)" = 0 ] || fail "Root is needed to start containers and install packages. Run it again as root, for example with sudo."
-  command -v node >/dev/null || fail "Node.js 20 or newer is needed and was not found. Install it, then run this again."
-  local major
-  major=$(node --version | sed 's/^v//; s/[.].*//')
-  [ "$major" -ge 20 ] || fail "Node.js 20 or newer is needed; this is $(node --version). Install a newer one, then run this again."
+  command -v node >/dev/null || fail "Node.js 20.12 or newer is needed and was not found. Install it, then run this again."
+  printf '%s\n' v20.12.0 "$(node --version)" | sort -VC || fail "Node.js 20.12 or newer is needed; this is $(node --version). Install a newer one, then run this again."
   mkdir -p "$data" || fail "The data folder $data cannot be made. Set SLUICE_DATA to a folder that can be written."
   local free
   free=$(df -Pm "$data" | awk 'NR==2 {print $4}')
   [ "$free" -ge 1024 ] || fail "Only $free MB are free below $data; at least 1024 MB are needed. Free some, or set SLUICE_DATA to a larger disk."
 }
 
+# The bench is a test that needs the router's peers too.
+for_tests() { [ "$purpose" = test ] || [ "$purpose" = bench ]; }
+
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
-  [ "$purpose" != test ] || wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl)
+  ! for_tests ||
+    wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl pebble:pebble nginx:nginx-light)
+  [ "$purpose" != bench ] || wanted+=(haproxy:haproxy caddy:caddy wrk:wrk h2load:nghttp2-client taskset:util-linux)
   command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
-  [ -e node_modules/sqlite3/build/Release/node_sqlite3.node ] || wanted+=(python3:python3 make:make g++:g++)
+  modules_match || wanted+=(python3:python3 make:make g++:g++)
   for pair in "${wanted[@]}"; do
     command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
-  [ "$purpose" != test ] || compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || echo rsyslog-gnutls
+  ! for_tests || compgen -G '/usr/lib/*/rsyslog/lmnsd_gtls.so' >/dev/null || echo rsyslog-gnutls
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
 install_packages() {
-  local packages
-  mapfile -t packages < <(missing_packages)
   [ ${#packages[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || fail "These packages are missing and there is no apt-get to install them: ${packages[*]}. Install them by hand."
   export DEBIAN_FRONTEND=noninteractive
   local apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-  step "updating the package lists" "${apt[@]}" update ||
+  step apt "updating the package lists" "${apt[@]}" update ||
     fail "The package lists could not be fetched. Check the network and the sources in /etc/apt, then run this again."
-  step "installing ${packages[*]}" "${apt[@]}" install --no-install-recommends "${packages[@]}" ||
+  step apt "installing ${packages[*]}" "${apt[@]}" install --no-install-recommends "${packages[@]}" ||
     fail "These packages could not be installed: ${packages[*]}. Check the network and the disk, then run this again."
 }
 
 # Whether node_modules holds what the lock file names; what is for other platforms may be absent.
-modules_match() {
+modules_fetched() {
   node -e '
     const packages = (path) => JSON.parse(require("fs").readFileSync(path, "utf8")).packages
     const [wanted, there] = [packages("package-lock.json"), packages("node_modules/.package-lock.json")]
     for (const [path, { version, optional }] of Object.entries(wanted))
-      if (path && !optional && there[path]?.version !== version) process.exit(1)
-    require("sqlite3")' 2>/dev/null
+      if (path && !optional && there[path]?.version !== version) process.exit(1)' 2>/dev/null
+}
+modules_match() { modules_fetched && node -e 'require("sqlite3")' 2>/dev/null; }
+
+fetch_modules() {
+  modules_fetched && return
+  step npm "fetching npm packages" npm ci --ignore-scripts --prefer-offline --no-audit --no-fund ||
+    fail "npm could not install the packages. Check the network and npm's registry setting, then run this again."
 }
 
-install_modules() {
+compile_modules() {
   modules_match && return
-  # Headers that came with Node spare a download when sqlite3 is compiled.
+  # Headers that came with Node spare a download.
   local prefix
   prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
   [ ! -e "$prefix/include/node/node.h" ] || export npm_config_nodedir=$prefix
-  step "installing npm packages (sqlite3 is compiled: about two minutes)" npm ci --prefer-offline --no-audit --no-fund ||
-    fail "npm could not install the packages. Check the network and npm's registry setting, then run this again."
-  modules_match || fail "The npm packages are there, but sqlite3 does not load. See $data/setup.log, and try: npm rebuild sqlite3"
+  step sqlite3 "compiling sqlite3 (about two minutes)" npm rebuild ||
+    fail "npm could not compile sqlite3. See $data/setup-sqlite3.log, and try: npm rebuild sqlite3"
+  modules_match || fail "The npm packages are there, but sqlite3 does not load. See $data/setup-sqlite3.log, and try: npm rebuild sqlite3"
 }
 
 build() {
@@ -96,7 +117,7 @@ build() {
   [ "$(cat dist/.sources 2>/dev/null)" = "$hash" ] && return
   [ -e dist/.sources ] || rm -rf dist
   rm -f dist/.sources
-  step "compiling TypeScript" npm run --silent build || fail "The TypeScript sources do not compile. The messages are above."
+  step build "compiling TypeScript" npm run --silent build || fail "The TypeScript sources do not compile. The messages are above."
   printf %s "$hash" >dist/.sources
 }
 
@@ -113,7 +134,7 @@ start_engine() {
   [ "$socket" = /var/run/docker.sock ] ||
     fail "The engine at $socket does not answer. Start it, or unset SLUICE_ENGINE to have one started."
   if [ -d /run/systemd/system ]; then
-    step "starting docker.service" systemctl start docker || fail "docker.service does not start. See: journalctl -u docker"
+    step engine "starting docker.service" systemctl start docker || fail "docker.service does not start. See: journalctl -u docker"
   else
     start_dockerd
     return
@@ -176,11 +197,16 @@ take_turns() {
   flock 9
 }
 
+make_images() {
+  start_engine
+  node dist/buildpacks/stack/main.js "$socket"
+}
+
 check_machine
 take_turns
-install_packages
-install_modules
+mapfile -t packages < <(missing_packages)
+together install_packages fetch_modules
 build
-start_engine
-node dist/buildpacks/stack/main.js "$socket"
-[ "$purpose" = test ] || say "ready ($SECONDS s)"
+# The one needs a compiler and a core for long, the other the network and a disk.
+together compile_modules make_images
+for_tests || say "ready ($SECONDS s)"

@@ -11,10 +11,13 @@ export interface Verdict {
 export interface Outcome extends Verdict {
   output: string
   ms: number
+  /** The process that it ran in, which is gone. */
+  pid: number
 }
 
 interface Ended {
   output: string
+  pid: number
   code: number | null
   /** Why the runner had to kill it. */
   killed: string | undefined
@@ -31,7 +34,7 @@ const LINGER = 10_000
 export async function runFile(path: string, deadline: number, signal?: AbortSignal): Promise<Outcome> {
   const started = performance.now()
   const ended = await end(path, deadline, signal)
-  return { ...judge(ended), output: ended.output, ms: performance.now() - started }
+  return { ...judge(ended), output: ended.output, pid: ended.pid, ms: performance.now() - started }
 }
 
 function end(path: string, deadline: number, signal: AbortSignal | undefined): Promise<Ended> {
@@ -71,7 +74,7 @@ function end(path: string, deadline: number, signal: AbortSignal | undefined): P
       clearTimeout(late)
       clearTimeout(lingering)
       signal?.removeEventListener('abort', interrupt)
-      resolve({ output, code, killed })
+      resolve({ output, pid: child.pid ?? 0, code, killed })
     })
   })
 }
@@ -88,7 +91,7 @@ function killGroup(pid: number | undefined): void {
 const TOTAL = /^ *Total: +(\d+)$/m
 
 /** A file has passed when it ran at least one test, all passed, and it exited with 0. */
-export function judge({ output, code, killed }: Ended): Verdict {
+export function judge({ output, code, killed }: Omit<Ended, 'pid'>): Verdict {
   const count = (name: string): number | undefined => {
     const last = [...output.matchAll(new RegExp(`^ *${name}: +(\\d+)$`, 'gm'))].at(-1)
     return last && Number(last[1])

@@ -1,23 +1,16 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Outcome, runFile } from './file.ts'
+import { clear, cleared } from './leftovers.ts'
+import { scheduled, type TestFile } from './schedule.ts'
 
 /**
- * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, those
- * without containers two at a time, the others alone, because they share the engine and the machine's two cores. Exits with 1 on any failure.
+ * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, two
+ * at a time or alone (schedule.ts). Exits with 1 on any failure, also when a file leaves something in the engine.
  * A test may be skipped on a developer's machine; with CI set that is a failure.
  */
 const root = resolve(import.meta.dirname, '..', '..')
 const SECOND = 1000
-
-const suites = [
-  { folder: 'unit', deadline: 60 * SECOND, atOnce: 2 },
-  { folder: 'api', deadline: 120 * SECOND, atOnce: 2 },
-  { folder: 'integration', deadline: 120 * SECOND, atOnce: 1 },
-  { folder: 'cli', deadline: 300 * SECOND, atOnce: 2 },
-  { folder: 'engine', deadline: 300 * SECOND, atOnce: 1 },
-  { folder: 'e2e', deadline: 600 * SECOND, atOnce: 1 },
-]
+const AT_ONCE = 2
 
 const ci = Boolean(process.env.CI) && process.env.CI !== 'false'
 
@@ -26,33 +19,26 @@ async function main(): Promise<number> {
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
   const sum = { passed: 0, failed: 0, skipped: 0 }
-  let files = 0
-  for (const { folder, deadline, atOnce } of suites) {
-    const queue = filesIn(folder).filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
-    files += queue.length
-    const work = async (): Promise<void> => {
-      for (let file = queue.shift(); file && !interrupted.signal.aborted; file = queue.shift()) {
-        const outcome = strict(await runFile(compiledName(file), deadline, interrupted.signal))
-        print(file, outcome)
-        for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += outcome[key]
-      }
+  const { together, alone } = scheduled(root, parts)
+  const files = together.length + alone.length
+  await clear()
+  const work = async (queue: TestFile[]): Promise<void> => {
+    for (let file = queue.shift(); file && !interrupted.signal.aborted; file = queue.shift()) {
+      const outcome = await runFile(compiledName(file.path), file.deadline, interrupted.signal)
+      const verdict = strict(await cleared(outcome))
+      print(file.path, verdict)
+      for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += verdict[key]
     }
-    await Promise.all(Array.from({ length: atOnce }, work))
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, () => work(together)))
+  await work(alone)
+  const late = await clear()
+  if (late.length > 0) console.log(`FAIL This was made in the engine after its test had ended: ${late.join(', ')}`)
+  if (late.length > 0) sum.failed++
   if (files === 0) console.log('No test file matches. Is it compiled (npm run build)?')
   if (files === 0 || interrupted.signal.aborted) sum.failed++
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
   return sum.failed === 0 ? 0 : 1
-}
-
-/** Only what has a source is run: `dist` may hold tests that are gone. */
-const filesIn = (folder: string): string[] => {
-  const path = join(root, 'test', folder)
-  if (!existsSync(path)) return []
-  return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => relative(root, join(path, name)))
-    .sort()
 }
 
 const compiledName = (source: string): string => join(root, 'dist', source.replace(/\.ts$/, '.js'))

@@ -27,22 +27,8 @@ export const listNetworks = (installation: string) =>
 export const listVolumes = async (installation: string) =>
   (await call<{ Volumes: { Name: string }[] | null }>('GET', `/volumes?${filters(installation)}`)).Volumes ?? []
 
-/** Removes all that a platform left in the engine. */
-export async function removeInstallation(installation: string): Promise<void> {
-  const containers = await listContainers(installation)
-  await Promise.all(containers.map(({ Id }) => gone(call('DELETE', `/containers/${Id}?force=true&v=true`))))
-  for (const { Id } of await listNetworks(installation)) await gone(call('DELETE', `/networks/${Id}`))
-  for (const { Name } of await listVolumes(installation)) await gone(call('DELETE', `/volumes/${Name}?force=true`))
-}
-
-/** Something else may be removing the same thing. */
-const gone = (work: Promise<unknown>): Promise<unknown> =>
-  work.catch((error: EngineAnswer) => {
-    // the last: of an engine that was killed (daemon/engine/volume.ts)
-    if (error.status !== 404 && error.status !== 409 && !/active mounts/.test(error.message)) throw error
-  })
-
-class EngineAnswer extends Error {
+/** A refusal by the engine. */
+export class EngineAnswer extends Error {
   readonly status: number
   constructor(status: number, message: string) {
     super(message)

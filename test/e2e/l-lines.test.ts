@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { early } from './early.ts'
 import { startPlatform } from './platform.ts'
 import { sampleFiles, web } from './source.ts'
 import { read, show, since } from './story.ts'
@@ -198,7 +199,7 @@ test('a release that crashes on boot', async () => {
   ])
 })
 
-test('R10: a release that does not listen', async () => {
+early('R10: a release that does not listen', async () => {
   const command = `BOOT=deaf ${web}`
   await platform.createApp('deaf')
   const { code } = await platform.push(await platform.createSource(sampleFiles({ web: command })), 'deaf')
@@ -249,7 +250,7 @@ test('a worker that crashes comes back, once at once and then after a while', as
   )
 })
 
-test('R12: a worker that ignores SIGTERM; R15: one that takes more memory than it has', async () => {
+early('R12: a worker that ignores SIGTERM; R15: one that takes more memory than it has', async () => {
   const stubborn = perl('$SIG{TERM} = "IGNORE"; print "ready\\n"; sleep 1000')
   const greedy = perl('my @all; while (1) { push @all, "x" x 10_000_000 }')
   await platform.deploy('limits', { stubborn, greedy })

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Berth, takeBerth } from './berth.ts'
 import { type Child, createChild } from './child.ts'
 import { type Asked, callApi, createTools, type Reply, requestHost, type Tools } from './client.ts'
 import type { Command } from './command.ts'
-import { removeInstallation } from './engine.ts'
-import { freePorts, type Ports } from './ports.ts'
+import { newInstallation, removeInstallation } from './installation.ts'
+import type { Ports } from './ports.ts'
 import { createSource, type Procfile, type Source, sampleFiles } from './source.ts'
 import { type Api, createView, type View } from './view.ts'
 import { waitFor } from './wait.ts'
@@ -37,14 +38,18 @@ export async function startPlatform(settings: NodeJS.ProcessEnv = {}): Promise<P
   await sweep()
   const data = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`))
   const home = await mkdtemp(join(tmpdir(), 'sluice-home-'))
-  const ports = await freePorts()
-  const env = { ...environmentOf(data, ports), ...settings }
+  const installation = newInstallation()
+  await writeFile(join(data, INSTALLATION), installation)
+  const berth = await takeBerth(installation)
+  const { ports } = berth
+  const env = { ...environmentOf(data, berth), ...settings }
   const daemon = createChild('daemon/main.js', env)
   const router = createChild('router/main.js', env)
   const sources: Source[] = []
   const stop = async () => {
     await Promise.all([router.kill(), daemon.kill()])
-    await erase(data)
+    await berth.leave(() => removeInstallation(installation))
+    await rm(data, { recursive: true, force: true, maxRetries: 5 })
     for (const source of sources) await source.remove()
     await rm(home, { recursive: true, force: true })
   }
@@ -108,23 +113,22 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
 }
 
 const PREFIX = 'sluice-e2e-'
-
-/** What the platform has in the engine and on disk. */
-async function erase(data: string): Promise<void> {
-  const installation = await readFile(join(data, 'installation'), 'utf8').catch(() => '')
-  if (installation !== '') await removeInstallation(installation.trim())
-  await rm(data, { recursive: true, force: true, maxRetries: 5 })
-}
+/** Where the daemon keeps the name of its installation, and takes the one that is there. */
+const INSTALLATION = 'installation'
 
 /** A test that was killed at its deadline could not clean up; the next one does. */
 async function sweep(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = name.startsWith(PREFIX) && name.slice(PREFIX.length).split('-')[0]
-    if (pid && !existsSync(`/proc/${pid}`)) await erase(join(tmpdir(), name))
+    if (!pid || existsSync(`/proc/${pid}`)) continue
+    const data = join(tmpdir(), name)
+    const installation = await readFile(join(data, INSTALLATION), 'utf8').catch(() => '')
+    if (installation !== '') await removeInstallation(installation)
+    await rm(data, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-function environmentOf(data: string, ports: Ports): NodeJS.ProcessEnv {
+function environmentOf(data: string, { ports, pool }: Berth): NodeJS.ProcessEnv {
   return {
     ...process.env,
     SLUICE_DATA: data,
@@ -133,9 +137,10 @@ function environmentOf(data: string, ports: Ports): NodeJS.ProcessEnv {
     SLUICE_TLS_PORT: String(ports.tls),
     SLUICE_EXEC_HOST: `127.77.${ports.api >> 8}.${ports.api & 255 || 1}`,
     SLUICE_ROUTER_HOST: '127.0.0.1',
+    SLUICE_ROUTER_STATUS_PORT: '0',
     // tests ask again and again instead of waiting
     SLUICE_RATE_LIMIT: '1000000',
-    SLUICE_NETWORK_POOL: `10.${214 + (ports.api % 36)}.0.0/16`,
+    SLUICE_NETWORK_POOL: pool,
   }
 }
 

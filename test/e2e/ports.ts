@@ -6,15 +6,23 @@ export interface Ports {
   tls: number
 }
 
-/** Below the ephemeral range: a connection of the load must not take the daemon's port while the daemon is down. */
+/** Apart from those of the berths, and below the ephemeral range. */
+const FIRST = 15_000
+const COUNT = 15_000
+
+/** Some that are free now, for what a platform talks to; its own are those of its berth. */
 export async function freePorts(): Promise<Ports> {
-  const found: number[] = []
-  while (found.length < 3) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000)
-    if (!found.includes(port) && (await isFree(port))) found.push(port)
-  }
-  const [api = 0, http = 0, tls = 0] = found
+  const [api = 0, http = 0, tls = 0] = await firstFree(3, FIRST + Math.floor(Math.random() * (COUNT - 100)), 100)
   return { api, http, tls }
+}
+
+/** The first `wanted` ports that are free among `count` from `from` on; rejects when there are not so many. */
+export async function firstFree(wanted: number, from: number, count: number): Promise<number[]> {
+  const found: number[] = []
+  for (let port = from; port < from + count && found.length < wanted; port++) if (await isFree(port)) found.push(port)
+  if (found.length < wanted)
+    throw new Error(`of the ports from ${from} to ${from + count - 1} only ${found.length} are free`)
+  return found
 }
 
 const isFree = (port: number): Promise<boolean> =>

@@ -54,6 +54,7 @@ test('a release waits for a router and says so; it goes live once one is there',
 })
 
 test('a dyno that ends while the daemon is dead is replaced once the daemon is back', async () => {
+  await waitFor('the dynos of older releases to be gone', async () => (await platform.containers()).length === 1)
   const [before] = await platform.dynos(app)
   await platform.daemon.kill('SIGKILL')
   await platform.request(app, '/crash')

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export async function waitFor<Seen>(
   what: string,
   look: () => Promise<Seen | false | null | undefined> | Seen | false | null | undefined,
-  { within = 30_000, every = 50 }: { within?: number; every?: number } = {},
+  { within = 50_000, every = 50 }: { within?: number; every?: number } = {},
 ): Promise<Seen> {
   const deadline = Date.now() + within
   let last: unknown

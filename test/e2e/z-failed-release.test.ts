@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { early } from './early.ts'
 import { describe, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import { type Source, web } from './source.ts'
@@ -64,17 +65,6 @@ test('Z4: a release that exits while it boots leaves the old one serving, and th
   })
 })
 
-test('Z4: releases that never listen, or listen on another port, fail after the boot timeout', async () => {
-  const spoil = (boot: string) => (source: Source) => source.version('v2', { web: `BOOT=${boot} ${web}` })
-  const timeout = /web\.1 did not accept connections on \$PORT within 60 seconds/
-  const [deaf, wrong] = await Promise.all([
-    failing('deaf', spoil('deaf'), timeout),
-    failing('wrong-port', spoil('wrong-port'), timeout),
-  ])
-  assert.match(deaf.output, /thinking forever/)
-  await recovers('wrong-port', wrong.source)
-})
-
 test('Z4: a release whose release command fails is never started', async () => {
   const spoil = (source: Source) => source.version('v2', { web, release: 'echo migrating; exit 3' })
   const { output, source } = await failing('migrating', spoil, /release command exited with status 3/)
@@ -129,6 +119,17 @@ test('a config change that breaks the app leaves the old release serving, and do
   assert.equal([seen.FINE, seen.BOOT], ['1', undefined])
   const result = await load.stop()
   assert.is(result.failures.length, 0, describe(result))
+})
+
+early('Z4: releases that never listen, or listen on another port, fail after the boot timeout', async () => {
+  const spoil = (boot: string) => (source: Source) => source.version('v2', { web: `BOOT=${boot} ${web}` })
+  const timeout = /web\.1 did not accept connections on \$PORT within 60 seconds/
+  const [deaf, wrong] = await Promise.all([
+    failing('deaf', spoil('deaf'), timeout),
+    failing('wrong-port', spoil('wrong-port'), timeout),
+  ])
+  assert.match(deaf.output, /thinking forever/)
+  await recovers('wrong-port', wrong.source)
 })
 
 test.run()

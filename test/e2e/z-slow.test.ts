@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import type { Socket } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { early } from './early.ts'
 import { describe, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import { web } from './source.ts'
@@ -11,7 +12,7 @@ import { waitFor } from './wait.ts'
 const platform = await startPlatform()
 test.after(() => platform.stop())
 
-test('Z2: an app that listens after twenty seconds takes over only then, and no request fails', async () => {
+early('Z2: an app that listens after twenty seconds takes over only then, and no request fails', async () => {
   const source = await platform.deploy('slow-boot')
   const load = startLoad(platform.ports.http, 'slow-boot.localhost')
   await source.version('v2', { web: `BOOT_DELAY=20 ${web}` })
@@ -25,7 +26,7 @@ test('Z2: an app that listens after twenty seconds takes over only then, and no 
   assert.ok(first - began >= 20_000, `v2 answered after ${first - began} ms`)
 })
 
-test('Z3: a request under way at the cutover is answered by the dyno that has it', async () => {
+early('Z3: a request under way at the cutover is answered by the dyno that has it', async () => {
   const source = await platform.deploy('long-request')
   const answer = platform.request('long-request', '/slow?s=15')
   await source.version('v2')
@@ -37,7 +38,7 @@ test('Z3: a request under way at the cutover is answered by the dyno that has it
   assert.match(body, /^v1 /)
 })
 
-test('Z3: a WebSocket works, outlives the cutover, and is closed when the drain time is over', async () => {
+early('Z3: a WebSocket works, outlives the cutover, and is closed when the drain time is over', async () => {
   const source = await platform.deploy('websocket')
   const socket = await upgrade('websocket')
   assert.is(await echoed(socket, 'before'), 'before')

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { createDockerEngine } from '../../daemon/engine/docker.ts'
 import { DYNO_UID } from '../../daemon/engine/engine.ts'
 import { createLog } from '../../daemon/log.ts'
-import { listContainers, listNetworks, listVolumes, removeInstallation } from '../e2e/engine.ts'
+import { listContainers, listNetworks, listVolumes } from '../e2e/engine.ts'
+import { newInstallation, removeInstallation } from '../e2e/installation.ts'
 import { ensureTestImage } from './image.ts'
 import type { Rig } from './rig.ts'
 
@@ -21,7 +22,7 @@ export interface DockerRig extends Rig {
 export async function createDockerRig(third: number, caBundle?: string): Promise<DockerRig> {
   const image = await ensureTestImage(socket)
   const data = await mkdtemp(join(tmpdir(), 'sluice-engine-'))
-  const installation = randomUUID()
+  const installation = newInstallation()
   const slug = await makeSlug(data)
   const log = createLog(() => {})
   const engine = () => createDockerEngine({ socket, installation, data, caBundle, log })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,6 +22,7 @@ import { advanceRollout, candidateRollout, createSettlements, failRollout } from
 import { createRunner } from '../../daemon/runner.ts'
 import { type Db, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
+import { newInstallation } from '../e2e/installation.ts'
 
 /** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
 export interface Rig {
@@ -105,7 +106,7 @@ async function assemble(data: string): Promise<Daemon> {
   )
   const engine = createDockerEngine({
     socket: config.engineSocket,
-    installation: randomUUID(),
+    installation: newInstallation(),
     data,
     caBundle: config.caBundle,
     log,

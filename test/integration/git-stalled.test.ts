@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Command, interrupt } from '../e2e/command.ts'
@@ -12,12 +14,17 @@ const STALL = 3000
 
 let rig: Rig
 let copy: Copy
+const pushes: Command[] = []
 test.before.each(async () => {
   rig = await startRig({ stall: STALL })
   copy = await rig.copy()
   await copy.git('remote', 'add', 'heroku', rig.url)
 })
-test.after.each(() => rig.close())
+test.after.each(async () => {
+  // A stopped client of a test that failed would stay, and hold its pipes open.
+  for (const push of pushes.splice(0)) interrupt(push, 'SIGKILL')
+  await rig.close()
+})
 
 /** Starts a push and stops its client when it shows output; the deploy prints on after that, and says how much memory that took. */
 async function pushStopped(): Promise<{ push: Command; grown: Promise<number> }> {
@@ -41,14 +48,19 @@ async function pushStopped(): Promise<{ push: Command; grown: Promise<number> }>
     measured(held() - before)
   })
   const push = copy.git('push', 'heroku', 'main')
+  pushes.push(push)
   await waitFor('the output', () => push.sofar().includes('remote: -----> Building'), { within: 10_000 })
   interrupt(push, 'SIGSTOP')
   proceed()
   return { push, grown }
 }
 
-/** Buffers and strings alike. */
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+/** Buffers and strings alike, but no garbage: a busy machine is late to collect it. */
 function held(): number {
+  collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -16,7 +16,7 @@ let files = 0
 async function run(text: string, deadline = 20 * SECOND) {
   const path = join(folder, `${files++}.mjs`)
   await writeFile(path, `import { test } from ${JSON.stringify(uvu)}\n${text}`)
-  const { output, ms, ...verdict } = await runFile(path, deadline)
+  const { output, ms, pid, ...verdict } = await runFile(path, deadline)
   return { ...verdict, problem: verdict.problem ?? null }
 }
 

@@ -1,0 +1,25 @@
+import { described, leftBehind, removeInstallation } from './e2e/installation.ts'
+import type { Outcome } from './file.ts'
+
+/** The outcome of a file that has ended: a failure when it left something in the engine, which is removed. */
+export async function cleared(outcome: Outcome): Promise<Outcome> {
+  const left = await clear(outcome.pid)
+  if (left.length === 0) return outcome
+  const problem = outcome.problem ?? `left in the engine: ${left.join(', ')}`
+  return { ...outcome, failed: Math.max(1, outcome.failed), problem }
+}
+
+/** What the engine held on to although nobody used it: nobody has forgotten it, also when an engine that was started again lets it go. */
+const held = new Set<string>()
+
+/** Removes what test processes that are gone, or one of them, have left in the engine; tells what that was. */
+export async function clear(owner?: number): Promise<string[]> {
+  const left = await look(owner)
+  for (const installation of new Set(left.map(({ installation }) => installation)))
+    if (!(await removeInstallation(installation).catch(() => true)))
+      for (const { id, installation: its } of await look(owner)) if (its === installation) held.add(id)
+  return left.filter(({ id }) => !held.has(id)).map(described)
+}
+
+/** No engine, as on a machine where only unit tests run, holds nothing. */
+const look = (owner?: number) => leftBehind(owner).catch(() => [])

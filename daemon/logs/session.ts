@@ -11,7 +11,7 @@ import { lossLine } from './loss.ts'
  * Log sessions: URLs that show the lines of one app to whoever has them. The id holds the session, sealed, so that nothing is stored
  * and a tail goes on over a restart of the daemon.
  *
- *   answering -- history sent, no tail --> ended
+ *   answering -- history sent, no tail --> ended; a client that comes back is told that there is no more (204)
  *             -- history sent, tail --> following -- the daemon stops: told when to come back --> ended
  *                                                 -- the app is destroyed, or no longer the client's to see; the client has gone, or
  *                                                    does not read --> ended
@@ -59,6 +59,11 @@ const SLOWEST_CLIENT = 60_000
  * closed, so that this must be longer than a restart takes.
  */
 const BACK_AFTER = 10_000
+/**
+ * The end of a session without a tail. The official CLI sets a timer for coming back although it does not mean to, and cannot exit
+ * before: 3 s when it is told nothing (eventsource 4). The id is for clients that do come back and have seen no line.
+ */
+const NO_MORE = 'id: 0\nretry: 1\n\n'
 const CONTEXT = 'log-session'
 
 export function createSessions(d: Parts): Sessions {
@@ -81,6 +86,7 @@ export function createSessions(d: Parts): Sessions {
       const after = lastEventId(req)
       const session = open(id, after !== undefined)
       if (!(await d.knows(session.app, session.account))) throw gone()
+      if (after !== undefined && !session.tail) return void res.writeHead(204).end()
       if (answering >= limits.logSessions) throw tooMany()
       answering++
       try {
@@ -122,8 +128,9 @@ async function answer(d: Parts, session: Sealed, after: number | undefined, { re
   const keepAlive = setInterval(() => void look().catch(() => left.abort()), d.keepAlive ?? KEEP_ALIVE)
   try {
     await send(d, session, after, { res, signal: left.signal, events, slowest: d.slowest ?? SLOWEST_CLIENT })
-    if (session.tail && events && !left.signal.aborted && (await d.knows(session.app, session.account)))
-      res.write(`retry: ${BACK_AFTER}\n\n`)
+    if (!events || left.signal.aborted) return
+    if (!session.tail) res.write(NO_MORE)
+    else if (await d.knows(session.app, session.account)) res.write(`retry: ${BACK_AFTER}\n\n`)
   } catch (error) {
     if (!left.signal.aborted) d.log.warn('a log session broke', { error })
   } finally {

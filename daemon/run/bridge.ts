@@ -12,8 +12,8 @@ import { wordsOf } from './ssh/converse.ts'
 /** What the client takes for the sign that it is connected; it drops the first event, so this must come alone. */
 const GREETING = 'rendezvous\r\n'
 const EOT = 0x04
-/** What was held back is shown when nothing follows it for so long, ms. */
-const HELD = 50
+/** What was held back is shown when nothing follows it for so long, ms. It shows nothing by itself, and a busy engine pauses for long. */
+const HELD = 1000
 
 /** Answers a client that came with a secret; one that nobody waits for is told so. */
 export function meet(d: Pick<Daemon, 'rendezvous' | 'log' | 'clock'>, socket: Duplex, secret: string): void {

@@ -17,6 +17,8 @@ export interface Placements {
   failure(dyno: string): string | undefined
   /** Starts a dyno in the background; its app hears of the outcome. */
   launch(spec: DynoSpec): void
+  /** Resolves when the engine has answered every launch so far. */
+  answered(): Promise<void>
   /** Counts a dyno as one that the engine would not start. */
   refuse(dyno: string, why: string): void
   /** Stops a dyno in the background; its app hears when it is gone. Resolves then, or when the engine could not; never rejects. */
@@ -55,6 +57,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
   const placed = new Map<string, Placed>()
   const pending = new Map<string, 'launch' | 'stop'>()
   const failures = new Map<string, string>()
+  const launches = new Set<Promise<void>>()
   const stops = new Map<string, Promise<void>>()
   const exits = createExits({ clock, log }, on.exited)
   /** Exits told before the answer to the launch. */
@@ -186,7 +189,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     launch(spec) {
       if (pending.has(spec.id)) return
       pending.set(spec.id, 'launch')
-      engine.start(spec).then(
+      const launched = engine.start(spec).then(
         (one) => {
           if (overtaken(spec.id)) return
           placed.set(spec.id, one)
@@ -204,7 +207,10 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
           settle(spec.id, spec.app.id)
         },
       )
+      launches.add(launched)
+      void launched.finally(() => launches.delete(launched))
     },
+    answered: async () => void (await Promise.allSettled(launches)),
     refuse: (dyno, why) => void failures.set(dyno, why),
     stop,
     asked: exits.isStopping,

@@ -73,6 +73,8 @@ async function until(response: IncomingMessage, wanted: RegExp): Promise<string>
 
 const write = (text: string): void => logs.write('a', { at: 0, source: 'app', dyno: 'web.1', text })
 const events = { accept: 'text/event-stream' }
+/** The last event of a session without a tail. */
+const NO_MORE = 'id: 0\nretry: 1\n\n'
 
 test('a tail that does not read is cut', async () => {
   const response = await get(session({ tail: true }), events)
@@ -96,7 +98,16 @@ test('a client of server-sent events gets the last lines, each with its id, and 
   assert.is(response.headers['content-type'], 'text/event-stream; charset=utf-8')
   const [two, three] = logs.recent('a', {}, 2).map(({ seq }) => seq)
   const head = 'data: 1970-01-01T00:00:00.000000+00:00 app[web.1]:'
-  assert.is(await body(response), `id: ${two}\n${head} two\n\nid: ${three}\n${head} three\n\n`)
+  assert.is(await body(response), `id: ${two}\n${head} two\n\nid: ${three}\n${head} three\n\n${NO_MORE}`)
+})
+
+test('a session without a tail ends for good: its client need not wait, and is told so when it comes back', async () => {
+  const id = session({ filter: { dyno: 'nothing' } })
+  assert.is(await body(await get(id, events)), NO_MORE)
+  write('later')
+  const back = await get(id, { ...events, 'last-event-id': '0' })
+  assert.is(back.statusCode, 204)
+  assert.is(await body(back), '')
 })
 
 test('other clients get plain lines', async () => {
@@ -182,7 +193,7 @@ test('HEAD is answered without a body, also for a tail', async () => {
 test('one line is one event, whatever is in it', async () => {
   write('a\rb\u2028c \u001b[31mred\u001b[0m\u0085d\ne')
   const text = await body(await get(session({ lines: 1 }), events))
-  assert.match(text, /^id: \d+\ndata: [^\n]* a b\u2028c \u001b\[31mred\u001b\[0m\u0085d e\n\n$/)
+  assert.match(text, /^id: \d+\ndata: [^\n]* a b\u2028c \u001b\[31mred\u001b\[0m\u0085d e\n\nid: 0\nretry: 1\n\n$/)
 })
 
 test('any number of lines may be asked for; what is kept comes', async () => {

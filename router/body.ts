@@ -1,7 +1,8 @@
 import { type Fields, Malformed, parseFields } from './fields.ts'
-import type { BodyLength } from './head.ts'
-import { fieldLines, SENSITIVE } from './headers.ts'
+import { type BodyLength, headEnd } from './head.ts'
+import { fieldLines } from './headers.ts'
 import type { Limits } from './limits.ts'
+import { SENSITIVE } from './names.ts'
 
 /**
  * Where a body ends. `feed` hands on what is surely part of it and returns how many bytes it used; the caller keeps the rest and
@@ -20,8 +21,11 @@ export interface Body {
 export function createBody(length: BodyLength, limits: Limits, decode = false): Body {
   if (length === 'chunked') return new ChunkedBody(limits, decode)
   if (length === 'ended') return new EndedBody()
+  if (length === 0) return empty
   return new CountedBody(length === 'close' ? Number.POSITIVE_INFINITY : length)
 }
+
+const none: Fields = []
 
 class CountedBody implements Body {
   state: Body['state']
@@ -44,12 +48,17 @@ class CountedBody implements Body {
   end(): void {}
 }
 
+/** One for all, since it never changes. */
+const empty = new CountedBody(0)
+
 /** Puts the frames of chunks around what comes without any. */
 class EndedBody implements Body {
   state: Body['state'] = 'more'
   readonly trailers = none
 
+  /** An empty chunk would be the last one. */
   feed(input: Buffer, sink: (piece: Buffer | string) => void): number {
+    if (input.length === 0) return 0
     sink(`${input.length.toString(16)}\r\n`)
     sink(input)
     sink('\r\n')
@@ -62,8 +71,6 @@ class EndedBody implements Body {
   }
 }
 
-const none: Fields = []
-
 function harmless(trailers: Fields): Fields {
   const fields: Fields = []
   for (let i = 0; i < trailers.length; i += 3) {
@@ -73,7 +80,9 @@ function harmless(trailers: Fields): Fields {
   return fields
 }
 
-const SIZE_LINE = /^([0-9A-Fa-f]{1,12})(;[\t\x20-\x7e\x80-\xff]*)?$/
+/** A size and its extensions (RFC 9112 7.1.1), without the blanks between them that only obsolete senders write. */
+const SIZE_LINE =
+  /^([0-9A-Fa-f]{1,12})((?:;[\w!#$%&'*+.^`|~-]+(?:=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*)$/
 
 /**
  *   size --size line, n > 0--> data --n bytes--> end --CRLF--> size
@@ -86,6 +95,8 @@ class ChunkedBody implements Body {
   trailers = none
   private part: 'size' | 'data' | 'end' | 'trailers' = 'size'
   private left = 0
+  /** Bytes of extensions above those of the data: who sends only extensions is stopped (CVE-2023-39326). */
+  private excess = 0
   private readonly limits: Limits
   private readonly decode: boolean
 
@@ -142,25 +153,26 @@ class ChunkedBody implements Body {
       if (input.length - at > this.limits.chunkExtension + 14) this.state = 'bad'
       return at
     }
-    const line = input.toString('latin1', at, end - 1)
-    const size = input[end - 1] === 13 && end > at ? SIZE_LINE.exec(line) : null
-    if (size?.[1] === undefined || (size[2]?.length ?? 0) > this.limits.chunkExtension) {
+    const size = input[end - 1] === 13 && end > at ? SIZE_LINE.exec(input.toString('latin1', at, end - 1)) : null
+    this.left = Number.parseInt(size?.[1] ?? '', 16)
+    const extension = size?.[2]?.length ?? 0
+    this.excess = Math.max(0, this.excess + extension - this.left)
+    const { chunkExtension, chunkExtensions } = this.limits
+    if (size === null || extension > chunkExtension || this.excess > chunkExtensions) {
       this.state = 'bad'
       return at
     }
-    this.left = Number.parseInt(size[1], 16)
     this.part = this.left === 0 ? 'trailers' : 'data'
     return end + 1
   }
 
   private endOfTrailers(input: Buffer, at: number, sink: (piece: string) => void): number {
     const empty = input[at] === 13 && input[at + 1] === 10
-    const found = empty ? at - 2 : input.indexOf('\r\n\r\n', at, 'latin1')
-    if (found === -1) {
-      if (input.length - at > this.limits.trailers) this.state = 'bad'
+    const end = empty ? at + 2 : headEnd(input.subarray(at), 0) + at
+    if (end < at) {
+      if (end === at - 2 || input.length - at > this.limits.trailers) this.state = 'bad'
       return at
     }
-    const end = found + 4
     const trailers = empty ? none : this.parse(input.toString('latin1', at, end))
     if (trailers === undefined || end - at > this.limits.trailers) {
       this.state = 'bad'

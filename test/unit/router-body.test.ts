@@ -74,11 +74,35 @@ for (const [what, text] of Object.entries(bad))
     }
   })
 
+test('extensions of a body are bounded by its data and 16 KiB more', () => {
+  const flood = `1;${'a'.repeat(200)}\r\na\r\n`.repeat(100)
+  assert.is(feedAll(`${flood}0\r\n\r\n`).state, 'bad')
+  const fair = `200;${'a'.repeat(200)}\r\n${'a'.repeat(0x200)}\r\n`.repeat(100)
+  assert.is(feedAll(`${fair}0\r\n\r\n`).state, 'done')
+})
+
+function feedAll(text: string): Body {
+  const body = createBody('chunked', limits)
+  feed(body, text, text.length)
+  return body
+}
+
 test('a counted body ends with its last byte', () => {
   const body = createBody(5, limits)
   assert.equal(feed(body, 'helloNEXT', 3), { out: 'hello', rest: 'NEXT' })
   assert.is(body.state, 'done')
   assert.is(createBody(0, limits).state, 'done')
+})
+
+test('a piece with nothing in it does not end a body that its carrier ends', () => {
+  const body = createBody('ended', limits)
+  let out = ''
+  const sink = (piece: Buffer | string): void => {
+    out += piece.toString('latin1')
+  }
+  for (const piece of ['ab', '', 'c']) body.feed(Buffer.from(piece), sink)
+  body.end([], sink)
+  assert.is(out, '2\r\nab\r\n1\r\nc\r\n0\r\n\r\n')
 })
 
 test.run()

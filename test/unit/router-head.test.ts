@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BadResponse, headEnd, parseRequest, parseResponse, Refusal } from '../../router/head.ts'
@@ -123,6 +125,11 @@ test('h2c is no upgrade', () => {
   assert.is(request(get('Upgrade: websocket')).upgrade, '')
 })
 
+test('HTTP/1.0 has no upgrades', () => {
+  const text = get('Connection: keep-alive, Upgrade', 'Upgrade: websocket').replace('HTTP/1.1', 'HTTP/1.0')
+  assert.is(request(text).upgrade, '')
+})
+
 test('the end of a head is found wherever it is cut, and a bare line feed at once', () => {
   const head = Buffer.from(get('X: 1'))
   for (let cut = 1; cut < head.length; cut++) {
@@ -161,5 +168,22 @@ for (const [code, what, text] of [
   test(`a response with ${what} is ${code}`, () => {
     assert.is(badResponse(text), code)
   })
+
+test('what is kept of the hosts that were asked for does not keep their heads', () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const ask = (n: number): void => {
+    const lines = Array.from({ length: 7 }, (_, i) => `X-${i}: ${'a'.repeat(8000)}`)
+    const text = ['GET / HTTP/1.1', `Host: some-host-${1000 + n}.example`, ...lines, '', ''].join('\r\n')
+    request(Buffer.from(text, 'latin1').toString('latin1'))
+  }
+  ask(0)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let n = 1; n < 500; n++) ask(n)
+  collect()
+  const grown = process.memoryUsage().heapUsed - before
+  assert.ok(grown < 5_000_000, `${grown} bytes for 500 names`)
+})
 
 test.run()

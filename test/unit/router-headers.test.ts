@@ -4,10 +4,11 @@ import { parseRequest, parseResponse } from '../../router/head.ts'
 import { givenRequestId, requestText, responseText } from '../../router/headers.ts'
 import { limits } from '../../router/limits.ts'
 
-const arrival = { client: '192.0.2.9', proto: 'https', port: 443, at: 1700000000000, requestId: 'ID' } as const
+const entrance = { client: '192.0.2.9', proto: 'https', port: 443, tls: 'tls1.3' } as const
+const arrival = { at: 1700000000000, requestId: 'ID' }
 const parse = (lines: string[]) => parseRequest(`${lines.join('\r\n')}\r\n\r\n`, limits)
 const rewritten = (...lines: string[]) =>
-  requestText(parse(['GET / HTTP/1.1', 'Host: a', ...lines]), arrival).split('\r\n')
+  requestText(parse(['GET / HTTP/1.1', 'Host: a', ...lines]), entrance, arrival).split('\r\n')
 
 test('a request gets Heroku’s headers: some appended to, some replaced', () => {
   assert.equal(
@@ -91,6 +92,16 @@ test('a response loses its hop-by-hop headers and says what becomes of the conne
     '',
     '',
   ])
+})
+
+test('a dyno’s Server stays as it is, and none is made up; to its Via ours is added', () => {
+  const lines = response(['HTTP/1.1 200 OK', 'Server: mine', 'Via: 1.0 x', 'Via: 1.1 y', 'Content-Length: 0'])
+  assert.ok(lines.includes('Server: mine'))
+  assert.equal(
+    lines.filter((line) => /^(?:Server|Via)/.test(line)),
+    ['Server: mine', 'Via: 1.0 x, 1.1 y, 1.1 sluice'],
+  )
+  assert.not.match(response(['HTTP/1.1 200 OK', 'Content-Length: 0']).join(), 'Server')
 })
 
 test('a client that does not know chunks gets none', () => {

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { kept } from './block.ts'
 
 /**
  * A byte stream as the core sees it, so that the core does not know what carries it. `drained` comes after `buffered` was above
@@ -15,10 +17,13 @@ export interface Conn {
   /** Half-closes after what was written. */
   end(): void
   destroy(): void
+  /** The same, but what the other side has got so far can never look like all of it. */
+  reset(): void
   readonly dead: boolean
 }
 
 export interface Handler {
+  /** The chunk is the receiver's during the call; what it keeps for later is copied (block.ts). */
   data(chunk: Buffer): void
   drained(): void
   /** The other side half-closed. */
@@ -45,7 +50,7 @@ export class SocketConn implements Conn {
   write(data: string | Buffer): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
     if (typeof data === 'string') this.socket.write(data, 'latin1')
-    else this.socket.write(data)
+    else this.socket.write(kept(data))
   }
 
   get buffered(): number {
@@ -71,10 +76,16 @@ export class SocketConn implements Conn {
   destroy(): void {
     this.socket.destroy()
   }
+
+  /** TLS says so by itself: its proper end is a message of its own, which a destroyed socket does not send. */
+  reset(): void {
+    if (this.socket instanceof TLSSocket) this.socket.destroy()
+    else this.socket.resetAndDestroy()
+  }
 }
 
 /** Pieces up to this size are joined with the text before them, to be one write. */
-const SMALL = 16 * 1024
+export const SMALL = 16 * 1024
 
 /** Writes a text and the piece behind it, in one go when the piece is small. */
 export function writeJoined(to: Conn, text: string, piece: Buffer | string): void {

@@ -1,9 +1,12 @@
-import { connect } from 'node:net'
 import type { Backend } from './backend.ts'
-import { type Handler, SocketConn } from './conn.ts'
+import { kept } from './block.ts'
+import type { Conn, Handler } from './conn.ts'
+import type { Member } from './crowd.ts'
+import { dial } from './dial.ts'
+import { joined } from './input.ts'
 
 /** Who uses a backend's connection: one exchange at a time. */
-export interface User {
+export interface User extends Member {
   connected(): void
   connectFailed(): void
   /** `upstream.input` has grown. */
@@ -11,14 +14,14 @@ export interface User {
   backendDrained(): void
   backendEnded(): void
   backendClosed(): void
-  /** The backend has left the table; a tunnel ends now. */
-  cut(): void
+  /** The backend has left the table. */
+  gone(): void
 }
 
 /** One connection to a backend. Whatever arrives while nobody uses it makes it unusable. */
 export class Upstream implements Handler {
   readonly backend: Backend
-  readonly conn: SocketConn
+  readonly conn: Conn
   user: User | null
   input: Buffer | null = null
   /** It has served a request before. */
@@ -29,18 +32,17 @@ export class Upstream implements Handler {
   constructor(backend: Backend, user: User) {
     this.backend = backend
     this.user = user
-    const socket = connect({ host: backend.address, port: backend.port, allowHalfOpen: true })
-    this.conn = new SocketConn(socket, this)
-    socket.once('connect', () => {
+    this.conn = dial(backend, this, () => {
       this.established = true
       this.user?.connected()
     })
   }
 
   data(chunk: Buffer): void {
-    if (this.user === null) return this.conn.destroy()
-    this.input = this.input === null ? chunk : Buffer.concat([this.input, chunk])
+    if (this.user === null) return this.discard()
+    this.input = joined(this.input, chunk)
     this.user.responded()
+    if (this.input !== null) this.input = kept(this.input)
   }
 
   consume(bytes: number): void {
@@ -52,7 +54,7 @@ export class Upstream implements Handler {
   }
 
   ended(): void {
-    if (this.user === null) this.conn.destroy()
+    if (this.user === null) this.discard()
     else this.user.backendEnded()
   }
 
@@ -63,6 +65,12 @@ export class Upstream implements Handler {
     if (user === null) return
     if (this.established) user.backendClosed()
     else user.connectFailed()
+  }
+
+  /** Out of the pool at once: it is told that it has closed only when others have been served. */
+  private discard(): void {
+    this.backend.forget(this)
+    this.conn.destroy()
   }
 
   /** Cuts it without telling the user. */

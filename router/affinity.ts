@@ -7,16 +7,10 @@ import type { Fields } from './fields.ts'
  */
 const NAME = 'heroku-session-affinity'
 
-/** The backend that the request's cookies name, while it takes requests and did not just refuse one. */
-export function boundTo(
-  fields: Fields,
-  serving: readonly Backend[],
-  tried: readonly Backend[],
-  now: number,
-): Backend | undefined {
+/** Of those that may get the request the one that its cookies name. */
+export function boundTo(fields: Fields, eligible: readonly Backend[]): Backend | undefined {
   const token = tokenIn(fields)
-  if (token === undefined) return undefined
-  return serving.find((one) => one.token === token && one.quarantinedUntil <= now && !tried.includes(one))
+  return token === undefined ? undefined : eligible.find((one) => one.token === token)
 }
 
 /** The field that binds a client to the backend; none when its cookie says so already. */

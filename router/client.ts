@@ -11,6 +11,9 @@ export interface Entrance {
   port: number
   /** `unknown` or such as `tls1.3`. */
   tls: string
+  http2?: boolean
+  /** The name that TLS was asked for, and the id of the certificate that is bound to it, null for the platform's own. */
+  asked?: { name: string; certificate: string | null }
 }
 
 /** Who asks, as an exchange sees it: what carries the request and takes its response. An HTTP/1 connection is one (session.ts). */
@@ -22,6 +25,8 @@ export interface Client {
   readonly input: Buffer | null
   /** Nothing comes behind the input. */
   readonly clientEnded: boolean
+  /** Of a body that its carrier has ended. */
+  readonly trailers: Fields
   /** Bytes of the response that have not left. */
   readonly buffered: number
   consume(bytes: number): void
@@ -29,7 +34,7 @@ export interface Client {
   regulate(): void
   /** An informational response; `100` too. */
   inform(head: ResponseHead): void
-  /** The final head. It waits for the first piece of the body, or `flush`. */
+  /** The final head. It waits for the first piece of the body, or `flush`. Throws BadResponse when it cannot be told. */
   respond(head: ResponseHead, how: { close: boolean; more: Fields }): void
   /** Takes the final head back; false when it is on its way. */
   withdraw(): boolean

@@ -1,64 +1,76 @@
-import { randomUUID } from 'node:crypto'
-import { binding, boundTo } from './affinity.ts'
-import { type Backend, pick } from './backend.ts'
-import { type Body, createBody } from './body.ts'
+import { pageAhead } from './ahead.ts'
+import type { Backend } from './backend.ts'
+import type { Waiter } from './backlog.ts'
 import type { Client } from './client.ts'
-import { writeJoined } from './conn.ts'
+import { now } from './clock.ts'
+import { added, IDEMPOTENT, isRepeatable, passesContinue } from './feature.ts'
+import { acceptsWebSocket } from './frames.ts'
 import { BadResponse, type RequestHead, type ResponseHead } from './head.ts'
 import { field, forwarded, givenRequestId, requestText } from './headers.ts'
-import { formatAccount } from './line.ts'
-import { type Answer, answerTo, type Code, noSuchApp, pageOf, problem } from './page.ts'
-import { Response } from './response.ts'
+import { strictTransport } from './hsts.ts'
+import { misdirected } from './misdirection.ts'
+import { type Answer, answerTo, type Code, formOf, noSuchApp, type Page, pageOf, problem } from './page.ts'
+import { Request } from './request.ts'
+import { newRequestId } from './request-id.ts'
+import { CONTINUE, Response } from './response.ts'
 import type { App, Router } from './router.ts'
+import { Search } from './search.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { Upstream, User } from './upstream.ts'
 
 /**
  * One request and its response.
  *
- *   choosing --no backend yet--> waiting --new table--> choosing          waiting --75 s--> H20
- *   choosing --backend--> connecting --connected--> sent                  connecting --failed--> choosing (another), H19, H21
- *   sent --end of response--> done                                        sent --closed--> H13, H18, or once more choosing
- *   sent --101--> tunnel --closed--> done                                 sent --silent--> H12, H15, H28
- *   choosing --no backend--> H10, H14, H80, H81                           anything --client gone--> H27
+ *   choosing --no backend yet, all refuse--> waiting        waiting --new table, one accepts--> choosing
+ *   choosing --backend--> connecting --connected--> sent     waiting --time is over--> H10, H19, H20, H21, H99
+ *   connecting --failed--> choosing (another)                choosing --no backend--> H10, H14, H19, H21, H80, H81
+ *   sent --end of response--> done                           choosing --too many--> H11, H22
+ *   sent --101--> tunnel --closed--> done                    sent --closed--> H13, H18, or once more choosing
+ *   anything --client gone--> H27                            sent --silent--> H12, H15, H28
  *
- * The body of the request flows in `sent`, and so does the response (response.ts). Every end goes through `settle`, once.
+ * search.ts decides what choosing leads to. Both bodies flow in `sent` (request.ts, response.ts). Every end goes through `settle`, once.
  */
-export class Exchange implements User {
+export class Exchange implements User, Waiter {
+  seat = -1
   private state: 'choosing' | 'waiting' | 'connecting' | 'sent' | 'tunnel' | 'done' = 'choosing'
   private readonly router: Router
   private readonly client: Client
   private readonly head: RequestHead
   private readonly requestId: string
-  private readonly begunAt = Date.now()
-  private readonly body: Body
+  private readonly begunAt = now()
+  private readonly search: Search
+  private readonly request: Request
   private readonly response: Response
   private deadline = 0
+  /** Bytes that waited for the slower side when it was last looked at. */
+  private left = 0
 
   private app: App | undefined
+  /** What it ends with when it has waited long enough. */
+  private otherwise: Code = 'H99'
   private backend: Backend | null = null
   private upstream: Upstream | null = null
-  private readonly tried: Backend[] = []
   private timedOut = false
   private again = false
   private connectStarted = 0
   private connectTook: number | undefined
   private reached = false
 
-  /** Bytes of the request's body that are used up. */
-  private taken = 0
   private continued = false
-  /** The head on its way to the backend, written together with the first piece of the body. */
-  private text = ''
   private tunnel: Tunnel | null = null
 
   constructor(router: Router, client: Client, head: RequestHead) {
     this.router = router
     this.client = client
     this.head = head
-    this.body = createBody(head.body, router.limits)
+    this.search = new Search(router, { head, secure: this.secure, begunAt: this.begunAt }, this)
+    this.request = new Request(head, client, router.limits)
     this.response = new Response(head, client, router.limits)
-    this.requestId = givenRequestId(head) ?? randomUUID()
+    this.requestId = givenRequestId(head) ?? newRequestId()
+  }
+
+  get tunnelled(): boolean {
+    return this.state === 'tunnel'
   }
 
   /** Bytes of the request that the backend has not taken. */
@@ -66,73 +78,77 @@ export class Exchange implements User {
     return this.upstream?.conn.buffered ?? 0
   }
 
-  private get bodyOpen(): boolean {
-    return this.body.state === 'more'
+  /** Nobody is there yet to answer it. */
+  get waits(): boolean {
+    return this.state === 'waiting'
   }
 
-  /** The client's connection must end with the response. */
+  /** The client's connection must end with the response; a closing router ends a tunnel in its own time. */
   private get last(): boolean {
-    return !this.head.keepAlive || this.body.state !== 'done' || this.router.closing
+    return !this.head.keepAlive || !this.request.whole || (this.router.closing && this.head.upgrade === '')
   }
 
-  /** Finds who answers; called again when a backend could not be reached and when there is a new table. */
+  /** Finds who answers; called again when a backend could not be reached and when there may be another. */
   start(): void {
-    this.app = this.router.find(this.head.hostname)
-    if (this.app === undefined) return this.answer(noSuchApp)
-    if (this.app.route.maintenance) return this.fail('H80')
-    const backend = this.choose(this.app)
-    if (backend !== undefined) return this.connect(backend)
-    if (this.app.serving.length > 0) return this.fail(this.timedOut ? 'H19' : 'H21')
-    switch (this.app.route.empty) {
-      case 'blank':
-        return this.fail('H81')
-      case 'none':
-        return this.fail('H14')
-      case 'crashed':
-        return this.fail('H10')
-      case 'starting':
-        return this.wait()
+    const app = this.router.find(this.head.hostname)
+    this.app = app
+    this.response.hsts = this.secure ? app?.route.hsts : undefined
+    const ahead = pageAhead(this.router, app, { head: this.head, secure: this.secure })
+    if (ahead !== undefined) return this.reply(ahead)
+    if (app === undefined) return this.answer(noSuchApp)
+    if (misdirected(this.router, this.client.entrance, this.head.hostname)) return this.fail('H31')
+    const found = this.search.in(app)
+    switch (found.kind) {
+      case 'backend':
+        this.response.more = found.more
+        return this.connect(found.backend)
+      case 'wait':
+        this.state = 'waiting'
+        this.deadline = found.until
+        this.otherwise = found.otherwise
+        return
+      case 'nobody':
+        return this.fail(found.code)
       default:
-        return this.app.route.empty satisfies never
+        return found satisfies never
     }
   }
 
-  private choose({ route, serving }: App): Backend | undefined {
-    const now = Date.now()
-    if (route.affinity !== true) return pick(serving, this.tried, now)
-    const backend = boundTo(this.head.fields, serving, this.tried, now) ?? pick(serving, this.tried, now)
-    const secure = this.client.entrance.proto === 'https'
-    if (backend !== undefined) this.response.more = binding(this.head.fields, backend, secure)
-    return backend
+  retry(): void {
+    if (this.state !== 'waiting') return
+    this.state = 'choosing'
+    this.search.anew()
+    this.start()
   }
 
-  private wait(): void {
-    this.state = 'waiting'
-    this.deadline = this.begunAt + this.router.limits.boot
-    this.router.waiting.add(this)
+  private get secure(): boolean {
+    return this.client.entrance.proto === 'https'
   }
 
   private connect(backend: Backend): void {
     const { limits } = this.router
-    const now = Date.now()
+    const time = now()
     this.state = 'connecting'
-    this.deadline = now + limits.connect
-    this.connectStarted = now
+    this.deadline = time + limits.connect
+    this.timedOut = false
+    this.connectStarted = time
     this.backend = backend
     backend.users.add(this)
-    const since = this.again ? Number.POSITIVE_INFINITY : this.head.body === 0 ? 0 : now - limits.pooledFresh
+    const alone = this.again || this.app?.route.fresh === true
+    const since = alone ? Number.POSITIVE_INFINITY : isRepeatable(this.head) ? 0 : time - limits.pooledFresh
     this.upstream = backend.connection(this, since)
     if (this.upstream.pooled) this.connected()
   }
 
   connected(): void {
-    this.connectTook = Date.now() - this.connectStarted
+    this.connectTook = now() - this.connectStarted
     this.reached = true
     this.state = 'sent'
-    this.text = requestText(this.head, { ...this.client.entrance, at: this.begunAt, requestId: this.requestId })
-    this.touch()
-    this.takeRequest()
-    this.send('')
+    this.search.reached()
+    const arrival = { at: this.begunAt, requestId: this.requestId }
+    const text = requestText(this.head, this.client.entrance, arrival, added(this.head, this.app?.route))
+    this.response.passContinue = passesContinue(this.head, this.app?.route)
+    if (this.upstream !== null) this.flowed(this.request.begin(this.upstream.conn, text))
     this.sayContinue()
     this.client.regulate()
   }
@@ -140,48 +156,48 @@ export class Exchange implements User {
   connectFailed(): void {
     this.upstream = null
     if (this.backend === null || this.state !== 'connecting') return
-    this.backend.quarantinedUntil = Date.now() + this.router.limits.quarantine
-    this.tried.push(this.backend)
-    this.connectTook = Date.now() - this.connectStarted
-    this.backend.leave(this, 'failed')
+    this.search.failed(this.backend, this.timedOut)
+    this.connectTook = now() - this.connectStarted
+    this.backend.leave(this, 'moved')
     this.state = 'choosing'
     this.start()
   }
 
   /** The router speaks for the dyno, as Heroku's does; a client that sends its body anyway needs no leave. */
   private sayContinue(): void {
-    if (!this.head.expectsContinue || this.continued || this.state !== 'sent') return
-    if (!this.bodyOpen || this.taken > 0) return
+    if (!this.head.expectsContinue || this.response.passContinue || this.continued || this.state !== 'sent') return
+    if (!this.request.open || this.request.taken > 0) return
     this.continued = true
     this.client.inform(CONTINUE)
   }
 
   /** Uses what the client has sent of the body. */
   takeRequest(): void {
-    const { input } = this.client
-    if (this.state !== 'sent' || !this.bodyOpen) return
-    if (input !== null) {
-      const used = this.body.feed(input, (piece) => this.send(piece))
-      this.client.consume(used)
-      this.taken += used
-      this.touch()
-    }
-    if (this.body.state === 'bad') return this.fail('H26', 'bad chunk')
-    if (!this.client.clientEnded || !this.bodyOpen) return
-    this.body.end([], (piece) => this.send(piece))
-    if (this.bodyOpen) this.fail('H27')
+    if (this.state === 'sent' && this.request.open) this.flowed(this.request.take())
   }
 
-  private send(piece: Buffer | string): void {
-    const text = this.text
-    this.text = ''
-    if (this.upstream !== null) writeJoined(this.upstream.conn, text, piece)
+  private flowed(broken: 'H26' | 'H27' | null): void {
+    if (broken !== null) this.fail(broken, broken === 'H26' ? 'bad chunk' : '')
+    else this.touch()
   }
 
   /** Something moved: the next byte may take as long again. */
   private touch(): void {
     const { firstByte, idle } = this.router.limits
-    this.deadline = Date.now() + (this.response.state === 'awaited' && !this.bodyOpen ? firstByte : idle)
+    this.deadline = now() + (this.awaitsDyno ? firstByte : idle)
+  }
+
+  /** Some of what waits for the slower side has left: it takes it, if not as fast as it comes. */
+  private get ebbs(): boolean {
+    const before = this.left
+    this.left = this.response.state === 'relayed' ? this.client.buffered : this.unsent
+    return this.left < before
+  }
+
+  /** It is the dyno's turn: the whole request is with it, or the client waits for its leave to send the body. */
+  private get awaitsDyno(): boolean {
+    if (this.response.state !== 'awaited') return false
+    return !this.request.open || (this.response.passContinue && !this.response.continued && this.request.taken === 0)
   }
 
   responded(): void {
@@ -195,17 +211,19 @@ export class Exchange implements User {
     }
     if (response.state === 'done') return this.settle(null)
     if (response.switching !== null) return this.openTunnel(upstream, response.switching)
-    if (response.state === 'relayed') this.touch()
+    if (response.state === 'relayed' || response.continued) this.touch()
     if (this.client.buffered > this.router.limits.responseBuffer) upstream.conn.pause()
   }
 
   private openTunnel(upstream: Upstream, head: ResponseHead): void {
     this.state = 'tunnel'
+    this.search.leave()
+    this.backend?.quarantine.answered()
     this.tunnel = this.client.upgrade(head, upstream, (bytes, idle) => {
       this.response.bytes = bytes
       this.settle(idle ? 'H15' : null)
     })
-    this.tunnel.open()
+    this.tunnel.open(acceptsWebSocket(head))
   }
 
   clientDrained(): void {
@@ -228,34 +246,43 @@ export class Exchange implements User {
   }
 
   backendEnded(): void {
-    if (this.state === 'sent' && this.response.state === 'relayed' && this.response.untilClose) this.settle(null)
-    else this.backendClosed()
+    if (this.state !== 'sent' || this.response.state !== 'relayed' || !this.response.untilClose)
+      return this.backendClosed()
+    this.client.complete([])
+    this.settle(null)
   }
 
-  /** A pooled connection that the dyno closed while the request was on its way: no byte came back, so it is sent once more. */
+  /**
+   * A pooled connection that the dyno closed while the request was on its way. No byte came back, so it is sent once more, but only when
+   * it may be done twice: nobody knows how far the dyno has come.
+   */
   backendClosed(): void {
     const { upstream, response } = this
     if (this.state !== 'sent' || upstream === null) return
     if (response.state !== 'awaited' || upstream.input !== null) return this.fail('H18')
-    if (!upstream.pooled || this.taken > 0) return this.fail('H13')
+    if (!upstream.pooled || this.request.taken > 0 || !IDEMPOTENT.has(this.head.method)) return this.fail('H13')
     upstream.drop()
     this.upstream = null
-    this.backend?.leave(this, 'failed')
+    this.backend?.leave(this, 'moved')
     this.again = true
     this.state = 'choosing'
     this.start()
   }
 
-  cut(): void {
-    this.tunnel?.cut()
+  /** A backend that has left the table and does not accept will not: another is looked for at once. */
+  gone(): void {
+    if (this.state === 'connecting') this.upstream?.conn.destroy()
   }
 
   sweep(now: number): void {
     if (this.tunnel !== null) return this.tunnel.sweep(now)
+    if (this.state === 'sent' && this.ebbs) this.touch()
+    const sending = this.state === 'sent' && this.response.state === 'awaited' && !this.awaitsDyno && this.unsent === 0
+    if (this.request.trickles(now, sending, this.router.limits)) return this.fail('H28')
     if (now < this.deadline) return
     switch (this.state) {
       case 'waiting':
-        return this.fail('H20')
+        return this.fail(this.otherwise)
       case 'connecting':
         this.timedOut = true
         return this.upstream?.conn.destroy()
@@ -271,12 +298,12 @@ export class Exchange implements User {
   }
 
   private silent(): Code {
-    if (this.response.state === 'awaited') return this.bodyOpen ? 'H28' : 'H12'
+    if (this.response.state === 'awaited') return this.awaitsDyno ? 'H12' : 'H28'
     return this.client.buffered > 0 ? 'H28' : 'H15'
   }
 
   forceClose(): void {
-    this.cut()
+    if (this.tunnel !== null) this.response.bytes = this.tunnel.bytes
     this.fail('H24')
   }
 
@@ -294,12 +321,18 @@ export class Exchange implements User {
   }
 
   private answer(answer: Answer, code: Code | null = null, cause = ''): void {
-    const { response, head, requestId, last } = this
-    const html = field(head.fields, 'accept')?.includes('text/html') === true
-    response.status = answer.status
+    const form = formOf(code, this.app?.route, field(this.head.fields, 'accept'))
+    this.reply(pageOf(answer, { ...form, requestId: this.requestId }), code, cause)
+  }
+
+  private reply(page: Page, code: Code | null = null, cause = ''): void {
+    const { response, head, last } = this
+    response.status = page.status
     response.close = last
     response.reusable = false
-    this.client.answer(pageOf(answer, { html, requestId }), { close: last, bodiless: head.method === 'HEAD' })
+    if (code === null && head.method !== 'HEAD') response.bytes = page.body.length
+    const fields = [...page.fields, ...strictTransport(page.fields, response.hsts)]
+    this.client.answer({ ...page, fields }, { close: last, bodiless: head.method === 'HEAD' })
     this.settle(code, cause)
   }
 
@@ -308,47 +341,59 @@ export class Exchange implements User {
     if (this.state === 'done') return
     const tunnelled = this.state === 'tunnel'
     this.state = 'done'
-    this.router.waiting.delete(this)
+    this.search.leave()
     this.account(code, cause)
-    if (!tunnelled) this.freeUpstream()
-    this.backend?.leave(this, code !== null ? 'failed' : this.tunnel?.wasCut ? 'cut' : 'finished')
+    if (!tunnelled) {
+      this.judge(code)
+      this.freeUpstream()
+    }
+    this.backend?.leave(this, this.outcome(code))
     if (!tunnelled) this.client.finished(!this.response.close)
+  }
+
+  private judge(code: Code | null): void {
+    if (code === null) this.backend?.quarantine.answered()
+    else if (code === 'H13' || code === 'H18') this.backend?.quarantine.broke(now())
+  }
+
+  /** For the backend's receipt: who goes by himself, or is silent in a tunnel, is not failed by us. */
+  private outcome(code: Code | null): 'finished' | 'cut' | 'failed' {
+    if (this.tunnel !== null && code !== 'H24') return this.tunnel.outcome
+    return code === null || problem(code).sock === 'client' ? 'finished' : 'failed'
   }
 
   private freeUpstream(): void {
     const { upstream, response } = this
     this.upstream = null
     if (upstream === null) return
-    const clean = this.body.state === 'done' && response.state === 'done' && upstream.input === null
-    if (clean && response.reusable && !upstream.conn.dead) upstream.backend.giveBack(upstream)
+    const clean = this.request.whole && response.state === 'done' && upstream.input === null
+    if (clean && response.reusable && !upstream.conn.dead && this.app?.route.fresh !== true)
+      upstream.backend.giveBack(upstream)
     else upstream.drop()
   }
 
   private account(code: Code | null, cause: string): void {
     if (this.app === undefined) return
     const { head, client, response, requestId } = this
-    const now = Date.now()
-    const text = formatAccount({
+    const at = now()
+    const account = {
       code,
       cause,
       method: head.method,
       path: head.target,
       host: head.hostname,
       requestId,
-      forwarded: forwarded(head.fields, client.entrance.client),
+      forwarded: forwarded(head, client.entrance.client),
       dyno: this.backend?.dyno ?? '',
       connect: this.connectTook,
-      service: this.reached ? now - this.connectStarted : undefined,
+      service: this.reached ? at - this.connectStarted : undefined,
       status: response.status,
       bytes: response.bytes,
       minor: head.minor,
+      http2: client.entrance.http2,
       tls: client.entrance.tls,
-    })
-    this.router.events.line({ app: this.app.route.id, at: now, text })
+      agent: code === 'H31' ? field(head.fields, 'user-agent') : undefined,
+    }
+    this.router.account(this.app.route.id, { at, took: at - this.begunAt, account })
   }
-}
-
-const CONTINUE: ResponseHead = {
-  ...{ status: 100, reason: 'Continue', minor: 1, fields: [], keepAlive: true },
-  ...{ connection: [], length: undefined, upgrade: '' },
 }

@@ -1,4 +1,5 @@
 import type { Fields } from './fields.ts'
+import type { AppRoute } from './protocol.ts'
 
 /** The router's own answers: Heroku's error codes (https://devcenter.heroku.com/articles/error-codes) and small pages. Pure. */
 
@@ -8,26 +9,32 @@ interface Problem {
   at: 'info' | 'warning' | 'error'
   /** Which side broke off, for the log line. */
   sock?: 'client' | 'backend'
+  /** No dyno has to do with it, so the log line names none. */
+  early?: true
 }
 
 export const problems = {
-  H10: { desc: 'App crashed', status: 503, at: 'error' },
+  H10: { desc: 'App crashed', status: 503, at: 'error', early: true },
+  H11: { desc: 'Backlog too deep', status: 503, at: 'error', early: true },
   H12: { desc: 'Request timeout', status: 503, at: 'error' },
   H13: { desc: 'Connection closed without response', status: 503, at: 'error' },
-  H14: { desc: 'No web processes running', status: 503, at: 'error' },
+  H14: { desc: 'No web processes running', status: 503, at: 'error', early: true },
   H15: { desc: 'Idle connection', status: 503, at: 'error' },
   H17: { desc: 'Poorly formatted HTTP response', status: 503, at: 'error' },
   H18: { desc: 'Server Request Interrupted', status: 503, at: 'error', sock: 'backend' },
   H19: { desc: 'Backend connection timeout', status: 503, at: 'error' },
-  H20: { desc: 'App boot timeout', status: 503, at: 'error' },
+  H20: { desc: 'App boot timeout', status: 503, at: 'error', early: true },
   H21: { desc: 'Backend connection refused', status: 503, at: 'error' },
+  H22: { desc: 'Connection limit reached', status: 503, at: 'error', early: true },
   H24: { desc: 'Forced close', status: 503, at: 'error' },
   H25: { desc: 'HTTP restriction', status: 502, at: 'error' },
   H26: { desc: 'Request Error', status: 400, at: 'error' },
   H27: { desc: 'Client Request Interrupted', status: 499, at: 'warning', sock: 'client' },
   H28: { desc: 'Client Connection Idle', status: 499, at: 'warning', sock: 'client' },
-  H80: { desc: 'Maintenance mode', status: 503, at: 'info' },
-  H81: { desc: 'Blank app', status: 503, at: 'info' },
+  H31: { desc: 'Misdirected Request', status: 421, at: 'error', early: true },
+  H80: { desc: 'Maintenance mode', status: 503, at: 'info', early: true },
+  H81: { desc: 'Blank app', status: 503, at: 'info', early: true },
+  H99: { desc: 'Platform error', status: 503, at: 'error', early: true },
 } as const satisfies Record<string, Problem>
 
 export type Code = keyof typeof problems
@@ -41,6 +48,7 @@ const reasons: Record<number, string> = {
   408: 'Request Timeout',
   414: 'URI Too Long',
   417: 'Expectation Failed',
+  421: 'Misdirected Request',
   431: 'Request Header Fields Too Large',
   501: 'Not Implemented',
   502: 'Bad Gateway',
@@ -97,15 +105,62 @@ export interface Page {
   body: string
 }
 
-/** HTML for those who ask for it, else text. */
-export function pageOf({ status, title, text }: Answer, to: { html: boolean; requestId: string }): Page {
-  const body = to.html
-    ? `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title}</title>` +
-      '<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34em;padding:0 1em;color:#333}h1{font-weight:500}</style>' +
-      `</head><body><h1>${title}</h1><p>${text}</p></body></html>\n`
-    : `${title}\n\n${text}\n`
-  const type = `text/${to.html ? 'html' : 'plain'}; charset=utf-8`
+/** How a page is shown: as HTML or as text, and where the app has a page of its own, in its place. */
+export interface Form {
+  html: boolean
+  /** URL of the app's own page. */
+  frame?: string
+}
+
+type Pages = Pick<AppRoute, 'errorPage' | 'maintenancePage'>
+
+/**
+ * The built-in pages are HTML for those who ask for HTML. An app's own page (https://devcenter.heroku.com/articles/error-pages) is for
+ * everybody who can take HTML at all.
+ */
+export function formOf(code: Code | null, route: Pages | undefined, accept: string | undefined): Form {
+  const frame = code === null || route === undefined ? undefined : ownPage(code, route)
+  if (frame === undefined) return { html: accept?.includes('text/html') === true }
+  return accept === undefined || /text\/(?:html|\*)|\*\/\*/.test(accept) ? { html: true, frame } : { html: false }
+}
+
+/** No page for what the client did wrong, and none where nothing was deployed yet. */
+function ownPage(code: Code, { errorPage, maintenancePage }: Pages): string | undefined {
+  if (code === 'H26' || code === 'H31' || code === 'H81') return undefined
+  const url = code === 'H80' ? maintenancePage : errorPage
+  return url !== undefined && URL_OF_PAGE.test(url) ? url : undefined
+}
+
+/** As Heroku's, also without a scheme: then it is that of the page around it. */
+const URL_OF_PAGE = /^(?:https?:)?\/\/[!-~]{1,2000}$/
+
+const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+
+/** HTML or text. */
+export function pageOf(answer: Answer, { html, frame, requestId }: Form & { requestId: string }): Page {
+  const { status, title, text } = answer
+  const body = !html ? `${title}\n\n${text}\n` : frame === undefined ? htmlOf(answer) : frameOf(title, frame)
+  const type = `text/${html ? 'html' : 'plain'}; charset=utf-8`
   const fields: Fields = ['content-type', 'Content-Type', type, 'cache-control', 'Cache-Control', 'no-cache, no-store']
-  if (to.requestId !== '') fields.push('x-request-id', 'X-Request-Id', to.requestId)
+  if (requestId !== '') fields.push('x-request-id', 'X-Request-Id', requestId)
   return { status, reason: reasons[status] ?? 'Error', fields, body }
 }
+
+const documentOf = (title: string, style: string, body: string): string =>
+  `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title>` +
+  `<style>${style}</style></head><body>${body}</body></html>\n`
+
+const htmlOf = ({ title, text }: Answer): string =>
+  documentOf(
+    title,
+    ':root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:34em;padding:0 1em}h1{font-weight:500}',
+    `<h1>${title}</h1><p>${text}</p>`,
+  )
+
+/** The app's page in a frame that fills the window, as Heroku shows it. */
+const frameOf = (title: string, url: string): string =>
+  documentOf(
+    title,
+    'html,body,iframe{margin:0;padding:0;height:100%}body{overflow:hidden}iframe{width:100%;border:0}',
+    `<iframe src="${escaped(url)}" title="${title}"></iframe>`,
+  )

@@ -1,9 +1,19 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Limits } from '../../router/limits.ts'
-import { cannedDyno, client, type Dyno, eventually, get, httpDyno, type Rig, rawDyno, startRig } from './router-rig.ts'
+import {
+  cannedDyno,
+  client,
+  type Dyno,
+  eventually,
+  get,
+  httpDyno,
+  type Rig,
+  rawDyno,
+  startRig,
+  stuckDyno,
+} from './router-rig.ts'
 
 /** Each of Heroku's codes: its status at the client, its words in the log. */
 
@@ -77,7 +87,7 @@ test('a request waits for a starting dyno and is then served', async () => {
       rig.serve({ empty: 'starting', backends: [dyno.route('probe')] })
       const waiting = client(rig.port).write(get())
       await eventually(
-        () => rig.router.waiting.size === 1,
+        () => rig.router.waiting === 1,
         () => 'the request to wait',
       )
       await eventually(
@@ -105,7 +115,7 @@ test('a dyno that crashes while a request waits for it is H10', () =>
     rig.serve({ empty: 'starting' })
     const waiting = client(rig.port).write(get())
     await eventually(
-      () => rig.router.waiting.size === 1,
+      () => rig.router.waiting === 1,
       () => 'the request to wait',
     )
     rig.serve({ empty: 'crashed' })
@@ -170,6 +180,34 @@ test('a dyno that closes in the middle of its response is H18', async () => {
   )
 })
 
+for (const [what, version, head] of [
+  ['without a length', '1.1', ''],
+  ['in chunks to a client that knows none', '1.0', 'Transfer-Encoding: chunked\r\n'],
+])
+  test(`a response ${what} that breaks off is reset, because its end would look like all of it`, async () => {
+    const dyno = await rawDyno((socket) =>
+      socket.once('data', () => {
+        socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n5\r\nhel`, () => setTimeout(() => socket.resetAndDestroy(), 20))
+      }),
+    )
+    await within(
+      {},
+      async (rig) => {
+        rig.serve({ backends: [dyno.route()] })
+        const socket = connect({ port: rig.port, host: '127.0.0.1' }).resume()
+        socket.write(`GET / HTTP/${version}\r\nHost: a.localhost\r\n\r\n`)
+        let error = ''
+        socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+          error = code ?? ''
+        })
+        await new Promise((resolve) => socket.on('close', resolve))
+        assert.is(error, 'ECONNRESET')
+        await logged(rig, /^sock=backend at=error code=H18/)
+      },
+      [dyno],
+    )
+  })
+
 for (const [code, status, response] of [
   ['H17', 503, 'nonsense\r\n\r\n'],
   ['H17', 503, 'HTTP/1.1 200 OK\nX: 1\n\n'],
@@ -220,33 +258,33 @@ test('refused connections are tried elsewhere, and are H21 when nobody accepts',
       rig.serve({ backends: [gone.route('serve', 'gone'), dyno.route('serve', 'there')] })
       const keep = client(rig.port)
       for (let i = 1; i <= 20; i++) await keep.write(get()).until(new RegExp(`(hello[\\s\\S]*){${i}}`))
-      rig.serve({ backends: [gone.route('serve', 'gone')] })
+      rig.serve({ hold: 0, backends: [gone.route('serve', 'gone')] })
       await keep.write(get()).until(/HTTP\/1.1 503/)
-      await logged(rig, /code=H21 desc="Backend connection refused" .* dyno=web.1 connect=\d+ms service= status=503/)
+      await logged(
+        rig,
+        /^at=error code=H21 desc="Backend connection refused" .* dyno=web.1 connect=\d+ms service= status=503 bytes= /,
+      )
     },
     [dyno],
   )
 })
 
 test('connections that nobody accepts in time are H19', async () => {
-  const code = `require('net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},function(){console.log(this.address().port)})`
-  const stuck = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [port] = await once(stuck.stdout, 'data')
-  stuck.kill('SIGSTOP')
-  const fill = Array.from({ length: 4 }, () => client(Number(port)).socket)
-  await eventually(
-    () => fill.filter((socket) => !socket.connecting).length >= 2,
-    () => 'a full backlog',
+  const dyno = await stuckDyno()
+  await within(
+    { connect: 100 },
+    async (rig) => {
+      rig.serve({ hold: 0, backends: [dyno.route()] })
+      await client(rig.port)
+        .write(get())
+        .until(/^HTTP\/1.1 503 /)
+      await logged(
+        rig,
+        /code=H19 desc="Backend connection timeout" .* dyno=web.1 connect=1\d\dms service= status=503 bytes= /,
+      )
+    },
+    [dyno],
   )
-  await within({ connect: 100 }, async (rig) => {
-    rig.serve({ backends: [{ id: 'd', dyno: 'web.1', address: '127.0.0.1', port: Number(port), mode: 'serve' }] })
-    await client(rig.port)
-      .write(get())
-      .until(/^HTTP\/1.1 503 /)
-    await logged(rig, /code=H19 desc="Backend connection timeout" .* connect=1\d\dms service= status=503/)
-  })
-  for (const socket of fill) socket.destroy()
-  stuck.kill('SIGKILL')
 })
 
 test('a client that goes away is H27', async () => {

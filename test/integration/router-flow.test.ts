@@ -3,6 +3,9 @@ import { type AddressInfo, connect } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocket, WebSocketServer } from 'ws'
+import { Backend } from '../../router/backend.ts'
+import { limits } from '../../router/limits.ts'
+import type { Upstream } from '../../router/upstream.ts'
 import { cannedDyno, client, eventually, get, httpDyno, type Rig, rawDyno, startRig } from './router-rig.ts'
 
 let rig: Rig
@@ -204,6 +207,49 @@ test('a pooled connection that the dyno closes under a request costs the client 
   for (let i = 1; i <= 5; i++) await keep.write(get()).until(new RegExp(`(hello[\\s\\S]*){${i}}`))
   assert.is(dyno.accepted, 5)
   assert.not.match(keep.text, /503/)
+  dyno.close()
+})
+
+test('a pooled connection that the dyno has ended serves nobody, before it is gone too', async () => {
+  const dyno = await rawDyno(() => {})
+  const events = { drained() {} }
+  const backend = new Backend(dyno.route(), limits, events)
+  backend.follow('serve')
+  const nothing = () => {}
+  const user = {
+    ...{ connected: nothing, connectFailed: nothing, responded: nothing, backendDrained: nothing },
+    ...{ backendEnded: nothing, backendClosed: nothing, gone: nothing, seat: -1 },
+  }
+  for (const happened of [(one: Upstream) => one.ended(), (one: Upstream) => one.data(Buffer.from('late'))]) {
+    const first = backend.connection(user, 0)
+    backend.giveBack(first)
+    happened(first)
+    const second = backend.connection(user, 0)
+    assert.is.not(second, first)
+    second.drop()
+  }
+  dyno.close()
+})
+
+test('one that must not be done twice is not sent twice, and is H13 when its dyno closes without a word', async () => {
+  let seen = ''
+  const dyno = await rawDyno((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', (first) => {
+      seen += first
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
+      socket.once('data', (second) => {
+        seen += second
+        socket.destroy()
+      })
+    })
+  })
+  rig.serve({ backends: [dyno.route()] })
+  const keep = client(rig.port)
+  await keep.write(get()).until(/hello$/)
+  await keep.write(post('Content-Length: 0')).until(/HTTP\/1.1 503 /)
+  assert.is(seen.match(/^POST /gm)?.length, 1)
+  assert.match(rig.lines.at(-1) ?? '', 'code=H13')
   dyno.close()
 })
 

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Limits } from '../../router/limits.ts'
+import { formatAccount } from '../../router/line.ts'
 import { listen } from '../../router/listener.ts'
-import type { AppRoute, Backend, Table } from '../../router/protocol.ts'
+import type { AppRoute, Backend, Receipt, Table } from '../../router/protocol.ts'
 import { Router } from '../../router/router.ts'
 
 /** A router in this process, on a free port, that remembers what it tells. */
@@ -13,6 +15,8 @@ export interface Rig {
   lines: string[]
   up: string[]
   drained: string[]
+  /** The last of each backend, without the time. */
+  receipts: Map<string, Omit<Receipt, 'took'>>
   /** Puts one app, `a.localhost`, in force, and lets the router tell what it has to tell about it. */
   serve(app: Partial<AppRoute>): void
   close(): Promise<void>
@@ -22,8 +26,16 @@ export async function startRig(limits: Partial<Limits> = {}): Promise<Rig> {
   const lines: string[] = []
   const up: string[] = []
   const drained: string[] = []
+  const receipts: Rig['receipts'] = new Map()
   const router = new Router(
-    { up: (id) => up.push(id), drained: (id) => drained.push(id), line: (line) => lines.push(line.text) },
+    {
+      up: (id) => up.push(id),
+      drained(id, { took: _, ...receipt }) {
+        drained.push(id)
+        receipts.set(id, receipt)
+      },
+      line: (_, __, account) => lines.push(formatAccount(account)),
+    },
     { sweep: 10, shutdown: 100, linger: 200, probe: 10, ...limits },
   )
   const server = await listen(router, { host: '127.0.0.1', port: 0 })
@@ -34,6 +46,7 @@ export async function startRig(limits: Partial<Limits> = {}): Promise<Rig> {
     lines,
     up,
     drained,
+    receipts,
     serve(app) {
       router.apply(tableOf(++version, app))
       router.report()
@@ -95,6 +108,29 @@ export const cannedDyno = (text: string, end = false): Promise<Dyno> =>
       else socket.write(text)
     })
   })
+
+/** A dyno in a process that has stopped and whose port accepts no more: a connection to it stays on its way. */
+export async function stuckDyno(): Promise<Dyno> {
+  const code = `require('net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},function(){console.log(this.address().port)})`
+  const stuck = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [said] = await once(stuck.stdout, 'data')
+  const port = Number(said)
+  stuck.kill('SIGSTOP')
+  const fill = Array.from({ length: 4 }, () => client(port).socket)
+  await eventually(
+    () => fill.filter((socket) => !socket.connecting).length >= 2,
+    () => 'a full backlog',
+  )
+  return {
+    port,
+    accepted: 0,
+    route: (mode = 'serve', id = 'dyno-1') => ({ id, dyno: 'web.1', address: '127.0.0.1', port, mode }),
+    close() {
+      for (const socket of fill) socket.destroy()
+      stuck.kill('SIGKILL')
+    },
+  }
+}
 
 async function dynoOf(server: Server): Promise<Dyno> {
   const sockets = new Set<Socket>()

@@ -1,35 +1,44 @@
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
+import { now } from './clock.ts'
+import { Crowd } from './crowd.ts'
 import type { Limits } from './limits.ts'
 import type { Receipt, Backend as Route } from './protocol.ts'
+import { Quarantine } from './quarantine.ts'
 import { Upstream, type User } from './upstream.ts'
 
 const FIRST_PAUSE = 10
+
+/** Until a drain begins. */
+const none: Receipt = { inFlight: 0, finished: 0, cut: 0, failed: 0, took: 0 }
 
 /**
  * One dyno as the router sees it. The table says the mode; every table may say it again.
  *
  *   (new) --probe--> probing --accepts--> up  (tells `health`, again with each table)
  *   probing, up, (new) --serve--> serving     gets requests
- *   serving --drain--> draining               no new requests, no idle connections; running ones go on
+ *   serving --drain--> draining               no new requests, no idle connections; running ones go on, tunnels for the app's grace
  *   draining --last user gone--> drained      (tells `drained`, again with each table)
  *   draining, drained --serve--> serving
- *   any --no longer in the table--> gone      its tunnels are cut; requests end by themselves
+ *   any --no longer in the table--> gone      its tunnels end now, requests by themselves
+ *   gone, was draining --last user gone-->    (tells `drained`, once: what became of those that outlasted the drain)
  */
 export class Backend {
   readonly id: string
   readonly dyno: string
   readonly address: string
   readonly port: number
-  /** What clients that stay with it show: nothing that tells where it is. */
-  readonly token: string
+  private shown = ''
   mode: Route['mode'] | 'gone' = 'probe'
   /** Requests and tunnels that it was chosen for and that have not ended. */
-  readonly users = new Set<User>()
-  quarantinedUntil = 0
+  readonly users = new Crowd<User>()
+  readonly quarantine: Quarantine
+  /** From then on its tunnels must end, ms. */
+  tunnelsEnd = Number.POSITIVE_INFINITY
   private up = false
-  private drainBegan = 0
-  private receipt: Receipt = { inFlight: 0, finished: 0, cut: 0, failed: 0, took: 0 }
+  private drainBegan: number | null = null
+  private closesAt = Number.POSITIVE_INFINITY
+  private receipt = none
   private probing = false
   private readonly idle: Upstream[] = []
   private readonly limits: Limits
@@ -40,42 +49,62 @@ export class Backend {
     this.dyno = route.dyno
     this.address = route.address
     this.port = route.port
-    this.token = createHash('sha256').update(route.id).digest('base64url').slice(0, 22)
+    this.quarantine = new Quarantine(limits)
     this.limits = limits
     this.events = events
+  }
+
+  /** What clients that stay with it show: nothing that tells where it is. Made when it is needed, because tables have thousands. */
+  get token(): string {
+    if (this.shown === '') this.shown = createHash('sha256').update(this.id).digest('base64url').slice(0, 22)
+    return this.shown
   }
 
   isAt(route: Route): boolean {
     return this.address === route.address && this.port === route.port && this.dyno === route.dyno
   }
 
-  follow(mode: Route['mode']): void {
+  /** `grace`: how long its tunnels may stay in mode `drain`, ms. */
+  follow(mode: Route['mode'], grace = this.limits.grace): void {
     if (mode === 'probe' && this.mode !== 'probe') this.up = false
-    if (mode === 'drain' && this.mode !== 'drain') {
+    if (mode !== 'drain') this.drainBegan = null
+    else if (this.drainBegan === null) {
       this.drainBegan = Date.now()
       this.receipt = { inFlight: this.users.size, finished: 0, cut: 0, failed: 0, took: 0 }
     }
     this.mode = mode
+    this.tunnelsEnd = Math.min(
+      this.closesAt,
+      this.drainBegan === null ? Number.POSITIVE_INFINITY : this.drainBegan + grace,
+    )
     if (mode !== 'serve') this.closeIdle()
-    if (mode === 'probe' && !this.up && !this.probing) this.probe()
+    if (mode === 'probe' && !this.up && !this.probing && this.events.up !== undefined) this.probe()
   }
 
   remove(): void {
     this.mode = 'gone'
+    this.tunnelsEnd = 0
     this.closeIdle()
-    for (const user of this.users) user.cut()
+    for (const user of this.users.list()) user.gone()
+  }
+
+  /** The router stops: whatever tables say, no tunnel stays longer than this. */
+  close(at: number): void {
+    this.closesAt = at
+    this.tunnelsEnd = Math.min(this.tunnelsEnd, at)
   }
 
   /** Tells again what the daemon may have missed. */
   report(): void {
-    if (this.mode === 'probe' && this.up) this.events.up(this.id)
+    if (this.mode === 'probe' && this.up) this.events.up?.(this.id)
     if (this.mode === 'drain' && this.users.size === 0) this.events.drained(this.id, this.receipt)
   }
 
-  /** Why a request or tunnel of this backend is over goes into the receipt. */
-  leave(user: User, end: 'finished' | 'cut' | 'failed'): void {
-    if (!this.users.delete(user) || this.mode !== 'drain') return
-    this.receipt[end]++
+  /** How a request or tunnel of this backend ended goes into the receipt; one that went to another backend is none of it. */
+  leave(user: User, end: 'finished' | 'cut' | 'failed' | 'moved'): void {
+    if (!this.users.delete(user) || this.drainBegan === null) return
+    if (end === 'moved') this.receipt.inFlight--
+    else this.receipt[end]++
     this.receipt.took = Date.now() - this.drainBegan
     if (this.users.size === 0) this.events.drained(this.id, this.receipt)
   }
@@ -93,7 +122,7 @@ export class Backend {
     upstream.user = null
     if (this.mode !== 'serve' || this.idle.length >= this.limits.pooledPerBackend) return upstream.conn.destroy()
     upstream.pooled = true
-    upstream.idleSince = Date.now()
+    upstream.idleSince = now()
     upstream.conn.resume()
     this.idle.push(upstream)
   }
@@ -121,7 +150,7 @@ export class Backend {
     socket.on('connect', () => {
       if (this.mode === 'probe') {
         this.up = true
-        this.events.up(this.id)
+        this.events.up?.(this.id)
       }
       socket.destroy()
     })
@@ -138,19 +167,7 @@ export class Backend {
 }
 
 export interface BackendEvents {
-  up(backend: string): void
+  /** Without it nothing is probed. */
+  up?(backend: string): void
   drained(backend: string, receipt: Receipt): void
-}
-
-/** The less busy of two random ones; those that just refused come last. Undefined when all were tried. */
-export function pick(serving: readonly Backend[], tried: readonly Backend[], now: number): Backend | undefined {
-  let from = serving
-  if (tried.length > 0) from = from.filter((backend) => !tried.includes(backend))
-  if (from.some((backend) => backend.quarantinedUntil > now)) {
-    const well = from.filter((backend) => backend.quarantinedUntil <= now)
-    if (well.length > 0) from = well
-  }
-  const one = from[Math.floor(Math.random() * from.length)]
-  const other = from[Math.floor(Math.random() * from.length)]
-  return one !== undefined && other !== undefined && other.users.size < one.users.size ? other : one
 }

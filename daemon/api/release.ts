@@ -3,10 +3,11 @@ import { z } from 'zod'
 import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid } from '../errors.ts'
+import { invalid, notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { expectOutput } from '../release/outcome.ts'
 import { findRelease, type Release, releaseSlug, releasesOf, rollback } from '../release/release.ts'
+import { type Takeover, takeoverOf } from '../run/takeover.ts'
 import { emailsOf } from './app.ts'
 import { body } from './body.ts'
 import { line } from './build.ts'
@@ -59,6 +60,16 @@ export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): 
     '/apps/:app/releases/:release',
     withApp(d, 'view', async (app, ctx) => answerOne(ctx, app, await findRelease(d.db, app.id, param(ctx, 'release')))),
   )
+  // Sluice's own
+  routes.get(
+    '/apps/:app/releases/:release/receipt',
+    withApp(d, 'view', async (app, ctx) => {
+      const release = await findRelease(d.db, app.id, param(ctx, 'release'))
+      const takeover = await takeoverOf(d.db, release.id)
+      if (!takeover) throw notFound('receipt', 'receipt')
+      return serializeReceipt(release, takeover)
+    }),
+  )
   routes.post(
     '/apps/:app/releases',
     withApp(d, 'deploy', async (app, ctx) => {
@@ -95,3 +106,18 @@ export const serialize = (app: App, release: Release, email: string) =>
     created_at: time(release.created_at),
     updated_at: time(release.updated_at),
   }) satisfies Body
+
+/** Requests and WebSockets; `took` in milliseconds; `settled` when nothing is added any more. */
+const serializeReceipt = (release: Release, takeover: Takeover) => ({
+  release: { id: release.id, version: release.version },
+  replaced: { version: takeover.replaced },
+  dynos: takeover.dynos,
+  in_flight: takeover.in_flight,
+  finished: takeover.finished,
+  cut: takeover.cut,
+  failed: takeover.failed,
+  took: takeover.took,
+  settled: takeover.settled_at !== null,
+  created_at: time(takeover.created_at),
+  updated_at: time(takeover.updated_at),
+})

@@ -1,6 +1,8 @@
 import { UserError } from '../errors.ts'
 import { abandon, outcome, reached } from '../release/outcome.ts'
 import type { Release } from '../release/release.ts'
+import { received } from '../run/notice.ts'
+import { receiptInTime } from '../run/takeover.ts'
 import type { Deploy } from './deploy.ts'
 import { interruption } from './refusal.ts'
 import type { Slug } from './slug.ts'
@@ -32,6 +34,8 @@ type Shown = Pick<Deploy, 'd' | 'output'>
 async function settled({ d, output }: Shown, release: Release, signal: AbortSignal): Promise<void> {
   const { succeeded, reason } = await outcome(d, release.id, signal)
   if (!succeeded) throw new UserError('invalid_params', reason ?? `v${release.version} failed.`)
+  const receipt = await receiptInTime(d, release).catch(() => null)
+  if (receipt !== null && receipt.inFlight > 0) output.detail(`Took over: ${received(receipt)}`)
   output.write('Verifying deploy... done.\n')
 }
 

@@ -11,7 +11,7 @@ import { note } from '../webhook/event.ts'
  *                   |  exited, or not reached in 60 s (R10)          | superseded and web
  *                   v                                                v
  *                crashed <-------------- exited ------------------- up        draining
- *                   | retry_at reached: a new row takes the slot               | routers: drained, or 30 s
+ *                   | retry_at reached: a new row takes the slot               | routers: drained, or time
  *                   v                                                          v
  *                (row gone) <------- container gone ------------------------ stopping   <- superseded, not web
  *

@@ -1,3 +1,4 @@
+import type { Receipt } from '../../router/protocol.ts'
 import { limits } from '../limits.ts'
 
 /**
@@ -76,6 +77,13 @@ export function releaseFailed(version: number, reason: string): string {
   const lines = reason.split('\n')
   return `Release v${version} failed: ${[lines[0], ...lines.slice(1).slice(-1)].join(' ')}`
 }
+
+/** How the requests that the replaced release had when it was replaced have ended; ours too. */
+export const tookOver = (version: number, replaced: number, receipt: Receipt): string =>
+  `Release v${version} took over from v${replaced}: ${received(receipt)}`
+
+export const received = ({ inFlight, finished, cut, failed, took }: Receipt): string =>
+  `${inFlight} ${inFlight === 1 ? 'request' : 'requests'} in flight, ${finished} drained, ${cut} cut, ${failed} failed, ${(took / 1000).toFixed(1)} s`
 
 export interface End {
   /** Null when nobody saw it. */

@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
 import type { Placed } from '../engine/engine.ts'
 import { limits } from '../limits.ts'
+import { drainTime } from '../route/grace.ts'
 import type { Pass } from '../runner.ts'
 import type { Schema } from '../store/schema.ts'
 import { desired } from './desired.ts'
@@ -26,7 +27,8 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
       await noteAddresses(d, placements, id)
       await d.routers.publish(id)
       const dynos = await dynosOf(d.db, id)
-      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements, app)), d.clock.now(), limits)
+      const times = { ...limits, drain: drainTime(d.routers.graceOf(id)) }
+      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements, app)), d.clock.now(), times)
       if (steps.length === 0) {
         if (app.destroyed_at !== null && dynos.length === 0) await erase(app)
         return wakeAt

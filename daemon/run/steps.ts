@@ -16,6 +16,7 @@ import type { Placements } from './placement.ts'
 import type { Step } from './plan.ts'
 import { advanceRollout, failRollout } from './rollout.ts'
 import { specOf } from './spec.ts'
+import { countDrained } from './takeover.ts'
 
 export interface Stage {
   d: Daemon
@@ -172,6 +173,7 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (dyno.state !== 'stopping') {
     if (oneOff && state === 'running' && d.clock.now() >= oneOff.endsAt) tell(stage, dyno, [notice.CYCLING])
     await updateDyno(d.db, dyno.id, { state: 'stopping', updated_at: d.clock.now() })
+    if (dyno.state === 'draining' && d.routers.drained(dyno.id)) await countDrained(d, dyno)
     await tellLeaving(stage, dyno)
   } else if (state === 'running' && !placements.asked(dyno.id)) await tellLeaving(stage, { ...dyno, state: 'up' })
   if (state === 'pending') return
@@ -179,6 +181,8 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
     // A client may wait for a start that does not come any more.
     if (oneOff?.attached) await d.engine.stop(dyno.id, SIGKILL_NOW)
     await deleteDyno(d.db, dyno.id, d.clock.now())
+    if (dyno.type === 'web' && !oneOff) await countDrained(d, dyno)
+    d.routers.receipts.forget(dyno.id)
     placements.forget(dyno.id)
     return
   }

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { createServer } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { client, eventually, get, httpDyno, type Rig, rawDyno, startRig } from './router-rig.ts'
+import type { Backend } from '../../router/protocol.ts'
+import { client, type Dyno, eventually, get, httpDyno, type Rig, rawDyno, startRig } from './router-rig.ts'
 
 let rig: Rig
 test.before.each(async () => {
@@ -157,6 +160,126 @@ test('a table that cannot be changes nothing', async () => {
   assert.throws(() => rig.router.apply({ version: 9, apps: twice, challenges: [] }), /two apps claim/)
   await client(rig.port).write(get()).until(/hello/)
   dyno.close()
+})
+
+/** The old release drains, the new one serves. */
+async function cutOver(old: Dyno) {
+  const next = await httpDyno((req, res) => void res.end(`new ${req.url}`))
+  rig.serve({ backends: [old.route('drain', 'old'), next.route('serve', 'new')] })
+  return next
+}
+
+test('a request whose body is half sent goes to its end on the old release, the one behind it to the new', async () => {
+  let heard = ''
+  const old = await httpDyno((req, res) => {
+    req.on('data', (chunk) => {
+      heard += chunk
+    })
+    req.on('end', () => res.end(`old ${heard}`))
+  })
+  rig.serve({ backends: [old.route('serve', 'old')] })
+  const keep = client(rig.port).write(`${get('Content-Length: 10').replace('GET', 'POST')}first`)
+  await eventually(
+    () => heard === 'first',
+    () => 'the first half',
+  )
+  const next = await cutOver(old)
+  assert.equal(rig.drained, [])
+  keep.write(`other${get().replace('/', '/behind')}`)
+  await keep.until(/old firstother[\s\S]*new \/behind$/)
+  assert.equal(rig.drained, ['old'])
+  for (const dyno of [old, next]) dyno.close()
+})
+
+test('a response that is half streamed goes to its end, the pipelined request behind it to the new release', async () => {
+  let finish: (() => void) | undefined
+  const old = await httpDyno((_, res) => {
+    res.write('half ')
+    finish = () => res.end('whole')
+  })
+  rig.serve({ backends: [old.route('serve', 'old')] })
+  const keep = client(rig.port).write(get() + get().replace('/', '/behind'))
+  await keep.until(/half /)
+  const next = await cutOver(old)
+  finish?.()
+  await keep.until(/half [\s\S]*whole[\s\S]*new \/behind$/)
+  assert.is(old.accepted, 1)
+  assert.equal(rig.receipts.get('old'), { inFlight: 1, finished: 1, cut: 0, failed: 0 })
+  for (const dyno of [old, next]) dyno.close()
+})
+
+test('a request that waits for a dyno goes to the release that serves first', async () => {
+  const old = await release('old')
+  rig.serve({ empty: 'starting', backends: [] })
+  const waiting = client(rig.port).write(get())
+  await eventually(
+    () => rig.router.waiting === 1,
+    () => 'the request to wait',
+  )
+  rig.serve({ empty: 'starting', backends: [old.route('probe', 'old')] })
+  assert.is(rig.router.waiting, 1)
+  const next = await cutOver(old)
+  await waiting.until(/new \/$/)
+  assert.is(rig.router.waiting, 0)
+  for (const dyno of [old, next]) dyno.close()
+})
+
+/** A dyno in a process that is stopped with its backlog full, so that connections to it neither succeed nor fail. */
+async function stuckDyno() {
+  const code = `require('net').createServer((s) => s.on('data', () => s.end('HTTP/1.1 200 OK\\r\\nContent-Length: 3\\r\\n\\r\\nold')).on('error', () => {}))
+    .listen({ port: 0, host: '127.0.0.1', backlog: 1 }, function () { console.log(this.address().port) })`
+  const stuck = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [line] = await once(stuck.stdout, 'data')
+  const port = Number(line)
+  stuck.kill('SIGSTOP')
+  const fill = Array.from({ length: 4 }, () => client(port).socket)
+  await eventually(
+    () => fill.filter((socket) => !socket.connecting).length >= 2,
+    () => 'a full backlog',
+  )
+  const end = (signal: 'SIGCONT' | 'SIGKILL') => {
+    for (const socket of fill) socket.destroy()
+    stuck.kill(signal)
+  }
+  const route = (mode: Backend['mode'], id = 'old'): Backend => ({
+    ...{ id, dyno: 'web.1', address: '127.0.0.1', port },
+    mode,
+  })
+  return { port, route, accepted: 0, close: () => end('SIGKILL'), goOn: () => end('SIGCONT') }
+}
+
+test('a request that is being connected to the old release goes there when it connects', async () => {
+  const old = await stuckDyno()
+  rig.serve({ backends: [old.route('serve')] })
+  const connecting = client(rig.port).write(get())
+  await eventually(
+    () => rig.router.sessions.size === 1,
+    () => 'the session',
+  )
+  await new Promise(setImmediate)
+  const next = await cutOver(old)
+  assert.equal(rig.drained, [])
+  old.goOn()
+  await connecting.until(/old$/)
+  assert.equal(rig.receipts.get('old'), { inFlight: 1, finished: 1, cut: 0, failed: 0 })
+  for (const dyno of [old, next]) dyno.close()
+})
+
+test('a request that cannot be connected to the old release goes to the new one, and is none of the receipt', async () => {
+  const old = await stuckDyno()
+  rig.serve({ backends: [old.route('serve')] })
+  const connecting = client(rig.port).write(get())
+  await eventually(
+    () => rig.router.sessions.size === 1,
+    () => 'the session',
+  )
+  await new Promise(setImmediate)
+  const next = await cutOver(old)
+  assert.equal(rig.drained, [])
+  old.close()
+  await connecting.until(/new \/$/)
+  assert.equal(rig.receipts.get('old'), { inFlight: 0, finished: 0, cut: 0, failed: 0 })
+  next.close()
 })
 
 test.run()

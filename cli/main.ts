@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { demo, stopDemo } from './demo.ts'
 import { env } from './env.ts'
+import { forgetRouter, routers } from './routers.ts'
 import { Failure } from './settings.ts'
 import { start, stop } from './start.ts'
 
@@ -9,6 +10,8 @@ const HELP = `sluice: the platform on this host (apps are driven with the heroku
   sluice start          run daemon and router in the foreground
   sluice stop           end a platform that runs in the background
   sluice env            print shell exports for the heroku CLI and git
+  sluice routers        list the routers: connected, or lost since when, and which table they follow
+  sluice routers --forget ID
   sluice demo           create an app, push a sample, request it
   sluice demo --stop    end the platform that the demo has started
 
@@ -24,6 +27,13 @@ async function main([command, ...args]: string[]): Promise<void> {
       return
     case 'env':
       return env()
+    case 'routers': {
+      const [option, id] = args
+      if (option !== undefined && (option !== '--forget' || id === undefined))
+        throw new Failure('Usage: sluice routers [--forget ID].')
+      process.stdout.write(id === undefined ? await routers() : await forgetRouter(id))
+      return
+    }
     case 'demo':
       return args.includes('--stop') ? stopDemo() : demo()
     case undefined:

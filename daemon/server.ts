@@ -21,7 +21,7 @@ export interface Parts {
   api: RequestListener
   /** True when the request was for a repository, and is being answered. */
   git(req: IncomingMessage, res: ServerResponse): boolean
-  routers(socket: WebSocket): void
+  routers(socket: WebSocket, req: IncomingMessage): void
   /** A client whose first message over TLS was a secret in place of an HTTP request. */
   rendezvous(socket: Duplex, secret: string): void
   /** Answers an upgrade below `/attach/`. */

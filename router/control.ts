@@ -1,19 +1,26 @@
 import { readFile } from 'node:fs/promises'
-import { WebSocket } from 'ws'
+import { createRequire } from 'node:module'
+import type * as Ws from 'ws'
+import { adopting, tableAfter } from './edition.ts'
 import { type Limits, limits as standard } from './limits.ts'
+import type { Batches } from './lines.ts'
 import {
   type Certificates,
   type Down,
+  HANDOVER,
   type Identity,
-  type LogLine,
   MAX_MESSAGE,
   namedBy,
   PROTOCOL,
   parseDown,
+  REPLACED,
   type Receipt,
   type Table,
   type Up,
 } from './protocol.ts'
+
+/** By `require`: an `import` first looks through it for what it exports, by a parser that then stays in memory (8 MB). */
+const { WebSocket } = createRequire(import.meta.url)('ws') as typeof Ws
 
 /**
  * The connection to the daemon, dialled by us, for ever.
@@ -24,7 +31,9 @@ import {
 export interface Control {
   up(backend: string): void
   drained(backend: string, receipt: Receipt): void
-  line(line: LogLine): void
+  readonly connected: boolean
+  /** Takes no further table; resolves when the last is on disk. A successor goes on. */
+  handOver(): Promise<void>
   /** Resolves when the last lines are away, or after a second. */
   close(): Promise<void>
 }
@@ -35,8 +44,10 @@ export interface ControlOptions {
   tokenFile: string
   limits?: Partial<Limits>
   router: Identity
-  /** Version in force. */
-  applied(): number
+  /** The one in force. */
+  table(): Table
+  /** What is to be sent when the daemon takes it. */
+  batches: Batches
   /** Those that are on disk with the table in force. */
   certificates: Certificates
   /** Puts a table in force and on disk, with the certificates that it names; throws when it cannot be put in force. */
@@ -46,19 +57,30 @@ export interface ControlOptions {
   warn(sentence: string): void
 }
 
+/** Tries that fail before it is said. */
+const PATIENCE = 5
+/** RFC 6455 7.4.1 */
+const PROTOCOL_ERROR = 1002
+const NOT_UNDERSTOOD = 'not understood'
+
 export function createControl(options: ControlOptions): Control {
   const limits = { ...standard, ...options.limits }
-  let socket: WebSocket | null = null
+  let socket: Ws.WebSocket | null = null
   let timer: NodeJS.Timeout | undefined
   let closed = false
   let failures = 0
   let heardAt = 0
-  let newest: { table: Table; certificates: Certificates } | null = null
+  /** Why the daemon has closed the last connection, when that has been told. */
+  let said = ''
+  /** The newest that is known, in force or not. */
+  let told = options.table()
+  /** It was told on this connection, so that changes to it may come; `lost` when one did not fit and the whole was asked for. */
+  let thread: 'none' | 'held' | 'lost' = 'none'
+  /** What is to be put in force. `from`: a number means this table only to who has sent it; the next daemon may count anew. */
+  let newest: { table: Table; certificates: Certificates; from: Ws.WebSocket } | null = null
   /** Those of the newest table, and what has come for the next. */
   let held = new Map(options.certificates)
-  let applying = false
-  let lines: LogLine[] = []
-  let dropped = 0
+  let applying: Promise<void> | null = null
 
   const send = (message: Up): void => {
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
@@ -71,11 +93,15 @@ export function createControl(options: ControlOptions): Control {
   }
 
   const dial = async (): Promise<void> => {
-    const token = await readFile(options.tokenFile, 'utf8').catch(() => '')
+    const token = (await readFile(options.tokenFile, 'utf8').catch(() => '')).trim()
     if (closed) return
-    if (token === '') return redial()
+    if (!/^[\x21-\x7e]+$/.test(token)) {
+      if (failures === PATIENCE)
+        options.warn(`There is no token in ${options.tokenFile}; copy the daemon's. The last table stays in force.`)
+      return redial()
+    }
     const dialled = new WebSocket(options.url, {
-      headers: { authorization: `Bearer ${token.trim()}` },
+      headers: { authorization: `Bearer ${token}` },
       maxPayload: MAX_MESSAGE,
       handshakeTimeout: limits.connect,
       perMessageDeflate: false,
@@ -83,14 +109,15 @@ export function createControl(options: ControlOptions): Control {
     attend(dialled)
   }
 
-  const attend = (dialled: WebSocket): void => {
+  const attend = (dialled: Ws.WebSocket): void => {
     socket = dialled
     dialled.on('open', () => {
       heard()
+      thread = 'none'
       send({
         kind: 'hello',
         protocol: PROTOCOL,
-        applied: options.applied(),
+        applied: options.table().version,
         certificates: [...held.keys()],
         router: options.router,
       })
@@ -102,70 +129,96 @@ export function createControl(options: ControlOptions): Control {
     dialled.on('ping', heard)
     dialled.on('pong', heard)
     dialled.on('error', (error) => {
-      if (failures === 5)
+      if (failures === PATIENCE)
         options.warn(`The daemon cannot be reached (${error.message}); the last table stays in force.`)
     })
-    dialled.on('close', () => {
+    dialled.on('close', (code, reason) => {
       if (socket === dialled) socket = null
+      if (code === REPLACED) pushedOut()
+      else if (code === PROTOCOL_ERROR) sentAway(String(reason))
       redial()
     })
+  }
+
+  /** Two that push each other out do so slowly. */
+  const pushedOut = (): void => {
+    failures = 10
+    options.warn('Another router has connected with the identity of this one; was its data directory copied?')
+  }
+
+  /** Until one of the two is upgraded it does so at each try. */
+  const sentAway = (reason: string): void => {
+    if (said === reason) return
+    said = reason
+    options.warn(`The daemon has sent this router away: ${reason}. The last table stays in force.`)
   }
 
   const heard = (): void => {
     heardAt = Date.now()
   }
 
-  const take = (from: WebSocket, text: string): void => {
+  const take = (from: Ws.WebSocket, text: string): void => {
     try {
-      hear(parseDown(text))
+      hear(from, parseDown(text))
     } catch (error) {
       options.warn(`The daemon sent what this router does not understand: ${String(error)}`)
-      return from.close(1002, 'not understood')
+      said = NOT_UNDERSTOOD
+      return from.close(PROTOCOL_ERROR, NOT_UNDERSTOOD)
     }
     failures = 0
-    if (newest !== null && !applying) void applyNewest()
+    said = ''
+    if (newest !== null && !closed) applying ??= applyNewest()
   }
 
-  const hear = (message: Down): void => {
+  const hear = (from: Ws.WebSocket, message: Down): void => {
     switch (message.kind) {
       case 'certificate':
         held.set(message.certificate.id, message.certificate)
         return
       case 'table':
-        held = namedBy(message.table, held)
-        newest = { table: message.table, certificates: new Map(held) }
+        thread = 'held'
+        return want(from, adopting(message.table, told))
+      case 'change':
+        if (thread === 'held' && message.change.base === told.version)
+          return want(from, tableAfter(told, [message.change]))
+        if (thread !== 'lost') send({ kind: 'whole' })
+        thread = 'lost'
         return
       default:
         return message satisfies never
     }
   }
 
+  const want = (from: Ws.WebSocket, table: Table): void => {
+    told = table
+    held = namedBy(table, held)
+    newest = { table, certificates: new Map(held), from }
+  }
+
   /** A table that came while another was being applied replaces those between. */
   const applyNewest = async (): Promise<void> => {
-    applying = true
     for (let next = newest; next !== null; next = newest) {
-      const { table, certificates } = next
+      const { table, certificates, from } = next
       newest = null
+      const answer = (message: Up) => socket === from && send(message)
       try {
         await options.apply(table, certificates)
-        send({ kind: 'applied', version: table.version })
+        answer({ kind: 'applied', version: table.version })
         options.report()
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
         options.warn(`Table ${table.version} is refused: ${reason}`)
-        send({ kind: 'refused', version: table.version, reason })
+        answer({ kind: 'refused', version: table.version, reason })
       }
     }
-    applying = false
+    applying = null
   }
 
   const flush = (): void => {
     if (socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > limits.responseBuffer) return
-    while (lines.length > 0 || dropped > 0) {
-      const batch = lines.slice(0, limits.logBatch)
-      lines = lines.slice(limits.logBatch)
-      send({ kind: 'log', lines: batch, dropped })
-      dropped = 0
+    const { batches } = options
+    for (let batch = batches.take(); batch !== undefined; batch = batches.take()) {
+      socket.send(batch.text, { binary: false })
       if (socket.bufferedAmount > limits.responseBuffer) return
     }
   }
@@ -178,26 +231,39 @@ export function createControl(options: ControlOptions): Control {
   const flushes = setInterval(flush, limits.logEvery)
   void dial()
 
+  const stop = (): void => {
+    closed = true
+    clearTimeout(timer)
+    clearInterval(pings)
+    clearInterval(flushes)
+  }
+
+  const goodbye = (code: number, reason: string): Promise<void> => {
+    const last = socket
+    if (last === null) return Promise.resolve()
+    return new Promise((resolve) => {
+      last.once('close', () => resolve())
+      last.close(code, reason)
+      setTimeout(resolve, limits.goodbye)
+    })
+  }
+
   return {
     up: (backend) => send({ kind: 'health', backend, up: true, reason: '' }),
     drained: (backend, receipt) => send({ kind: 'drained', backend, receipt }),
-    line(line) {
-      if (lines.length < limits.logQueue) lines.push(line)
-      else dropped++
+    get connected() {
+      return socket?.readyState === WebSocket.OPEN
+    },
+    async handOver() {
+      stop()
+      await applying
+      flush()
+      await goodbye(HANDOVER, 'another process goes on')
     },
     close() {
       flush()
-      closed = true
-      clearTimeout(timer)
-      clearInterval(pings)
-      clearInterval(flushes)
-      const last = socket
-      if (last === null) return Promise.resolve()
-      return new Promise((resolve) => {
-        last.once('close', () => resolve())
-        last.close(1001, 'the router is stopping')
-        setTimeout(resolve, limits.goodbye)
-      })
+      stop()
+      return goodbye(1001, 'the router is stopping')
     },
   }
 }

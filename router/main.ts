@@ -1,138 +1,62 @@
-import { readFile } from 'node:fs/promises'
-import type { Server } from 'node:net'
-import { join } from 'node:path'
-import { createSecureContext, type Server as TlsServer } from 'node:tls'
-import { type Config, readConfig } from './config.ts'
-import { Contexts } from './contexts.ts'
-import { type Control, createControl } from './control.ts'
-import { identify } from './identity.ts'
-import { absent, listen, listenTls, type Place } from './listener.ts'
-import { Router } from './router.ts'
-import { type Snapshot, Snapshots } from './snapshot.ts'
+import { readConfig } from './config.ts'
+import { limits } from './limits.ts'
+import { Master } from './master.ts'
+import { Predecessor, SUCCEED } from './succession.ts'
+import { keepWatchdog, tellSystemd } from './systemd.ts'
 
-/** The router process: the last table from disk, then the doors, then the daemon, until SIGTERM. */
+/**
+ * The router: doors and the last table from disk, then workers, then the daemon.
+ *
+ *   starting --workers serve--> serving --SIGTERM, SIGINT--> leaving --last connection gone, 30 s--> exit 0
+ *   starting --cannot--> exit 1, one sentence                serving --SIGUSR2--> a successor is started
+ *   starting --SIGTERM, SIGINT--> exit 0
+ *   serving --it serves--> succeeded --last connection gone, bounds--> exit 0
+ */
 async function main(): Promise<void> {
+  const signals = heed()
   const config = readConfig()
-  let control: Control | undefined
-  const router = new Router({
-    up: (backend) => control?.up(backend),
-    drained: (backend, receipt) => control?.drained(backend, receipt),
-    line: (line) => control?.line(line),
-  })
-  const contexts = new Contexts(router, warn)
-  const snapshots = new Snapshots(join(config.data, 'router'))
-  let inForce = await restore(router, snapshots)
-  contexts.use(inForce.certificates)
-  const doors = new Doors(router, contexts, config)
-  await doors.open()
-  control = createControl({
-    url: `ws://127.0.0.1:${config.daemonPort}/routers`,
-    tokenFile: join(config.data, 'router.token'),
-    router: await identify(join(config.data, 'router'), 1),
-    applied: () => inForce.table.version,
-    certificates: inForce.certificates,
-    async apply(table, certificates) {
-      router.apply(table)
-      contexts.use(certificates)
-      const before = inForce
-      inForce = { table, certificates }
-      await snapshots
-        .write(inForce, before.certificates)
-        .catch((error) => warn(`The table cannot be kept on disk: ${messageOf(error)}`))
-      await doors.openTls().catch((error) => warn(messageOf(error)))
+  const master = await Master.open(config, warn)
+  const predecessor = process.argv[2] === SUCCEED ? new Predecessor() : undefined
+  if (predecessor) await master.succeed(predecessor)
+  else await master.serve()
+  const ended = signals.ended()
+  process.stderr.write(`<6>router listens on ${placesOf(master).join(', ')}\n`)
+  void tellSystemd(config, 'READY=1', `MAINPID=${process.pid}`).then(() => predecessor?.tell({ kind: 'settled' }))
+  keepWatchdog(config, () => !master.succeeded)
+  await master.dial()
+  signals.handOver(() => master.handOver().then((over) => over && process.exit(0)))
+  await ended
+  void tellSystemd(config, 'STOPPING=1')
+  await master.close({ idle: 0, requests: limits.shutdown, tunnels: limits.shutdown })
+}
+
+const placesOf = ({ doors }: Master): string[] =>
+  doors.filter(({ name }) => name === 'http').map(({ host, port }) => `${host} port ${port}`)
+
+/**
+ * What we are told from outside, from the first moment on: unheard, each of these signals would end us. Before we serve, the end comes at
+ * once; a successor is started when we can pass on what we have. A router that has been succeeded exits by itself.
+ */
+function heed() {
+  let end = (): void => process.exit(0)
+  let early = false
+  let succeed = (): void => {
+    early = true
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end())
+  process.on('SIGUSR2', () => succeed())
+  return {
+    /** Resolves when we were told to end. */
+    ended: (): Promise<void> =>
+      new Promise((resolve) => {
+        end = resolve
+      }),
+    handOver(begin: () => Promise<unknown>): void {
+      succeed = () => void begin().catch(fail)
+      if (early) succeed()
     },
-    report: () => router.report(),
-    warn,
-  })
-  await signalled()
-  doors.close()
-  await router.close()
-  await control.close()
-}
-
-/** What is served from now on; a damaged snapshot is said and passed over, since the daemon will send the table. */
-async function restore(router: Router, snapshots: Snapshots): Promise<Snapshot> {
-  const empty: Snapshot = { table: { version: 0, apps: [], challenges: [] }, certificates: new Map() }
-  try {
-    const snapshot = await snapshots.read(() =>
-      warn('The kept certificates cannot be used; the daemon will send them.'),
-    )
-    if (snapshot === undefined) return empty
-    router.apply(snapshot.table)
-    return snapshot
-  } catch (error) {
-    warn(`The kept table cannot be used: ${messageOf(error)}`)
-    return empty
   }
 }
-
-/** The public ports. */
-class Doors {
-  private readonly router: Router
-  private readonly contexts: Contexts
-  private readonly config: Config
-  private readonly plain: Server[] = []
-  private readonly secure: TlsServer[] = []
-  private certificate: Buffer | undefined
-
-  constructor(router: Router, contexts: Contexts, config: Config) {
-    this.router = router
-    this.contexts = contexts
-    this.config = config
-  }
-
-  async open(): Promise<void> {
-    await this.listenOn(this.config.httpPort, async (place) => {
-      this.plain.push(await listen(this.router, place))
-    })
-    await this.openTls()
-    process.stderr.write(`<6>router listens on ${this.config.hosts.join(', ')} port ${this.config.httpPort}\n`)
-  }
-
-  /** Serves with the certificate as it is now: it may be made, and renewed, after we have started. */
-  async openTls(): Promise<void> {
-    const file = (name: string) => readFile(join(this.config.data, 'tls', name)).catch(() => undefined)
-    const [key, cert] = await Promise.all([file('key.pem'), file('cert.pem')])
-    if (key === undefined || cert === undefined || this.certificate?.equals(cert)) return
-    if (!matching(key, cert)) return warn('The key and the certificate do not belong together; TLS stays as it was.')
-    if (this.certificate === undefined)
-      await this.listenOn(this.config.tlsPort, async (place) => {
-        this.secure.push(await listenTls(this.router, place, { key, cert, contexts: this.contexts }))
-      })
-    else for (const server of this.secure) server.setSecureContext({ key, cert })
-    this.certificate = cert
-  }
-
-  close(): void {
-    for (const server of [...this.plain, ...this.secure]) server.close()
-  }
-
-  private async listenOn(port: number, listenAt: (place: Place) => Promise<void>): Promise<void> {
-    for (const host of this.config.hosts) {
-      try {
-        await listenAt({ host, port })
-      } catch (error) {
-        if (!(absent(error) && this.config.hosts.length > 1)) throw error
-      }
-    }
-  }
-}
-
-/** False while the two files are being replaced. */
-function matching(key: Buffer, cert: Buffer): boolean {
-  try {
-    createSecureContext({ key, cert })
-    return true
-  } catch {
-    return false
-  }
-}
-
-const signalled = (): Promise<void> =>
-  new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve())
-    process.once('SIGINT', () => resolve())
-  })
 
 const warn = (sentence: string): void => {
   process.stderr.write(`<4>${sentence}\n`)
@@ -140,10 +64,9 @@ const warn = (sentence: string): void => {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-main().then(
-  () => process.exit(0),
-  (error) => {
-    process.stderr.write(`<3>${messageOf(error)}\n`)
-    process.exit(1)
-  },
-)
+const fail = (error: unknown): never => {
+  process.stderr.write(`<3>${messageOf(error)}\n`)
+  process.exit(1)
+}
+
+main().then(() => process.exit(0), fail)

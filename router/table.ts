@@ -1,28 +1,27 @@
-/** From host names to what serves them. Pure. */
-export interface Lookup<T> {
-  /** `hostname`: lower case, without port. An exact name wins, then the longest `*.` pattern. */
-  find(hostname: string): T | undefined
-}
+/** From host names to what serves them; a change costs by the hosts that change. */
+export class Hosts<T extends object> {
+  private readonly exact = new Map<string, T>()
+  private readonly below = new Map<string, T>()
 
-/** Throws a TypeError when two entries claim one host: the table is wrong, and guessing would show one app's users another app. */
-export function compile<T extends { hosts: string[] }>(entries: readonly T[]): Lookup<T> {
-  const exact = new Map<string, T>()
-  const below = new Map<string, T>()
-  for (const entry of entries)
-    for (const host of entry.hosts) {
-      const [names, name] = host.startsWith('*.') ? [below, host.slice(2)] : [exact, host]
-      if ((names.get(name) ?? entry) !== entry) throw new TypeError(`two apps claim the host ${host}`)
-      names.set(name, entry)
+  /** `host`: a name, or `*.` and a name for all below it. */
+  put(host: string, entry: T): void {
+    if (host.startsWith('*.')) this.below.set(host.slice(2), entry)
+    else this.exact.set(host, entry)
+  }
+
+  remove(host: string): void {
+    if (host.startsWith('*.')) this.below.delete(host.slice(2))
+    else this.exact.delete(host)
+  }
+
+  /** `hostname`: lower case, without port. An exact name wins, then the longest `*.` pattern. */
+  find(hostname: string): T | undefined {
+    const entry = this.exact.get(hostname)
+    if (entry !== undefined || this.below.size === 0) return entry
+    for (let dot = hostname.indexOf('.'); dot !== -1; dot = hostname.indexOf('.', dot + 1)) {
+      const match = this.below.get(hostname.slice(dot + 1))
+      if (match !== undefined) return match
     }
-  return {
-    find(hostname) {
-      const entry = exact.get(hostname)
-      if (entry !== undefined || below.size === 0) return entry
-      for (let dot = hostname.indexOf('.'); dot !== -1; dot = hostname.indexOf('.', dot + 1)) {
-        const match = below.get(hostname.slice(dot + 1))
-        if (match !== undefined) return match
-      }
-      return undefined
-    },
+    return undefined
   }
 }

@@ -71,8 +71,8 @@ export async function changeAccount(
 }
 
 /** Asked inside the decision, as somebody may have lost the role since the request came. Throws UserError. */
-export async function requireAdministrator(tx: Tx, by: Account): Promise<void> {
-  const still = tx.selectFrom('accounts').select('id').where('id', '=', by.id).where('admin', '=', 1)
+export async function requireAdministrator(db: DbOrTx, by: Account): Promise<void> {
+  const still = db.selectFrom('accounts').select('id').where('id', '=', by.id).where('admin', '=', 1)
   if (!(await still.executeTakeFirst()))
     throw new UserError('forbidden', 'Only an administrator may do this. `heroku members` shows who is an admin.')
 }

@@ -1,11 +1,14 @@
 import type { WebSocket } from 'ws'
 import {
   type AppRoute,
-  type Backend,
+  type Challenge,
   type Down,
+  HANDOVER,
+  type Identity,
   PROTOCOL,
   parseUp,
-  type Table,
+  REPLACED,
+  type TableChange,
   type Up,
 } from '../../router/protocol.ts'
 import type { Clock } from '../clock.ts'
@@ -13,6 +16,9 @@ import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Pair } from './chain.ts'
+import { Receipts } from './receipt.ts'
+import { type KnownRouter, openRegister, type Register } from './register.ts'
+import { WantedTable } from './wanted.ts'
 
 /**
  * The daemon's end of the routers' protocol (router/protocol.ts). The daemon owns the table; it is made from rows, so publishing is
@@ -20,19 +26,36 @@ import type { Pair } from './chain.ts'
  */
 export interface Routers {
   /** A router has connected and shown its token. */
-  accept(socket: WebSocket): void
+  accept(socket: WebSocket, address?: string): void
+  /** Those that are or were connected, the first known first. */
+  list(): RouterState[]
+  /** Forgets one that is lost. */
+  forget(router: string): 'forgotten' | 'connected' | 'unknown'
   /** Sends the table as the rows have it now, of one app or of all; resolves when it is on its way. Unchanged rows send nothing. */
   publish(app?: string): Promise<void>
   /** True when at least one router is connected and every live one follows this app's newest route. */
   acknowledged(app: string): boolean
+  /** Resolves when every live router, of which there is one, follows the table that was published last; rejects when `signal` aborts. */
+  followed(signal: AbortSignal): Promise<void>
   /** True when every live router has reached this backend. */
   healthy(backend: string): boolean
   /** True when every live router says that this backend's last request has ended. */
   drained(backend: string): boolean
+  /** How they ended. */
+  readonly receipts: Receipts
+  /** What routers were told of the time that this app's tunnels have, ms; undefined for their own. */
+  graceOf(app: string): number | undefined
   readonly connected: number
   /** Since when there has been a router without a break, ms; null when there is none. */
   readonly connectedSince: number | null
   close(): void
+}
+
+export interface RouterState extends KnownRouter {
+  /** `lost`: it serves on by the table that it has, when it runs. */
+  state: 'connected' | 'lost'
+  /** Versions that it does not follow yet. */
+  behind: number
 }
 
 export interface Sources {
@@ -40,6 +63,8 @@ export interface Sources {
   routes(apps?: string[]): Promise<AppRoute[]>
   /** What routers need to serve these certificates; one that is gone is not among them. */
   pairs(certificates: readonly string[]): Promise<ReadonlyMap<string, Pair>>
+  /** What routers answer to authorities now. */
+  challenges(): Challenge[]
   /** Something that the plan of this app looks at has changed. */
   changed(app: string): void
   logLine(app: string, at: number, text: string): void
@@ -47,8 +72,16 @@ export interface Sources {
 
 interface Peer {
   socket: WebSocket
+  address: string
+  router: Identity
+  /** The process: one that takes another's place has drains of its own, unless that one has handed them over. */
+  process: string
+  /** It has said that its successor is about to connect; null when it has not. */
+  handedOverAt: number | null
   /** Newest version of ours that it follows; 0 until it has answered on this connection. */
   applied: number
+  /** Version that it was sent last; 0 until it has been sent one. */
+  told: number
   heardAt: number
   /** Backends in mode `probe` that it has reached, and in mode `drain` that have no request left; forgotten with the mode. */
   healthy: Set<string>
@@ -58,13 +91,24 @@ interface Peer {
 }
 
 const PING_EVERY = 10_000
+/** Until it has said hello. */
+const nobody: Identity = { id: '', host: '', pid: 0, workers: 0 }
 
-export function createRouters({ clock, log }: { clock: Clock; log: Log }, sources: Sources): Routers {
+interface Parts {
+  clock: Clock
+  log: Log
+  /** In memory when there is none. */
+  register?: Register
+}
+
+export function createRouters(
+  { clock, log, register = openRegister(undefined, log) }: Parts,
+  sources: Sources,
+): Routers {
   const peers = new Set<Peer>()
-  let table: Table = { version: 0, apps: [], challenges: [] }
-  /** By app: its route as text, and the version in which it last changed. */
-  let routes = new Map<string, { text: string; version: number }>()
-  let backends = new Map<string, { app: string; mode: Backend['mode'] }>()
+  const receipts = new Receipts()
+  const table = new WantedTable()
+  const strangers = new Set<string>()
   let connectedSince = 0
   let publishing: Promise<void> = Promise.resolve()
   /** The one that has not begun to read the rows, which whoever asks now can share, and the apps that it is to read. */
@@ -84,9 +128,9 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       return new Map<string, Pair>()
     })
 
-  /** The table to these, after the certificates that they lack: few, but for a router that is new. */
-  const send = async (receivers: readonly Peer[]): Promise<void> => {
-    const named = new Set(table.apps.flatMap((app) => app.certificates.map(({ id }) => id)))
+  /** To each the change, or the whole table, after the certificates that it lacks: few, but for a router that is new. */
+  const send = async (receivers: readonly Peer[], change?: TableChange): Promise<void> => {
+    const named = table.certificates()
     const lacks = (peer: Peer) => [...named].filter((id) => !peer.certificates.has(id))
     const lacking = [...new Set(receivers.flatMap(lacks))]
     const pairs = lacking.length > 0 ? await pairsOf(lacking) : new Map<string, Pair>()
@@ -96,36 +140,20 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
         const pair = pairs.get(id)
         if (pair) tell({ kind: 'certificate', certificate: { id, ...pair } })
       }
-      tell({ kind: 'table', table })
+      if (change !== undefined && peer.told === change.base) tell({ kind: 'change', change })
+      else tell({ kind: 'table', table: table.whole() })
+      peer.told = table.version
       peer.certificates = new Set([...named].filter((id) => peer.certificates.has(id) || pairs.has(id)))
     }
   }
 
-  const setTable = (apps: AppRoute[], version: number): void => {
-    const before = routes
-    routes = new Map()
-    backends = new Map()
-    for (const app of apps) {
-      const text = JSON.stringify(app)
-      const old = before.get(app.id)
-      routes.set(app.id, old?.text === text ? old : { text, version })
-      for (const { id, mode } of app.backends) backends.set(id, { app: app.id, mode })
-    }
-    table = { ...table, version, apps }
-    for (const { healthy, drained } of peers) {
-      for (const id of healthy) if (backends.get(id)?.mode !== 'probe') healthy.delete(id)
-      for (const id of drained) if (backends.get(id)?.mode !== 'drain') drained.delete(id)
-    }
-  }
-
   /** Reads the rows of stale apps only: all of a thousand apps at each change of one would be most of the daemon's work. */
-  const routesNow = async (): Promise<AppRoute[]> => {
+  const changeNow = async (): Promise<TableChange | undefined> => {
     const read = stale
     stale = new Set()
     try {
-      if (read === 'all') return await sources.routes()
-      const fresh = await sources.routes([...read])
-      return [...table.apps.filter(({ id }) => !read.has(id)), ...fresh]
+      const routes = await (read === 'all' ? sources.routes() : sources.routes([...read]))
+      return table.changeTo(routes, read, sources.challenges())
     } catch (error) {
       stale = 'all'
       throw error
@@ -133,12 +161,14 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   }
 
   const publishNow = async (): Promise<void> => {
-    const apps = await routesNow()
-    const same =
-      apps.length === table.apps.length && apps.every((app) => routes.get(app.id)?.text === JSON.stringify(app))
-    if (same && table.version > 0) return
-    setTable(apps, table.version + 1)
-    await send([...peers])
+    const change = await changeNow()
+    if (change === undefined) return
+    table.follow(change)
+    for (const { healthy, drained } of peers) {
+      for (const id of healthy) if (table.backend(id)?.mode !== 'probe') healthy.delete(id)
+      for (const id of drained) if (table.backend(id)?.mode !== 'drain') drained.delete(id)
+    }
+    await send([...peers], change)
   }
 
   /** One after the other: what is sent to a router is the newest table whenever it is sent. */
@@ -147,26 +177,61 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
     publishing.catch((error) => log.error('the routers cannot be told', { error: messageOf(error) }))
   }
 
-  const greet = async (peer: Peer, { applied, certificates }: Up & { kind: 'hello' }): Promise<void> => {
+  /** Two connections of one router: the newer is its successor, or all that is left of it. */
+  const replace = (peer: Peer): void => {
+    for (const older of peers) {
+      if (older.router.id === '' || older.router.id !== peer.router.id) continue
+      if (older.handedOverAt !== null) peer.process = older.process
+      peers.delete(older)
+      older.socket.close(REPLACED, 'this router has connected anew')
+    }
+  }
+
+  const greet = async (peer: Peer, { applied, certificates, router }: Up & { kind: 'hello' }): Promise<void> => {
     if (peer.socket.readyState !== peer.socket.OPEN) return
-    if (applied >= table.version) table = { ...table, version: applied + 1 }
+    peer.router = router
+    // a number that it has already seen may have been another table's
+    const renumbered = applied >= table.version
+    if (renumbered) table.version = applied + 1
     if (peers.size === 0) connectedSince = clock.now()
     peer.certificates = new Set(certificates)
+    peer.process = `${router.id} ${router.pid}`
+    replace(peer)
     peers.add(peer)
-    log.info('router connected', { applied, sent: table.version })
-    await send([peer])
+    const { id, host, workers } = router
+    if (id !== '') register.connected({ id, host, workers, address: peer.address, applied }, clock.now())
+    log.info('router connected', { router: id, host, applied, sent: table.version })
+    await send(renumbered ? [...peers] : [peer])
+  }
+
+  /** It comes again every few seconds; that is said once. */
+  const sendAway = ({ socket, address }: Peer, { protocol, router }: Up & { kind: 'hello' }): void => {
+    socket.close(1002, `this daemon speaks protocol ${PROTOCOL}`)
+    const stranger = `${address} ${router.id} ${protocol}`
+    if (strangers.has(stranger)) return
+    if (strangers.size >= limits.knownRouters) strangers.clear()
+    strangers.add(stranger)
+    log.warn('a router speaks another protocol and was sent away; upgrade it or this daemon', {
+      ...{ router: router.id, host: router.host, address, protocol, ours: PROTOCOL },
+    })
+  }
+
+  const repeat = async (peer: Peer): Promise<void> => {
+    if (peers.has(peer)) await send([peer])
   }
 
   const hear = (peer: Peer, message: Up): void => {
     switch (message.kind) {
       case 'hello':
-        if (message.protocol !== PROTOCOL) return peer.socket.close(1002, `this daemon speaks protocol ${PROTOCOL}`)
+        if (message.protocol !== PROTOCOL) return sendAway(peer, message)
         return inTurn(() => greet(peer, message))
+      case 'whole':
+        log.warn('a router asked for the whole table', { router: peer.router.id })
+        return inTurn(() => repeat(peer))
       case 'applied':
         peer.applied = Math.max(peer.applied, message.version)
-        for (const [app, { version }] of routes)
-          if (version <= message.version && unsettled.delete(app)) sources.changed(app)
-        return
+        settle((app) => table.isIn(app, message.version))
+        return lookAgain()
       case 'refused':
         return log.error('a router refused the table', { version: message.version, reason: message.reason })
       case 'health':
@@ -175,10 +240,13 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
         return changed(message.backend)
       case 'drained':
         peer.drained.add(message.backend)
+        receipts.note(message.backend, peer.process, message.receipt)
         return changed(message.backend)
       case 'log':
         if (message.dropped > 0) log.warn('a router dropped log lines', { dropped: message.dropped })
-        for (const { app, at, text } of message.lines) sources.logLine(app, at, text)
+        // an id becomes the name of a folder: none but those that we have given
+        for (const { app, at, text } of message.lines)
+          if (table.route(app) !== undefined) sources.logLine(app, at, text)
         return
       default:
         return message satisfies never
@@ -186,44 +254,83 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
   }
 
   const changed = (backend: string): void => {
-    const app = backends.get(backend)?.app
+    const app = table.backend(backend)?.app
     if (app !== undefined) sources.changed(app)
+  }
+
+  /** Those who wait until the routers follow. */
+  const waiting = new Set<() => void>()
+  const lookAgain = (): void => {
+    for (const look of waiting) look()
   }
 
   /** Apps whose plan was told that their route is not acknowledged yet. */
   const unsettled = new Set<string>()
+  const settle = (which: (app: string) => boolean): void => {
+    const now = [...unsettled].filter(which)
+    for (const app of now) unsettled.delete(app)
+    for (const app of now) sources.changed(app)
+  }
 
   const drop = (peer: Peer): void => {
     if (!peers.delete(peer)) return
-    log.warn('router disconnected', { left: peers.size })
-    for (const app of routes.keys()) if (unsettled.delete(app)) sources.changed(app)
+    log.warn('router disconnected', { router: peer.router.id, left: peers.size })
+    // who waited for its word waits no more
+    const waited = new Set([...unsettled, ...table.moving()])
+    unsettled.clear()
+    for (const app of waited) sources.changed(app)
+    lookAgain()
   }
 
   const pings = setInterval(() => {
+    const now = clock.now()
     for (const peer of peers)
-      if (clock.now() - peer.heardAt > limits.routerSilence) peer.socket.terminate()
+      if (peer.handedOverAt !== null && now - peer.handedOverAt > limits.routerHandover) drop(peer)
+      else if (now - peer.heardAt > limits.routerSilence) peer.socket.terminate()
       else peer.socket.ping()
+    lookAgain()
   }, PING_EVERY)
   pings.unref()
 
   return {
-    accept(socket) {
+    accept(socket, address = '') {
       const sets = { healthy: new Set<string>(), drained: new Set<string>(), certificates: new Set<string>() }
-      const peer: Peer = { socket, applied: 0, heardAt: clock.now(), ...sets }
-      socket.on('pong', () => {
+      const state = { router: nobody, process: '', handedOverAt: null, applied: 0, told: 0, heardAt: clock.now() }
+      const peer: Peer = { socket, address, ...state, ...sets }
+      const heard = () => {
         peer.heardAt = clock.now()
-      })
+        if (peer.applied > 0) register.heard(peer.router.id, { applied: peer.applied, now: peer.heardAt })
+      }
+      socket.on('pong', heard)
       socket.on('message', (data) => {
-        peer.heardAt = clock.now()
         try {
           hear(peer, parseUp(String(data)))
+          heard()
         } catch (error) {
           log.error('a router sent what nobody understands', { error: messageOf(error) })
           socket.close(1002, 'not understood')
         }
       })
       socket.on('error', (error) => log.warn('router connection failed', { error: messageOf(error) }))
-      socket.on('close', () => drop(peer))
+      socket.on('close', (code) => {
+        if (code === HANDOVER && peers.has(peer)) peer.handedOverAt = clock.now()
+        else drop(peer)
+      })
+    },
+    list() {
+      const here = new Set(live().map(({ router }) => router.id))
+      return register
+        .list()
+        .map((router) => ({
+          ...router,
+          state: here.has(router.id) ? ('connected' as const) : ('lost' as const),
+          behind: Math.max(0, table.version - router.applied),
+        }))
+        .sort((a, b) => a.firstSeen - b.firstSeen)
+    },
+    forget(id) {
+      if (live().some(({ router }) => router.id === id)) return 'connected'
+      return register.forget(id) ? 'forgotten' : 'unknown'
     },
     publish(app) {
       if (app === undefined) stale = 'all'
@@ -238,13 +345,32 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
       return next
     },
     acknowledged(app) {
-      const route = routes.get(app)
-      const done = route !== undefined && every((peer) => peer.applied >= route.version)
+      const done = every((peer) => table.isIn(app, peer.applied))
       if (!done) unsettled.add(app)
       return done
     },
+    async followed(signal) {
+      const wanted = table.version
+      await new Promise<void>((resolve, reject) => {
+        const end = (): void => {
+          waiting.delete(look)
+          signal.removeEventListener('abort', end)
+          if (signal.aborted) reject(signal.reason)
+          else resolve()
+        }
+        const look = (): void => {
+          if (every((peer) => peer.applied >= wanted)) end()
+        }
+        waiting.add(look)
+        signal.addEventListener('abort', end)
+        if (signal.aborted) end()
+        else look()
+      })
+    },
     healthy: (backend) => every((peer) => peer.healthy.has(backend)),
     drained: (backend) => every((peer) => peer.drained.has(backend)),
+    receipts,
+    graceOf: (app) => table.route(app)?.grace,
     get connectedSince() {
       return live().length > 0 ? connectedSince : null
     },
@@ -254,6 +380,7 @@ export function createRouters({ clock, log }: { clock: Clock; log: Log }, source
     close() {
       clearInterval(pings)
       for (const peer of peers) peer.socket.close(1001, 'the daemon is stopping')
+      void register.close()
     },
   }
 }

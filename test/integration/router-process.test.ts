@@ -1,117 +1,26 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { get as httpsGet } from 'node:https'
 import { createServer } from 'node:net'
-import { hostname, tmpdir } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type WebSocket, WebSocketServer } from 'ws'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
-import { parseUp, type Table, type Up } from '../../router/protocol.ts'
-import { client, type Dyno, eventually, get, httpDyno, portOf, tableOf } from './router-rig.ts'
+import { fakeDaemon, heard, leavePlace, makePlace, type Place, startRouter, waitFor } from './router-process-rig.ts'
+import { client, eventually, get, httpDyno, tableOf } from './router-rig.ts'
 
 /** The real process, against a daemon that only speaks the protocol. */
 
-const main = join(import.meta.dirname, '..', '..', 'router', 'main.js')
-
-interface FakeDaemon {
-  heard: Up[]
-  tokens: (string | undefined)[]
-  send(table: Table): void
-  cut(): void
-  close(): void
-}
-
-function fakeDaemon(port: number): FakeDaemon {
-  const server = new WebSocketServer({ port, host: '127.0.0.1', path: '/routers' })
-  let peer: WebSocket | undefined
-  const daemon: FakeDaemon = {
-    heard: [],
-    tokens: [],
-    send: (table) => peer?.send(JSON.stringify({ kind: 'table', table })),
-    cut: () => peer?.terminate(),
-    close() {
-      peer?.terminate()
-      server.close()
-    },
-  }
-  server.on('connection', (socket, req) => {
-    peer = socket
-    daemon.tokens.push(req.headers.authorization)
-    socket.on('message', (data) => daemon.heard.push(parseUp(String(data))))
-  })
-  return daemon
-}
-
-interface Place {
-  data: string
-  http: number
-  https: number
-  api: number
-  dyno: Dyno
-}
-
 let place: Place
-const running = new Set<ChildProcess>()
 
 test.before.each(async () => {
-  const data = await mkdtemp(join(tmpdir(), 'sluice-router-'))
-  await writeFile(join(data, 'router.token'), 'secret\n')
-  place = {
-    data,
-    http: await freePort(),
-    https: await freePort(),
-    api: await freePort(),
-    dyno: await httpDyno((_, res) => res.end('hello')),
-  }
+  place = await makePlace()
 })
 
-test.after.each(async () => {
-  for (const child of running) child.kill('SIGKILL')
-  running.clear()
-  place.dyno.close()
-  await rm(place.data, { recursive: true, force: true })
-})
+test.after.each(() => leavePlace(place))
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-function start(): { child: ChildProcess; said(): string } {
-  let said = ''
-  const child = spawn(process.execPath, [main], {
-    env: {
-      ...process.env,
-      SLUICE_DATA: place.data,
-      SLUICE_PORT: String(place.api),
-      SLUICE_HTTP_PORT: String(place.http),
-      SLUICE_TLS_PORT: String(place.https),
-      SLUICE_ROUTER_HOST: '127.0.0.1',
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  running.add(child)
-  child.stderr?.on('data', (chunk) => {
-    said += chunk
-  })
-  return { child, said: () => said }
-}
-
-const heard = <K extends Up['kind']>(daemon: FakeDaemon, kind: K) =>
-  daemon.heard.filter((message): message is Extract<Up, { kind: K }> => message.kind === kind)
-
-const waitFor = (daemon: FakeDaemon, kind: Up['kind'], count = 1) =>
-  eventually(
-    () => heard(daemon, kind).length >= count,
-    () => `${count} ${kind} in ${JSON.stringify(daemon.heard)}`,
-  )
+const start = () => startRouter(place)
 
 test('it says hello with its token, follows the table, answers, probes, drains, and hands up log lines', async () => {
   const daemon = fakeDaemon(place.api)
@@ -120,7 +29,7 @@ test('it says hello with its token, follows the table, answers, probes, drains, 
   assert.equal(daemon.tokens, ['Bearer secret'])
   const [hello] = heard(daemon, 'hello')
   const id = (await readFile(join(place.data, 'router', 'id'), 'utf8')).trim()
-  const router = { id, host: hostname(), pid: hello?.router.pid, workers: 1 }
+  const router = { id, host: hostname(), pid: hello?.router.pid, workers: 2 }
   assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 3, applied: 0, certificates: [], router }])
   daemon.send(tableOf(7, { empty: 'starting', backends: [place.dyno.route('probe')] }))
   await waitFor(daemon, 'health')

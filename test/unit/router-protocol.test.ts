@@ -7,6 +7,13 @@ test('a table that an earlier version has kept names no certificates', () => {
   assert.equal(parseTable({ version: 1, apps: [app] }).apps[0]?.certificates, [])
 })
 
+test('a backend without a port that there is makes no table', () => {
+  const app = { id: 'a', name: 'a', hosts: ['a.localhost'], maintenance: false, empty: 'none' }
+  const backend = { id: 'd', dyno: 'web.1', address: '10.0.0.1', mode: 'serve' }
+  for (const port of [0, -1, 65_536, 1.5])
+    assert.throws(() => parseTable({ version: 1, apps: [{ ...app, backends: [{ ...backend, port }] }] }), /port/)
+})
+
 test('a certificate has an id, a chain and a key, and no error repeats them', () => {
   const certificate = { id: 'a', chain: 'c', key: 'SECRET' }
   assert.equal(parseDown(JSON.stringify({ kind: 'certificate', certificate })), { kind: 'certificate', certificate })
@@ -30,6 +37,52 @@ test('a router of protocol 1 says hello without certificates, so that it can be 
     certificates: [],
     router: { id: '', host: '', pid: 0, workers: 0 },
   })
+})
+
+test('what a router says of itself is short and plain, because it is kept and shown', () => {
+  const hello = (router: object) => () =>
+    parseUp(JSON.stringify({ kind: 'hello', protocol: 3, applied: 0, certificates: [], router }))
+  assert.throws(hello({ id: 'x'.repeat(256) }), /router.id is not a short text/)
+  assert.throws(hello({ id: 'a', host: 'a\u001b[2J' }), /router.host is not a short text/)
+  assert.not.throws(hello({ id: 'a', host: 'edge-1.example.com' }))
+})
+
+const app = { id: 'a', name: 'a', hosts: ['a.localhost'], maintenance: false, empty: 'none', backends: [] }
+
+test('a change leads from one version to a newer one, and has each app once', () => {
+  const change = { version: 3, base: 2, apps: [{ ...app, certificates: [] }], gone: ['b'], challenges: [] }
+  const parse = (more: object) => parseDown(JSON.stringify({ kind: 'change', change: { ...change, ...more } }))
+  assert.equal(parse({}), { kind: 'change', change })
+  assert.throws(() => parse({ base: 3 }), /does not lead to a newer table/)
+  assert.throws(() => parse({ base: undefined }), /base is not an integer/)
+  assert.throws(() => parse({ gone: ['a'] }), /an app is twice in a change/)
+  assert.throws(() => parse({ apps: [app, app] }), /an app is twice in a change/)
+  assert.throws(() => parse({ gone: undefined }), /gone is not a list/)
+  assert.throws(() => parse({ gone: [1] }), /gone is not a string/)
+})
+
+test('every part of an app is looked at', () => {
+  const backend = { id: 'd', dyno: 'web.1', address: '127.0.0.1', port: 1, mode: 'serve' }
+  const parse = (more: object) => parseTable({ version: 1, apps: [{ ...app, ...more }], challenges: [] })
+  const whole = { affinity: true, errorPage: 'https://x.example.com/', hsts: 1, backends: [backend] }
+  assert.equal(parse(whole).apps[0], { ...app, certificates: [], ...whole })
+  const broken: [object, RegExp][] = [
+    [{ id: 1 }, /app.id is not a string/],
+    [{ name: null }, /app.name is not a string/],
+    [{ hosts: [1] }, /host is not a string/],
+    [{ hosts: 'a.localhost' }, /hosts is not a list/],
+    [{ certificates: [{ id: 'c' }] }, /hosts is not a list/],
+    [{ certificates: [{ hosts: [] }] }, /certificate.id is not a string/],
+    [{ maintenance: 'no' }, /maintenance is not true or false/],
+    [{ affinity: 1 }, /affinity is not true or false/],
+    [{ errorPage: 1 }, /errorPage is not a string/],
+    [{ hold: '5' }, /hold is not an integer/],
+    [{ empty: 'full' }, /empty is none of/],
+    [{ backends: [{ ...backend, port: '1' }] }, /port is not an integer/],
+    [{ backends: [{ ...backend, mode: 'gone' }] }, /mode is none of/],
+    [{ backends: [{ ...backend, address: undefined }] }, /address is not a string/],
+  ]
+  for (const [more, reason] of broken) assert.throws(() => parse(more), reason)
 })
 
 test.run()

@@ -1,0 +1,42 @@
+import { adminToken, apiUrl, Failure } from './settings.ts'
+
+/** What the API tells of a router. */
+interface Router {
+  id: string
+  host: string
+  address: string
+  state: 'connected' | 'lost'
+  workers: number
+  applied_version: number
+  behind: number
+  last_seen_at: string
+}
+
+/** The routers of this platform, one a line; one that is lost serves on by the table that it has, when it runs. */
+export async function routers(): Promise<string> {
+  const list = await ask<Router[]>('GET', '/sluice/routers')
+  if (list.length === 0) return 'No router has ever connected.\n'
+  return list.map((router) => `${describe(router)}\n`).join('')
+}
+
+/** Forgets one that is lost. */
+export async function forgetRouter(id: string): Promise<string> {
+  const { host } = await ask<Router>('DELETE', `/sluice/routers/${encodeURIComponent(id)}`)
+  return `The router ${id} (${host}) is forgotten.\n`
+}
+
+function describe({ id, host, address, state, workers, applied_version, behind, last_seen_at }: Router): string {
+  const since = state === 'lost' ? ` since ${last_seen_at}` : ''
+  const table = behind === 0 ? `table ${applied_version}` : `table ${applied_version}, ${behind} behind`
+  return `${id}  ${host} (${address})  ${state}${since}  ${table}  ${workers} worker${workers === 1 ? '' : 's'}`
+}
+
+async function ask<Answer>(method: string, path: string): Promise<Answer> {
+  const headers = { authorization: `Bearer ${await adminToken()}`, accept: 'application/vnd.heroku+json; version=3' }
+  const response = await fetch(`${apiUrl}${path}`, { method, headers }).catch(() => {
+    throw new Failure(`The platform does not answer at ${apiUrl}. Start it first: npm start.`)
+  })
+  const body = (await response.json()) as Answer & { message?: string }
+  if (!response.ok) throw new Failure(body.message ?? `The API answered with ${response.status}.`)
+  return body
+}

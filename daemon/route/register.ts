@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs'
+import { rename, writeFile } from 'node:fs/promises'
+import { messageOf } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Log } from '../log.ts'
+
+/** A router that has been connected once. */
+export interface KnownRouter {
+  /** Its own, the same after it has restarted. */
+  id: string
+  host: string
+  /** From where it connected the last time. */
+  address: string
+  workers: number
+  /** Version of the table that it follows, or did when it was seen last. */
+  applied: number
+  /** ms since the epoch */
+  firstSeen: number
+  lastSeen: number
+}
+
+/**
+ * The routers that this daemon has known, so that one that is partitioned away is told apart from one that has never been, after a restart
+ * too: they are in a file, which is the old one or the new one, whole. What is lost with the last seconds before a crash is told anew by the
+ * routers that connect.
+ */
+export interface Register {
+  list(): KnownRouter[]
+  connected(router: Omit<KnownRouter, 'firstSeen' | 'lastSeen'>, now: number): void
+  /** Nothing when it is not known. */
+  heard(id: string, what: { applied: number; now: number }): void
+  /** False when it is not known. */
+  forget(id: string): boolean
+  close(): Promise<void>
+}
+
+/** Without a file it ends with the process. */
+export function openRegister(file: string | undefined, log: Log): Register {
+  const routers = file === undefined ? new Map<string, KnownRouter>() : read(file, log)
+  let timer: NodeJS.Timeout | undefined
+  let writing = Promise.resolve()
+
+  const store = async (): Promise<void> => {
+    if (file === undefined) return
+    try {
+      await writeFile(`${file}.new`, JSON.stringify([...routers.values()]), { mode: 0o600, flush: true })
+      await rename(`${file}.new`, file)
+    } catch (error) {
+      log.error('the known routers could not be stored', { error: messageOf(error) })
+    }
+  }
+  const flush = (): Promise<void> => {
+    clearTimeout(timer)
+    timer = undefined
+    writing = writing.then(store)
+    return writing
+  }
+  const touch = (): void => {
+    timer ??= setTimeout(flush, limits.registerEvery).unref()
+  }
+
+  return {
+    list: () => [...routers.values()],
+    connected(router, now) {
+      const firstSeen = routers.get(router.id)?.firstSeen ?? now
+      routers.delete(router.id)
+      const [oldest] = [...routers.values()].sort((a, b) => a.lastSeen - b.lastSeen)
+      if (oldest !== undefined && routers.size >= limits.knownRouters) routers.delete(oldest.id)
+      routers.set(router.id, { ...router, firstSeen, lastSeen: now })
+      touch()
+    },
+    heard(id, { applied, now }) {
+      const router = routers.get(id)
+      if (router === undefined) return
+      router.lastSeen = now
+      router.applied = applied
+      touch()
+    },
+    forget(id) {
+      const known = routers.delete(id)
+      if (known) touch()
+      return known
+    },
+    close: flush,
+  }
+}
+
+function read(file: string, log: Log): Map<string, KnownRouter> {
+  try {
+    const list: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    if (!Array.isArray(list) || !list.every(isKnown)) throw new Error('not a list of routers')
+    return new Map(list.map((router) => [router.id, router]))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.error('the known routers could not be read; the list begins anew', { error: messageOf(error) })
+    return new Map()
+  }
+}
+
+function isKnown(value: unknown): value is KnownRouter {
+  const { id, host, address, ...numbers } = (value ?? {}) as KnownRouter
+  const { workers, applied, firstSeen, lastSeen } = numbers
+  return (
+    [id, host, address].every((text) => typeof text === 'string') &&
+    [workers, applied, firstSeen, lastSeen].every((number) => Number.isSafeInteger(number))
+  )
+}

@@ -1,0 +1,260 @@
+import { EventEmitter } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { WebSocket } from 'ws'
+import { limits } from '../../daemon/limits.ts'
+import { createLog } from '../../daemon/log.ts'
+import { createRouters } from '../../daemon/route/control.ts'
+import { openRegister } from '../../daemon/route/register.ts'
+import { type AppRoute, type Backend, HANDOVER, PROTOCOL, REPLACED } from '../../router/protocol.ts'
+
+/** What the daemon knows of its routers. */
+
+let folder = ''
+let now = 1_000_000
+const said: string[] = []
+const log = createLog((line) => said.push(line))
+const file = () => join(folder, 'routers.json')
+
+test.before.each(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-routers-'))
+  now = 1_000_000
+})
+
+test.after.each(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+
+function setUp() {
+  let name = 'a'
+  const clock = { now: () => now, at: () => () => {} }
+  const backends: Backend[] = []
+  const changes: string[] = []
+  const lines: string[] = []
+  const route = (): AppRoute => ({
+    ...{
+      id: 'app',
+      name,
+      hosts: [name],
+      certificates: [],
+      maintenance: false,
+      empty: 'blank',
+      backends: [...backends],
+    },
+  })
+  const routers = createRouters(
+    { clock, log, register: openRegister(file(), log) },
+    {
+      ...{ routes: async () => [route()], pairs: async () => new Map(), challenges: () => [] },
+      logLine: (app, _, text) => lines.push(`${app} ${text}`),
+      changed: (app) => changes.push(app),
+    },
+  )
+  const publish = (newName: string) => {
+    name = newName
+    return routers.publish()
+  }
+  return { routers, publish, backends, changes, lines }
+}
+
+class FakeSocket extends EventEmitter {
+  readonly OPEN = 1
+  readyState = 1
+  closes: number[] = []
+  version = 0
+
+  send(text: string): void {
+    const { table, change } = JSON.parse(text)
+    this.version = (table ?? change).version
+  }
+
+  ping(): void {}
+
+  close(code: number): void {
+    this.closes.push(code)
+    this.end(code)
+  }
+
+  end(code = 1006): void {
+    this.readyState = 3
+    this.emit('close', code)
+  }
+
+  say(message: object): void {
+    this.emit('message', JSON.stringify(message))
+  }
+}
+
+async function connect(routers: ReturnType<typeof setUp>['routers'], id: string, applied = 0): Promise<FakeSocket> {
+  const socket = new FakeSocket()
+  routers.accept(socket as unknown as WebSocket, '192.0.2.1')
+  const router = { id, host: `host-${id}`, pid: 1, workers: 2 }
+  socket.say({ kind: 'hello', protocol: PROTOCOL, applied, certificates: [], router })
+  while (socket.version === 0) await setImmediate()
+  socket.say({ kind: 'applied', version: socket.version })
+  return socket
+}
+
+const states = (routers: ReturnType<typeof setUp>['routers']) =>
+  routers.list().map(({ id, state, behind }) => `${id} ${state} ${behind}`)
+
+test('a router that is cut off is lost and falls behind; when it is back it is connected', async () => {
+  const { routers, publish } = setUp()
+  await publish('a')
+  const one = await connect(routers, 'one')
+  now += 1
+  const two = await connect(routers, 'two')
+  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
+  two.end()
+  const cut = now
+  now += 5000
+  await publish('b')
+  one.say({ kind: 'applied', version: one.version })
+  await publish('c')
+  one.say({ kind: 'applied', version: one.version })
+  assert.equal(states(routers), ['one connected 0', 'two lost 2'])
+  assert.is(routers.list()[1]?.lastSeen, cut)
+  assert.ok(routers.acknowledged('app'), 'a cutover waits for live routers only')
+  await connect(routers, 'two', two.version)
+  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
+  routers.close()
+})
+
+test('a router that is silent counts as lost before its connection breaks', async () => {
+  const { routers, publish } = setUp()
+  await publish('a')
+  const one = await connect(routers, 'one')
+  now += limits.routerSilence
+  assert.equal(states(routers), ['one lost 0'])
+  one.emit('pong')
+  assert.equal(states(routers), ['one connected 0'])
+  routers.close()
+})
+
+test('of two connections of one router the newer wins, and nothing was lost', async () => {
+  const { routers, publish } = setUp()
+  await publish('a')
+  const older = await connect(routers, 'one')
+  const since = routers.connectedSince
+  now += 10
+  const newer = await connect(routers, 'one')
+  assert.equal(older.closes, [REPLACED])
+  assert.is(routers.connected, 1)
+  assert.is(routers.connectedSince, since)
+  newer.end()
+  assert.is(routers.connected, 0)
+  routers.close()
+})
+
+test('a router that hands over stays until its successor is there, and acknowledges nothing new meanwhile', async () => {
+  const { routers, publish } = setUp()
+  await publish('a')
+  const older = await connect(routers, 'one')
+  assert.ok(routers.acknowledged('app'))
+  older.end(HANDOVER)
+  assert.is(routers.connected, 1)
+  await publish('b')
+  assert.not.ok(routers.acknowledged('app'))
+  await connect(routers, 'one', older.version)
+  assert.ok(routers.acknowledged('app'))
+  assert.is(routers.connected, 1)
+  assert.is(routers.connectedSince, 1_000_000)
+  routers.close()
+})
+
+test('a router that comes back with the newest table leaves no other behind', async () => {
+  const { routers, publish } = setUp()
+  await publish('a')
+  const one = await connect(routers, 'one')
+  now += 1
+  const two = await connect(routers, 'two')
+  one.end()
+  await connect(routers, 'one', one.version)
+  two.say({ kind: 'applied', version: two.version })
+  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
+  await routers.followed(AbortSignal.timeout(1000))
+  routers.close()
+})
+
+test('when a router is lost, whose dynos wait for its word is looked at again', async () => {
+  const { routers, publish, backends, changes } = setUp()
+  backends.push({ id: 'dyno', dyno: 'web.1', address: '192.0.2.9', port: 80, mode: 'probe' })
+  await publish('a')
+  const one = await connect(routers, 'one')
+  const two = await connect(routers, 'two')
+  one.say({ kind: 'health', backend: 'dyno', up: true, reason: '' })
+  assert.not.ok(routers.healthy('dyno'))
+  changes.splice(0)
+  two.end()
+  assert.equal(changes, ['app'])
+  assert.ok(routers.healthy('dyno'))
+  routers.close()
+})
+
+test('a router that is silent is no reason to call a dyno not booted', () =>
+  assert.ok(limits.routerSilence < limits.boot))
+
+test('a router of another protocol is sent away with the reason, which is logged once', () => {
+  const { routers } = setUp()
+  said.splice(0)
+  for (let i = 0; i < 3; i++) {
+    const socket = new FakeSocket()
+    routers.accept(socket as unknown as WebSocket, '192.0.2.1')
+    socket.say({ kind: 'hello', protocol: PROTOCOL - 1, applied: 3 })
+    assert.equal(socket.closes, [1002])
+  }
+  assert.is(said.filter((line) => line.includes('speaks another protocol')).length, 1)
+  assert.equal(routers.list(), [])
+  routers.close()
+})
+
+test('lines of apps that are not there are passed over, whatever their id is', async () => {
+  const { routers, publish, lines } = setUp()
+  await publish('a')
+  const one = await connect(routers, 'one')
+  const line = (app: string) => ({ app, at: 1, text: 'at=info' })
+  one.say({ kind: 'log', lines: [line('../../else'), line('app'), line('gone')], dropped: 0 })
+  assert.equal(lines, ['app at=info'])
+  routers.close()
+})
+
+test('routers are remembered by the next daemon, until one that is lost is forgotten', async () => {
+  const first = setUp()
+  await first.publish('a')
+  const socket = await connect(first.routers, 'one')
+  assert.is(first.routers.forget('one'), 'connected')
+  socket.end()
+  first.routers.close()
+  while (!(await readFile(file(), 'utf8').catch(() => '')).includes('one')) await setImmediate()
+  now += 5
+  const second = setUp()
+  assert.equal(second.routers.list(), [
+    {
+      ...{ id: 'one', host: 'host-one', address: '192.0.2.1', workers: 2, applied: socket.version },
+      ...{ firstSeen: 1_000_000, lastSeen: 1_000_000, state: 'lost', behind: 0 },
+    },
+  ])
+  assert.is(second.routers.forget('other'), 'unknown')
+  assert.is(second.routers.forget('one'), 'forgotten')
+  second.routers.close()
+  while ((await readFile(file(), 'utf8')) !== '[]') await setImmediate()
+})
+
+test('a file that is damaged is said, and the list begins anew', async () => {
+  await writeFile(file(), '[{"id":1}]')
+  assert.equal(openRegister(file(), log).list(), [])
+  assert.match(said.join(), /known routers could not be read/)
+})
+
+test('the list is bounded: the one that was seen longest ago makes room', () => {
+  const register = openRegister(undefined, log)
+  for (let i = 0; i < limits.knownRouters + 2; i++)
+    register.connected({ id: `r${i}`, host: '', address: '', workers: 1, applied: 0 }, i)
+  const ids = register.list().map(({ id }) => id)
+  assert.is(ids.length, limits.knownRouters)
+  assert.is(ids[0], 'r2')
+})
+
+test.run()

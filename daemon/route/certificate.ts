@@ -22,10 +22,10 @@ export interface Certificate {
   cert: string
 }
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
-const DAY = 24 * 3600 * 1000
+export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+export const DAY = 24 * 3600 * 1000
 const AUTHORITY_LIFE = 3650 * DAY
-const LEAF_LIFE = 397 * DAY
+export const LEAF_LIFE = 397 * DAY
 const RENEW_BEFORE = 30 * DAY
 
 type Keys = webcrypto.CryptoKeyPair
@@ -41,7 +41,7 @@ export async function ensureCertificates(config: {
 }): Promise<Certificate> {
   const folder = join(config.data, 'tls')
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const ca = await authority(folder)
+  const ca = await openAuthority(folder)
   const names = [
     ...new Set([
       'localhost',
@@ -57,7 +57,7 @@ export async function ensureCertificates(config: {
   const old = await readPair(folder, 'key.pem', 'cert.pem')
   if (old && usable(old.cert, ca.certificate, names, now)) return old
   const keys = await generateKeys()
-  const certificate = await leaf(keys, ca, names, now)
+  const certificate = await issueLeaf(keys.publicKey, ca, names, now)
   const pair = {
     key: await privatePem(keys),
     cert: `${certificate.toString('pem')}\n${ca.certificate.toString('pem')}\n`,
@@ -66,12 +66,13 @@ export async function ensureCertificates(config: {
   return pair
 }
 
-interface Authority {
+export interface Authority {
   key: webcrypto.CryptoKey
   certificate: X509Certificate
 }
 
-async function authority(folder: string): Promise<Authority> {
+/** The platform's own authority, made when there is none. */
+export async function openAuthority(folder: string): Promise<Authority> {
   const old = await readPair(folder, 'ca.key', 'ca.pem')
   if (old) {
     const der = PemConverter.decodeFirst(old.key)
@@ -98,7 +99,13 @@ async function authority(folder: string): Promise<Authority> {
   return { key: keys.privateKey, certificate }
 }
 
-const leaf = (keys: Keys, ca: Authority, names: string[], now: Date): Promise<X509Certificate> =>
+/** For TLS servers of these names; good for 397 days. */
+export const issueLeaf = (
+  publicKey: webcrypto.CryptoKey,
+  ca: Authority,
+  names: string[],
+  now: Date,
+): Promise<X509Certificate> =>
   X509CertificateGenerator.create(
     {
       serialNumber: serial(),
@@ -108,7 +115,7 @@ const leaf = (keys: Keys, ca: Authority, names: string[], now: Date): Promise<X5
       notAfter: new Date(now.getTime() + LEAF_LIFE),
       signingAlgorithm: ALGORITHM,
       signingKey: ca.key,
-      publicKey: keys.publicKey,
+      publicKey,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),

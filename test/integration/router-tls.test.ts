@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createSecureContext, type TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocketServer } from 'ws'
@@ -95,6 +96,7 @@ function startDaemon(): Source {
           source.asked.push(...ids)
           return new Map([...source.pairs].filter(([id]) => ids.includes(id)))
         },
+        challenges: () => [],
         changed() {},
         logLine() {},
       },
@@ -202,6 +204,28 @@ test('openssl’s client gets the whole chain, and verifies it', async () => {
   await once(client, 'close')
   assert.match(said, /Verify return code: 0 \(ok\)/)
   assert.is(said.match(/BEGIN CERTIFICATE/g)?.length, 2)
+})
+
+test('the router process speaks HTTP/2 to who wants it, and its tickets outlive a certificate of the platform’s', async () => {
+  const daemon = startDaemon()
+  daemon.apps = appOf({})
+  startRouter()
+  await daemon.publish()
+  const url = `https://a.localhost:${ports.https}/`
+  const args = ['-skS', '--http2', '--resolve', `a.localhost:${ports.https}:127.0.0.1`, '-w', ' %{http_version}', url]
+  const { stdout } = await promisify(execFile)('curl', args)
+  assert.is(stdout, 'hello 2')
+  const { socket, session } = await greet('a.localhost')
+  const ticket = await session
+  socket.destroy()
+  await rm(join(data, 'tls', 'cert.pem'))
+  await ensureCertificates({ data, domain: 'localhost', api: { hosts: [] } })
+  daemon.apps = appOf({ maintenance: true })
+  await daemon.publish()
+  const resumed = await greet('a.localhost', undefined, ticket)
+  assert.ok(resumed.socket.isSessionReused())
+  assert.match(await ask(resumed.socket, 'a.localhost'), /^HTTP\/1\.1 503 /)
+  resumed.socket.destroy()
 })
 
 test('an update is served from the next handshake on: none fails, open connections go on, nothing is restarted', async () => {

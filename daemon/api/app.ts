@@ -133,7 +133,7 @@ export async function serializeApps(d: Daemon, ctx: Viewed, apps: App[]): Promis
     return {
       id: app.id,
       name: app.name,
-      acm: false,
+      acm: app.acm === 1,
       archived_at: null,
       buildpack_provided_description: slug?.buildpack_description ?? null,
       build_stack: named('stack', app.stack),

@@ -79,7 +79,7 @@ export function serialize(app: Pick<App, 'id' | 'name'>, endpoint: SniEndpoint) 
     ssl_cert: {
       ...details,
       id: endpoint.certificate_id,
-      acm: false,
+      acm: endpoint.acm === 1,
       starts_at: time(starts_at),
       expires_at: time(expires_at),
     },

@@ -8,7 +8,9 @@ import { limits } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
-import { findSniEndpoint } from './sni-endpoint.ts'
+import { statusOf } from './acm.ts'
+import { managedOf } from './acm-domain.ts'
+import { findSniEndpoint, forgetAutomatic } from './sni-endpoint.ts'
 
 type App = Selectable<Schema['apps']>
 
@@ -22,6 +24,8 @@ export interface Domain {
   status: 'none'
   /** Whose certificate is served for it; null for the platform's own. */
   sni_endpoint: { id: string; name: string } | null
+  /** How far its automatic certificate is; null without Automated Certificate Management. */
+  acm: { status: string; reason: string | null } | null
   created_at: number
   updated_at: number
 }
@@ -37,9 +41,12 @@ export async function listDomains({ db, config }: Place, app: App): Promise<Doma
     cname: null,
     status: 'none',
     sni_endpoint: null,
+    acm: null,
     created_at: app.created_at,
     updated_at: app.updated_at,
   }
+  // First, so that one that is told as issued is told with its certificate.
+  const managed = app.acm === 1 ? await managedOf(db, app) : undefined
   const rows = await db
     .selectFrom('domains')
     .leftJoin('sni_endpoints', 'sni_endpoints.id', 'domains.sni_endpoint_id')
@@ -50,7 +57,10 @@ export async function listDomains({ db, config }: Place, app: App): Promise<Doma
     .execute()
   const custom = rows.map(({ endpoint, sni_endpoint_id, ...row }): Domain => {
     const sni_endpoint = endpoint === null || sni_endpoint_id === null ? null : { id: sni_endpoint_id, name: endpoint }
-    return { ...row, kind: 'custom', cname: own.hostname, status: 'none', sni_endpoint }
+    const one = managed?.get(row.id)
+    const updated_at = Math.max(row.updated_at, one?.progress?.updated_at ?? 0)
+    const acm = one ? statusOf(one) : null
+    return { ...row, updated_at, kind: 'custom', cname: own.hostname, status: 'none', sni_endpoint, acm }
   })
   return [own, ...custom]
 }
@@ -74,7 +84,7 @@ export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wan
   const now = d.clock.now()
   const domain = await decide(d.db, async (tx) => {
     await requireFree(tx, app, hostname)
-    const sni_endpoint_id = wanted.endpoint === null ? null : (await findSniEndpoint(tx, app, wanted.endpoint)).id
+    const sni_endpoint_id = await endpointId(tx, app, wanted.endpoint)
     const row = { id: randomUUID(), app_id: app.id, hostname, sni_endpoint_id, created_at: now, updated_at: now }
     await tx.insertInto('domains').values(row).execute()
     const domain = await findDomain({ ...d, db: tx }, app, row.id)
@@ -82,7 +92,17 @@ export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wan
     return domain
   })
   await d.routers.publish(app.id)
+  d.acm.wake()
   return domain
+}
+
+/** One from an authority is for its own domain, with which it goes. */
+async function endpointId(tx: Tx, app: App, nameOrId: string | null): Promise<string | null> {
+  if (nameOrId === null) return null
+  const { id, name, acm } = await findSniEndpoint(tx, app, nameOrId)
+  if (acm === 1)
+    throw invalid(`${name} is managed automatically, for one domain. This domain gets one of its own when it has none.`)
+  return id
 }
 
 async function requireFree(tx: Tx, app: App, hostname: string): Promise<void> {
@@ -136,15 +156,25 @@ export async function bindDomain(d: Daemon, app: App, account: Actor, { hostname
     const previous = await findDomain(place, app, hostname)
     if (previous.kind === 'heroku')
       throw invalid(`${previous.hostname} is the app's own name: the platform's own certificate is served for it.`)
-    const sni_endpoint_id = endpoint === null ? null : (await findSniEndpoint(tx, app, endpoint)).id
+    const sni_endpoint_id = await endpointId(tx, app, endpoint)
     await tx.updateTable('domains').set({ sni_endpoint_id, updated_at: now }).where('id', '=', previous.id).execute()
+    await forgetAutomatic(tx, app, { which: 'unbound', now })
     const domain = await findDomain(place, app, previous.id)
     await note(tx, { app: app.id, account, include: 'api:domain', action: 'update', subject: domain, previous, now })
     return domain
   })
   await d.routers.publish(app.id)
+  d.acm.wake()
   return domain
 }
+
+/** Has the routers serve a certificate that an authority gave for this domain (by id), as part of the caller's decision. */
+export const bindAutomatic = (
+  tx: Tx,
+  id: string,
+  { endpoint, now }: { endpoint: string; now: number },
+): Promise<unknown> =>
+  tx.updateTable('domains').set({ sni_endpoint_id: endpoint, updated_at: now }).where('id', '=', id).execute()
 
 export async function removeDomain(d: Daemon, app: App, account: Actor, hostnameOrId: string): Promise<Domain> {
   const now = d.clock.now()
@@ -152,6 +182,7 @@ export async function removeDomain(d: Daemon, app: App, account: Actor, hostname
     const domain = await findDomain({ ...d, db: tx }, app, hostnameOrId)
     if (domain.kind === 'heroku') throw invalid(`${domain.hostname} is the app's own name and cannot be removed.`)
     await tx.deleteFrom('domains').where('id', '=', domain.id).execute()
+    await forgetAutomatic(tx, app, { which: 'unbound', now })
     await note(tx, { app: app.id, account, include: 'api:domain', action: 'destroy', subject: domain, now })
     return domain
   })

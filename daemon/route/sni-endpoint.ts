@@ -4,7 +4,7 @@ import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, messageOf, notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { type DbOrTx, decide } from '../store/database.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 import { type Pair, parsePair } from './chain.ts'
@@ -21,7 +21,7 @@ export interface SniEndpoint extends Omit<Selectable<Schema['sni_endpoints']>, '
 export async function listSniEndpoints(db: DbOrTx, app: { id: string }, which?: string): Promise<SniEndpoint[]> {
   const all = db
     .selectFrom('sni_endpoints')
-    .select(['id', 'app_id', 'name', 'certificate_id', 'certificate_chain', 'created_at', 'updated_at'])
+    .select(['id', 'app_id', 'name', 'certificate_id', 'certificate_chain', 'acm', 'created_at', 'updated_at'])
     .where('app_id', '=', app.id)
     .orderBy('name')
   const wanted = which === undefined ? all : all.where((or) => or.or([or('id', '=', which), or('name', '=', which)]))
@@ -48,24 +48,37 @@ export async function findSniEndpoint(db: DbOrTx, app: { id: string }, nameOrId:
 export async function addSniEndpoint(d: Daemon, app: App, account: Actor, given: Pair): Promise<SniEndpoint> {
   const now = d.clock.now()
   const pair = parsePair(given.chain, given.key, now)
-  return decide(d.db, async (tx) => {
-    const there = await tx.selectFrom('sni_endpoints').select('name').where('app_id', '=', app.id).execute()
-    const names = there.map(({ name }) => name)
-    if (names.length >= limits.sniEndpointsPerApp)
-      throw invalid(`An app may have ${limits.sniEndpointsPerApp} certificates. Remove one with certs:remove first.`)
-    const row = { id: randomUUID(), app_id: app.id, name: freeName(names), created_at: now, updated_at: now }
-    const { private_key, ...certificate } = sealed(d, pair)
-    await tx
-      .insertInto('sni_endpoints')
-      .values({ ...row, ...certificate, private_key })
-      .execute()
-    const endpoint: SniEndpoint = { ...row, ...certificate, domains: [] }
-    await note(tx, { app: app.id, account, include: 'api:sni-endpoint', action: 'create', subject: endpoint, now })
-    return endpoint
-  })
+  return decide(d.db, (tx) => insert(d, tx, { app: app.id, account, pair, acm: 0, now }))
 }
 
-/** Replaces chain and key; the routers serve the new ones for all its domains from the next handshake on. Throws UserError. */
+interface Addition {
+  app: string
+  account: Actor | null
+  pair: Pair
+  acm: 0 | 1
+  now: number
+}
+
+async function insert(d: Sealing, tx: Tx, { app, account, pair, acm, now }: Addition): Promise<SniEndpoint> {
+  const there = await tx.selectFrom('sni_endpoints').select('name').where('app_id', '=', app).execute()
+  const names = there.map(({ name }) => name)
+  if (names.length >= limits.sniEndpointsPerApp)
+    throw invalid(`An app may have ${limits.sniEndpointsPerApp} certificates. Remove one with certs:remove first.`)
+  const row = { id: randomUUID(), app_id: app, name: freeName(names), acm, created_at: now, updated_at: now }
+  const { private_key, ...certificate } = sealed(d, pair)
+  await tx
+    .insertInto('sni_endpoints')
+    .values({ ...row, ...certificate, private_key })
+    .execute()
+  const endpoint: SniEndpoint = { ...row, ...certificate, domains: [] }
+  await note(tx, { app, account, include: 'api:sni-endpoint', action: 'create', subject: endpoint, now })
+  return endpoint
+}
+
+/**
+ * Replaces chain and key; the routers serve the new ones for all its domains from the next handshake on. One that came from an authority
+ * is the app's own from now on, and not renewed any more. Throws UserError.
+ */
 export async function updateSniEndpoint(
   d: Daemon,
   app: App,
@@ -76,19 +89,54 @@ export async function updateSniEndpoint(
   const pair = parsePair(given.chain, given.key, now)
   const endpoint = await decide(d.db, async (tx) => {
     const previous = await findSniEndpoint(tx, app, nameOrId)
-    const { private_key, ...change } = { ...sealed(d, pair), updated_at: now }
-    await tx
-      .updateTable('sni_endpoints')
-      .set({ ...change, private_key })
-      .where('id', '=', previous.id)
-      .execute()
-    const endpoint = { ...previous, ...change }
-    const event = { app: app.id, account, include: 'api:sni-endpoint', action: 'update', now } as const
-    await note(tx, { ...event, subject: endpoint, previous })
-    return endpoint
+    return replace(d, tx, previous, { app: app.id, account, pair, acm: 0, now })
   })
   await d.routers.publish(app.id)
   return endpoint
+}
+
+async function replace(
+  d: Sealing,
+  tx: Tx,
+  previous: SniEndpoint,
+  { app, account, pair, acm, now }: Addition,
+): Promise<SniEndpoint> {
+  const { private_key, ...change } = { ...sealed(d, pair), acm, updated_at: now }
+  await tx
+    .updateTable('sni_endpoints')
+    .set({ ...change, private_key })
+    .where('id', '=', previous.id)
+    .execute()
+  const endpoint = { ...previous, ...change }
+  const event = { app, account, include: 'api:sni-endpoint', action: 'update', now } as const
+  await note(tx, { ...event, subject: endpoint, previous })
+  return endpoint
+}
+
+/** Keeps a certificate that an authority gave: in place of the one that is there (by id), else as one more. Its id. Throws UserError. */
+export async function keepAutomatic(
+  d: Sealing,
+  tx: Tx,
+  given: { app: string; pair: Pair; instead: string | null; now: number },
+): Promise<string> {
+  const { app, instead } = given
+  const addition: Addition = { ...given, account: null, acm: 1 }
+  const [previous] = instead === null ? [] : await listSniEndpoints(tx, { id: app }, instead)
+  return (await (previous?.acm === 1 ? replace(d, tx, previous, addition) : insert(d, tx, addition))).id
+}
+
+/** Forgets the certificates from an authority that no domain of the app has any more, or all of them. */
+export async function forgetAutomatic(
+  tx: Tx,
+  app: { id: string },
+  { which, now }: { which: 'unbound' | 'all'; now: number },
+) {
+  for (const endpoint of await listSniEndpoints(tx, app)) {
+    if (endpoint.acm === 0 || (which === 'unbound' && endpoint.domains.length > 0)) continue
+    await tx.deleteFrom('sni_endpoints').where('id', '=', endpoint.id).execute()
+    const event = { app: app.id, account: null, include: 'api:sni-endpoint', action: 'destroy', now } as const
+    await note(tx, { ...event, subject: endpoint })
+  }
 }
 
 /** Its domains get the platform's own certificate from now on. */
@@ -96,11 +144,16 @@ export async function removeSniEndpoint(d: Daemon, app: App, account: Actor, nam
   const now = d.clock.now()
   const endpoint = await decide(d.db, async (tx) => {
     const endpoint = await findSniEndpoint(tx, app, nameOrId)
+    if (endpoint.acm === 1)
+      throw invalid(
+        `${endpoint.name} is managed automatically. Replace it with certs:update, or end that with certs:auto:disable.`,
+      )
     await tx.deleteFrom('sni_endpoints').where('id', '=', endpoint.id).execute()
     await note(tx, { app: app.id, account, include: 'api:sni-endpoint', action: 'destroy', subject: endpoint, now })
     return endpoint
   })
   await d.routers.publish(app.id)
+  d.acm.wake()
   return endpoint
 }
 
@@ -129,7 +182,9 @@ export async function readPairs(
 /** Of one query. */
 const PARAMETERS = 500
 
-function sealed(d: Daemon, { chain, key }: Pair) {
+type Sealing = Pick<Daemon, 'seal'>
+
+function sealed(d: Sealing, { chain, key }: Pair) {
   const certificate_id = randomUUID()
   return { certificate_id, certificate_chain: chain, private_key: d.seal.seal(key, certificate_id) }
 }

@@ -220,7 +220,7 @@ test('a key that was sealed for another certificate opens for none, and costs no
   assert.ok(host.logged.some((line) => line.includes('the key of a certificate cannot be opened')))
 })
 
-test('Automated Certificate Management is off, and says why it stays off', async () => {
+test('without an authority Automated Certificate Management is off, and says why it stays off', async () => {
   assert.is((await request('GET', '/apps/demo')).json.acm, false)
   for (const [method, body] of [
     ['POST', {}],
@@ -228,7 +228,7 @@ test('Automated Certificate Management is off, and says why it stays off', async
   ] as const) {
     const { status, json } = await request(method, '/apps/demo/acm', { body })
     assert.is(status, 422)
-    assert.match(json.message, /asks no public authority.*certs:add/)
+    assert.match(json.message, /asks no public authority.*SLUICE_ACME_DIRECTORY.*certs:add/)
   }
   assert.is((await request('DELETE', '/apps/demo/acm')).json.acm, false)
 })

@@ -1,9 +1,5 @@
 /** Commands of the official CLI that no test runs, by reason; `topic:*` is the topic and all below it that are not named elsewhere. */
 export const absent: Record<string, string[]> = {
-  'certificates are not obtained automatically: there is no public authority yet that is asked (ACME)': [
-    'certs:auto:enable',
-    'certs:auto:refresh',
-  ],
   'there is no second factor yet, so there is none to disable': ['auth:2fa:disable'],
   'add-ons come later': ['addons:*', 'usage:*'],
   'an add-on of Heroku’s, with an API of its own': ['pg:*', 'data:*', 'redis:*'],

@@ -23,6 +23,11 @@ test('heroku features:enable and features:disable', async () => {
   assert.match(await refused('features:info nope -a demo'), "Couldn't find that feature.")
 })
 
+test('heroku features:enable https-redirect', async () => {
+  assert.match(await heroku('features:enable https-redirect -a demo'), 'Enabling https-redirect for demo... done')
+  assert.match(await heroku('features -a demo'), /\[\+\] https-redirect +What is asked for over plain HTTP/)
+})
+
 test('heroku labs shows, enables and disables what is not for everybody', async () => {
   assert.match(await heroku('labs -a demo'), '[ ] runtime-dyno-metadata')
   assert.match(

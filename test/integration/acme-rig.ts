@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
+import { get } from 'node:https'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { WebSocketServer } from 'ws'
+import { systemClock } from '../../daemon/clock.ts'
+import { ensureCertificates } from '../../daemon/route/certificate.ts'
+import { createRouters } from '../../daemon/route/control.ts'
+import { createIssuance } from '../../daemon/route/issuance.ts'
+import { allRoutes } from '../../daemon/route/routes.ts'
+import { readPairs } from '../../daemon/route/sni-endpoint.ts'
+import { type Host, startHost } from '../api/host.ts'
+import { make } from './chains.ts'
+import { type NameServer, startNameServer } from './dns-server.ts'
+import { eventually, portOf } from './router-rig.ts'
+
+/** Pebble (an authority for tests), the real router process, and the API over a real database with the daemon's end of the routers' protocol. */
+export interface AcmeRig {
+  host: Host
+  dns: NameServer
+  ports: { http: number; https: number }
+  /** The authority's root, PEM. */
+  root: string
+  stopRouter(): Promise<void>
+  startRouter(): void
+  /** Lets the daemon see a later time from now on. */
+  passTime(ms: number): void
+  /** The daemon's part that gets certificates dies, and another one begins. */
+  restart(): Promise<void>
+  /** Waits until the routers follow the rows. */
+  followed(): Promise<void>
+  /** A handshake for this name, verified against the authority's root: whose certificate it is, and its serial number. */
+  greet(name: string): Promise<{ names: string; serial: string; trusted: boolean }>
+  close(): Promise<void>
+}
+
+/** `settings` are Pebble's. */
+export async function startAcmeRig(settings: Record<string, string> = {}): Promise<AcmeRig> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-acme-'))
+  const [http, https, api, directory, management] = await Promise.all(Array.from({ length: 5 }, freePort))
+  const ports = {
+    http: http ?? 0,
+    https: https ?? 0,
+    api: api ?? 0,
+    directory: directory ?? 0,
+    management: management ?? 0,
+  }
+  const dns = await startNameServer()
+  const trusted = await startPebble(folder, { ports, dns, settings })
+  const host = await startHost({
+    SLUICE_DATA: folder,
+    SLUICE_ACME_DIRECTORY: `https://localhost:${ports.directory}/dir`,
+    SLUICE_ACME_CONTACT: 'ops@example.com',
+    SLUICE_CA_BUNDLE: join(folder, 'pebble.pem'),
+  })
+  await writeFile(join(folder, 'router.token'), 'secret\n')
+  await ensureCertificates({ data: folder, domain: 'localhost', api: { hosts: [] } })
+  let router = startRouter(folder, ports)
+  const stopDaemon = await startDaemonEnd(host, ports.api)
+  let ahead = 0
+  host.d.clock = { now: () => Date.now() + ahead, at: (at, wake) => systemClock.at(at - ahead, wake) }
+  host.d.acm = createIssuance(host.d)
+  await host.d.acm.start()
+  return {
+    host,
+    dns,
+    ports,
+    root: trusted.root,
+    async stopRouter() {
+      router.kill('SIGKILL')
+      await eventually(
+        () => host.d.routers.connected === 0,
+        () => 'the router’s end',
+      )
+    },
+    startRouter() {
+      router = startRouter(folder, ports)
+    },
+    passTime(ms) {
+      ahead += Math.round(ms)
+      host.d.acm.wake()
+    },
+    async restart() {
+      await host.d.acm.stop()
+      host.d.acm = createIssuance(host.d)
+      await host.d.acm.start()
+    },
+    async followed() {
+      await host.d.routers.publish()
+      await host.d.routers.followed(AbortSignal.timeout(10_000))
+    },
+    greet: (name) => greet(ports.https, name, trusted.root),
+    async close() {
+      await host.close()
+      stopDaemon()
+      for (const child of [router, trusted.child]) child.kill('SIGKILL')
+      dns.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+type Ports = Record<'http' | 'https' | 'api' | 'directory' | 'management', number>
+
+async function startPebble(
+  folder: string,
+  { ports, dns, settings }: { ports: Ports; dns: NameServer; settings: Record<string, string> },
+): Promise<{ child: ChildProcess; root: string }> {
+  const { cert, key } = await make({ names: ['localhost'] })
+  await writeFile(join(folder, 'pebble.pem'), cert)
+  await writeFile(join(folder, 'pebble.key'), key)
+  const config = {
+    listenAddress: `127.0.0.1:${ports.directory}`,
+    managementListenAddress: `127.0.0.1:${ports.management}`,
+    certificate: join(folder, 'pebble.pem'),
+    privateKey: join(folder, 'pebble.key'),
+    httpPort: ports.http,
+    tlsPort: ports.https,
+  }
+  await writeFile(join(folder, 'pebble.json'), JSON.stringify({ pebble: config }))
+  const args = ['-config', join(folder, 'pebble.json'), '-dnsserver', `127.0.0.1:${dns.port}`, '-strict']
+  const child = spawn('pebble', args, {
+    stdio: 'ignore',
+    env: {
+      PATH: process.env.PATH,
+      PEBBLE_VA_NOSLEEP: '1',
+      PEBBLE_AUTHZREUSE: '0',
+      PEBBLE_WFE_NONCEREJECT: '20',
+      ...settings,
+    },
+  })
+  let root: string | undefined
+  const ask = (): void => {
+    fetchText(`https://localhost:${ports.management}/roots/0`, cert).then(
+      (text) => {
+        root = text
+      },
+      () => void setTimeout(ask, 20),
+    )
+  }
+  ask()
+  await eventually(
+    () => root !== undefined,
+    () => 'pebble',
+  )
+  return { child, root: root ?? '' }
+}
+
+const fetchText = (url: string, ca: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    get(url, { ca, family: 4 }, async (response) => {
+      let text = ''
+      for await (const chunk of response) text += chunk
+      resolve(text)
+    }).once('error', reject)
+  })
+
+function startRouter(data: string, ports: Ports): ChildProcess {
+  const env = {
+    ...process.env,
+    ...{ SLUICE_DATA: data, SLUICE_PORT: String(ports.api), SLUICE_ROUTER_HOST: '127.0.0.1' },
+    ...{ SLUICE_HTTP_PORT: String(ports.http), SLUICE_TLS_PORT: String(ports.https) },
+  }
+  const main = join(import.meta.dirname, '..', '..', 'router', 'main.js')
+  return spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+/** In place of the API's own: routers that are real, and told what the rows say. */
+async function startDaemonEnd(host: Host, port: number): Promise<() => void> {
+  const { d } = host
+  d.routers = createRouters(
+    { clock: systemClock, log: d.log },
+    {
+      routes: (apps) => allRoutes(d.db, 'localhost', apps),
+      pairs: (certificates) => readPairs(d, certificates),
+      challenges: () => d.acm.challenges(),
+      changed() {},
+      logLine: (app, at, text) => d.logs.write(app, { at, source: 'heroku', dyno: 'router', text }),
+    },
+  )
+  const server = createHttpServer()
+  const sockets = new WebSocketServer({ server, path: '/routers' })
+  sockets.on('connection', (socket) => d.routers.accept(socket))
+  server.listen(port, '127.0.0.1')
+  await d.routers.publish()
+  await eventually(
+    () => d.routers.connected === 1,
+    () => 'the router',
+  )
+  return () => {
+    d.routers.close()
+    for (const socket of sockets.clients) socket.terminate()
+    server.close()
+  }
+}
+
+async function greet(port: number, servername: string, ca: string): Promise<Awaited<ReturnType<AcmeRig['greet']>>> {
+  const socket = connect({ host: '127.0.0.1', port, servername, ca, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { subjectaltname = '', serialNumber } = socket.getPeerCertificate()
+  socket.destroy()
+  return { names: subjectaltname, serial: serialNumber, trusted: socket.authorized }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  server.close()
+  await once(server, 'close')
+  return port
+}

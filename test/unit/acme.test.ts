@@ -1,0 +1,120 @@
+import { createPrivateKey, createPublicKey, verify } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:https'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Authority } from '../../daemon/acme/authority.ts'
+import { generateKey, openKey } from '../../daemon/acme/key.ts'
+import { Problem, problemOf, retryAfter } from '../../daemon/acme/problem.ts'
+import { createAsk } from '../../daemon/acme/transport.ts'
+import { readConfig } from '../../daemon/config.ts'
+import { limits } from '../../daemon/limits.ts'
+import { make } from '../integration/chains.ts'
+import { portOf } from '../integration/router-rig.ts'
+
+test('what is signed can be verified with the key that it names', () => {
+  const key = openKey(generateKey())
+  const body = JSON.parse(key.sign({ nonce: 'n', url: 'https://a.example/x' }, { a: 1 }))
+  assert.equal(JSON.parse(String(Buffer.from(body.protected, 'base64url'))), {
+    ...{ alg: 'ES256', nonce: 'n', url: 'https://a.example/x' },
+  })
+  assert.is(String(Buffer.from(body.payload, 'base64url')), '{"a":1}')
+  const signed = Buffer.from(`${body.protected}.${body.payload}`)
+  const publicKey = createPublicKey({ key: { ...key.jwk }, format: 'jwk' })
+  const signature = Buffer.from(body.signature, 'base64url')
+  assert.ok(verify('sha256', signed, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature))
+  assert.is(JSON.parse(key.sign({}, '')).payload, '')
+})
+
+/** The key of RFC 7515 A.3. */
+const jwk = {
+  ...{ kty: 'EC', crv: 'P-256', d: 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI' },
+  ...{ x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0' },
+}
+
+test('a challenge is answered with its token and the thumbprint of RFC 7638', () => {
+  const pem = createPrivateKey({ key: jwk, format: 'jwk' }).export({ type: 'pkcs8', format: 'pem' })
+  assert.is(openKey(String(pem)).authorize('token'), 'token.oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U')
+})
+
+test('a problem of the name is told from one with the authority; its words are bounded and plain', () => {
+  const of = (type: string, detail?: unknown) =>
+    problemOf({ type: `urn:ietf:params:acme:error:${type}`, detail }, 'none')
+  for (const type of ['dns', 'connection', 'unauthorized', 'caa', 'rejectedIdentifier'])
+    assert.is(of(type).kind, 'name', type)
+  for (const type of ['rateLimited', 'badNonce', 'serverInternal', 'malformed', ''])
+    assert.is(of(type).kind, 'authority')
+  assert.is(of('dns', 'a\r\nb\u0000\u2028c').message, 'a b c')
+  assert.is(of('dns', 'x'.repeat(5000)).message.length, 403)
+  for (const odd of [
+    undefined,
+    null,
+    7,
+    'text',
+    [],
+    { type: {}, detail: undefined },
+    { type: { toString: 1 } },
+    { detail: { toString: 1 } },
+  ])
+    assert.equal([problemOf(odd, 'none').message, problemOf(odd, 'none').type], ['none', ''])
+})
+
+test('Retry-After is seconds or a date', () => {
+  const now = Date.parse('Wed, 21 Oct 2026 07:28:00 GMT')
+  assert.is(retryAfter('120', now), 120_000)
+  assert.is(retryAfter('Wed, 21 Oct 2026 07:29:00 GMT', now), 60_000)
+  assert.is(retryAfter('Wed, 21 Oct 2026 07:27:00 GMT', now), 0)
+  for (const odd of [undefined, 'soon', '-5x', '']) assert.is(retryAfter(odd, now), undefined, String(odd))
+})
+
+/** What an authority answers to a request that an Authority makes when it is opened. */
+async function opened(answer: { status?: number; body: string; headers?: Record<string, string> }, trusted = true) {
+  const { cert, key } = await make({ names: ['localhost'] })
+  const server = createServer({ cert, key }, (_, response) => {
+    response.writeHead(answer.status ?? 200, answer.headers).end(answer.body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const directory = `https://localhost:${portOf(server)}/directory`
+  const ask = createAsk(trusted ? [cert] : [])
+  try {
+    const account = { directory, contact: undefined, key: openKey(generateKey()) }
+    return await Authority.open(ask, account, new AbortController().signal).then(
+      () => new Problem('name', 'opened'),
+      (error) => error,
+    )
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
+}
+
+test('an authority that is not one, answers too much, refuses, or is not trusted is a problem, in words', async () => {
+  const cases: [Parameters<typeof opened>, RegExp][] = [
+    [[{ body: '<html>' }], /not ACME\. Is SLUICE_ACME_DIRECTORY/],
+    [[{ body: '{"newNonce":"http://a.example/","newAccount":"file:///etc","newOrder":"x"}' }], /not ACME/],
+    [[{ body: ' '.repeat(limits.acmeAnswerSize + 1) }], /more than it may/],
+    [[{ status: 302, body: '', headers: { location: 'https://a.example/' } }], /answered with status 302/],
+    [[{ status: 503, body: '{"detail":"down for today"}', headers: { 'retry-after': '60' } }], /^down for today$/],
+    [[{ body: '{}' }, false], /cannot be reached: .*self-signed/],
+  ]
+  for (const [given, message] of cases) {
+    const problem = await opened(...given)
+    assert.ok(problem instanceof Problem, String(problem))
+    assert.match(problem.message, message)
+    assert.is(problem.kind, 'authority')
+  }
+})
+
+test('an authority is asked over TLS only, and contacted by a mail address', () => {
+  const SLUICE_ACME_DIRECTORY = 'https://acme.example.com/directory'
+  assert.is(readConfig({}).acme, undefined)
+  assert.equal(readConfig({ SLUICE_ACME_DIRECTORY, SLUICE_ACME_CONTACT: 'ops@example.com' }).acme, {
+    ...{ directory: SLUICE_ACME_DIRECTORY, contact: 'ops@example.com' },
+  })
+  for (const odd of ['http://acme.example.com/', 'acme.example.com', 'file:///etc/passwd'])
+    assert.throws(() => readConfig({ SLUICE_ACME_DIRECTORY: odd }), /must be an https URL/)
+  for (const odd of ['ops', 'mailto:ops@example.com', 'a b@example.com'])
+    assert.throws(() => readConfig({ SLUICE_ACME_DIRECTORY, SLUICE_ACME_CONTACT: odd }), /must be a mail address/)
+})
+
+test.run()

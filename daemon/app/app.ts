@@ -7,6 +7,8 @@ import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { announceRelease, createRelease } from '../release/release.ts'
+import { forgetProgress } from '../route/acm-domain.ts'
+import { forgetAutomatic } from '../route/sni-endpoint.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
@@ -46,6 +48,7 @@ export async function createApp(
       stack,
       maintenance: 0,
       locked: wanted.team?.locked ? 1 : 0,
+      acm: 0,
       network: await freeNetwork(tx),
       created_at: now,
       updated_at: now,
@@ -96,6 +99,22 @@ export async function renameApp(d: Daemon, app: App, account: Account, newName: 
 }
 
 /** While it is on, routers answer every request to the app with the maintenance page. */
+/** Automated Certificate Management. Off: its certificates go. */
+export async function setAcm(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
+  const acm = on ? 1 : 0
+  if (acm === app.acm) return app
+  await decide(d.db, async (tx) => {
+    await change(d, tx, { app, account }, { acm })
+    if (on) return
+    await forgetProgress(tx, app)
+    await forgetAutomatic(tx, app, { which: 'all', now: d.clock.now() })
+  })
+  await d.routers.publish(app.id)
+  d.acm.wake()
+  await tell(d, app, account, `${on ? 'Enable' : 'Disable'} Automated Certificate Management`)
+  return { ...app, acm }
+}
+
 export async function setMaintenance(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
   const maintenance = on ? 1 : 0
   if (maintenance === app.maintenance) return app

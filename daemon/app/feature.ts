@@ -26,6 +26,13 @@ export const features: readonly Feature[] = [
     always: false,
   },
   {
+    name: 'https-redirect',
+    title: 'Redirect to HTTPS',
+    description: 'What is asked for over plain HTTP is redirected to HTTPS by the router.',
+    state: 'general',
+    always: false,
+  },
+  {
     name: 'preboot',
     title: 'Preboot',
     description: 'New dynos serve before old ones stop. Every release does this here.',
@@ -39,6 +46,20 @@ export const features: readonly Feature[] = [
       'Sessions in running dynos: ps:exec, ps:copy, ps:forward, ps:socks. Nothing in a dyno is needed for them here.',
     state: 'general',
     always: true,
+  },
+  {
+    name: 'http-disable-keepalive-to-dyno',
+    title: 'No keep-alive to dynos',
+    description: 'Each request reaches its dyno on a connection of its own, which the router closes afterwards.',
+    state: 'public',
+    always: false,
+  },
+  {
+    name: 'http-end-to-end-continue',
+    title: 'End-to-end 100-continue',
+    description: 'Expect: 100-continue is for the dyno to answer, and not for the router.',
+    state: 'public',
+    always: false,
   },
   {
     name: 'runtime-dyno-metadata',

@@ -2,6 +2,7 @@ import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { faultOf } from '../route/setting.ts'
 import { decide } from '../store/database.ts'
 import { announceRelease, createRelease, newestNotFailed, openConfig } from './release.ts'
 
@@ -73,6 +74,8 @@ export function checkVar(name: string, value: string | null): void {
     )
   if (value?.includes('\0'))
     throw invalid(`The value of ${name} contains a NUL character, which no environment variable can hold.`)
+  const fault = faultOf(name, value ?? '')
+  if (fault !== undefined) throw invalid(fault)
 }
 
 export function checkSize(config: Vars): void {

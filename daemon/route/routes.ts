@@ -1,13 +1,19 @@
 import { sql } from 'kysely'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Db } from '../store/database.ts'
-import { type Routed, routeOf } from './table.ts'
+import type { SettingsOf } from './release-setting.ts'
+import { type Routed, routeOf, type Wishes } from './table.ts'
 
 /**
  * The routes of all apps, or of those with these ids, from the rows: seven queries whatever the number of apps, none of which reads
- * releases that were superseded, because this runs at every change.
+ * releases that were superseded, because this runs at every change. `settings` opens the config vars of releases that are new to it.
  */
-export async function allRoutes(db: Db, domain: string, only?: readonly string[]): Promise<AppRoute[]> {
+export async function allRoutes(
+  db: Db,
+  domain: string,
+  only?: readonly string[],
+  settings?: SettingsOf,
+): Promise<AppRoute[]> {
   const live = db.selectFrom('apps').select(['id', 'name', 'maintenance']).where('destroyed_at', 'is', null)
   const apps = await (only ? live.where('id', 'in', only) : live).execute()
   const domains = groupBy(await domainsOf(db, only))
@@ -15,15 +21,23 @@ export async function allRoutes(db: Db, domain: string, only?: readonly string[]
   const serving = new Map((await servingWithCode(db, only)).map((row) => [row.app_id, row]))
   const unsettled = groupBy(await unsettledWithCode(db))
   const web = new Map((await webQuantities(db, only)).map(({ app_id, quantity }) => [app_id, quantity]))
-  const sticky = new Set((await withAffinity(db, only)).map(({ app_id }) => app_id))
+  const features = groupBy(await enabledFeatures(db, only))
+  const releases = new Map(
+    apps.flatMap(({ id }) => {
+      const [candidate] = unsettled.get(id) ?? []
+      const release = candidate?.state === 'cutover' ? candidate : serving.get(id)
+      return release ? [[id, release] as const] : []
+    }),
+  )
+  const asked = await settings?.([...releases].map(([app, { release_id }]) => ({ app, release: release_id })))
   return apps.map((app) => {
     const [candidate = null] = unsettled.get(app.id) ?? []
-    const release = candidate?.state === 'cutover' ? candidate : serving.get(app.id)
+    const release = releases.get(app.id)
     const routed: Routed = {
       id: app.id,
       name: app.name,
       maintenance: app.maintenance === 1,
-      affinity: sticky.has(app.id),
+      wishes: { ...wishesOf(features.get(app.id) ?? []), ...asked?.get(app.id) },
       domains: domains.get(app.id) ?? [],
       release: release?.release_id ?? null,
       candidate: candidate?.release_id ?? null,
@@ -61,19 +75,31 @@ const domainsOf = (db: Db, only: Only) => {
   return (only ? domains.where('domains.app_id', 'in', only) : domains).execute()
 }
 
-const withAffinity = (db: Db, only: Only) => {
-  const apps = db
+/** The features that routers follow, and what they are called in the table. */
+const FEATURES = {
+  'http-session-affinity': 'affinity',
+  'https-redirect': 'redirect',
+  'http-disable-keepalive-to-dyno': 'fresh',
+  'http-end-to-end-continue': 'passContinue',
+} as const
+
+const enabledFeatures = (db: Db, only: Only) => {
+  const rows = db
     .selectFrom('app_features')
-    .select('app_id')
-    .where('name', '=', 'http-session-affinity')
+    .select(['app_id', 'name'])
+    .where('name', 'in', Object.keys(FEATURES))
     .where('enabled', '=', 1)
-  return (only ? apps.where('app_id', 'in', only) : apps).execute()
+    .orderBy('name')
+  return (only ? rows.where('app_id', 'in', only) : rows).execute()
 }
+
+const wishesOf = (rows: readonly { name: string }[]): Wishes =>
+  Object.fromEntries(rows.map(({ name }) => [FEATURES[name as keyof typeof FEATURES], true]))
 
 const webDynos = (db: Db, only: Only) => {
   const dynos = db
     .selectFrom('dynos')
-    .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'address', 'port'])
+    .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'crashes', 'address', 'port'])
     .where('type', '=', 'web')
     .where('one_off', 'is', null)
     .orderBy('ordinal')

@@ -1,12 +1,14 @@
 import type { AppRoute, Backend } from '../../router/protocol.ts'
 import type { DynoState } from '../store/schema.ts'
+import type { Settings } from './setting.ts'
 
 /** What decides an app's part of the route table: rows, nothing else, so that it is the same after a crash. */
 export interface Routed {
   id: string
   name: string
   maintenance: boolean
-  affinity: boolean
+  /** What its features and its release's config vars ask of the routers. */
+  wishes: Wishes
   domains: { hostname: string; certificate: string | null }[]
   /** The release that gets the requests: the one in cutover, else the serving one; null before the first deploy. */
   release: string | null
@@ -14,7 +16,20 @@ export interface Routed {
   candidate: string | null
   /** Wanted web dynos of that release; 0 when it has no web process. */
   web: number
-  dynos: { id: string; ordinal: number; release: string; state: DynoState; address: string | null; port: number }[]
+  dynos: RoutedDyno[]
+}
+
+export type Wishes = Settings & Pick<AppRoute, 'affinity' | 'redirect' | 'fresh' | 'passContinue'>
+
+interface RoutedDyno {
+  id: string
+  ordinal: number
+  release: string
+  state: DynoState
+  /** In a row. */
+  crashes: number
+  address: string | null
+  port: number
 }
 
 /** An app's hosts and backends as the routers should follow them now. */
@@ -25,7 +40,7 @@ export function routeOf(app: Routed, domain: string): AppRoute {
     hosts: [`${app.name}.${domain}`, ...app.domains.map(({ hostname }) => hostname)],
     certificates: certificatesOf(app),
     maintenance: app.maintenance,
-    ...(app.affinity ? { affinity: true } : {}),
+    ...app.wishes,
     empty: emptyOf(app),
     backends: app.dynos.flatMap((dyno): Backend[] => {
       const mode = modeOf(dyno, app)
@@ -42,7 +57,7 @@ function certificatesOf({ domains }: Routed): AppRoute['certificates'] {
   return [...hosts].map(([id, hosts]) => ({ id, hosts }))
 }
 
-function modeOf(dyno: Routed['dynos'][number], app: Routed): Backend['mode'] | null {
+function modeOf(dyno: RoutedDyno, app: Routed): Backend['mode'] | null {
   switch (dyno.state) {
     case 'starting':
       return 'probe'
@@ -60,10 +75,11 @@ function modeOf(dyno: Routed['dynos'][number], app: Routed): Backend['mode'] | n
   }
 }
 
-/** Why nobody serves, when nobody serves. */
+/** Why nobody serves, when nobody serves. A dyno that crashed once starts again at once, so requests wait for it. */
 function emptyOf(app: Routed): AppRoute['empty'] {
   if (app.release === null) return 'blank'
   if (app.web === 0) return 'none'
-  const states = app.dynos.filter((dyno) => dyno.release === app.release).map((dyno) => dyno.state)
-  return states.includes('crashed') && !states.includes('starting') ? 'crashed' : 'starting'
+  const dynos = app.dynos.filter((dyno) => dyno.release === app.release)
+  const down = dynos.some(({ state, crashes }) => state === 'crashed' && crashes > 1)
+  return down && !dynos.some(({ state }) => state === 'starting') ? 'crashed' : 'starting'
 }

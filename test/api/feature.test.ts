@@ -20,7 +20,10 @@ test('an app has the features that are off until they are wanted, and those that
   const { json } = await host.request('GET', '/apps/demo/features')
   const seen = json.map(({ name, enabled, state }: Record<string, unknown>) => `${name} ${enabled} ${state}`)
   assert.equal(seen, [
+    'http-disable-keepalive-to-dyno false public',
+    'http-end-to-end-continue false public',
     'http-session-affinity false general',
+    'https-redirect false general',
     'preboot true general',
     'runtime-dyno-metadata false public',
     'runtime-heroku-exec true general',
@@ -37,6 +40,20 @@ test('a feature that is enabled stays so, is on record, and reaches the routers'
   assert.ok(audit.some(({ text }) => text === 'Enabled feature http-session-affinity'))
   await Promise.all([patch('http-session-affinity', false), patch('http-session-affinity', false)])
   assert.not.ok((await allRoutes(d.db, 'localhost'))[0]?.affinity)
+})
+
+test('each feature of routing has its word in the table', async () => {
+  const words = {
+    'https-redirect': 'redirect',
+    'http-disable-keepalive-to-dyno': 'fresh',
+    'http-end-to-end-continue': 'passContinue',
+  } as const
+  for (const [feature, word] of Object.entries(words)) {
+    await patch(feature, true)
+    const [route] = await allRoutes(d.db, 'localhost')
+    for (const each of Object.values(words)) assert.is(route?.[each], each === word ? true : undefined, feature)
+    await patch(feature, false)
+  }
 })
 
 test('what is always on cannot be disabled; unknown features and odd values are refused', async () => {

@@ -2,11 +2,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Routed, routeOf } from '../../daemon/route/table.ts'
 
-const dyno = (id: string, release: string, state: Routed['dynos'][number]['state']) => ({
+const dyno = (id: string, release: string, state: Routed['dynos'][number]['state'], crashes = 0) => ({
   id,
   ordinal: 1,
   release,
   state,
+  crashes,
   address: '10.0.0.2',
   port: 5000,
 })
@@ -15,7 +16,7 @@ const app = (over: Partial<Routed>): Routed => ({
   id: 'app',
   name: 'demo',
   maintenance: false,
-  affinity: false,
+  wishes: {},
   domains: [],
   release: 'v2',
   candidate: null,
@@ -38,9 +39,12 @@ test('an app answers to its own name and its domains, with the certificates that
   assert.equal(certificates, [{ id: 'one', hosts: ['*.example.com', 'example.com'] }])
 })
 
-test('clients stay with a dyno when the app wants it', () => {
-  assert.is(routeOf(app({ affinity: true }), 'localhost').affinity, true)
-  assert.is(routeOf(app({}), 'localhost').affinity, undefined)
+test('what an app asks of the routers is in its route, and nothing that it does not ask', () => {
+  const wishes = { affinity: true, hold: 5000, errorPage: 'https://example.com/' }
+  const { affinity, hold, errorPage } = routeOf(app({ wishes }), 'localhost')
+  assert.equal({ affinity, hold, errorPage }, wishes)
+  const bare = ['id', 'name', 'hosts', 'certificates', 'maintenance', 'empty', 'backends']
+  assert.equal(Object.keys(routeOf(app({}), 'localhost')), bare)
 })
 
 test('while a candidate boots only the serving release gets requests', () => {
@@ -66,8 +70,9 @@ test('why nobody serves: blank before the first deploy, none at scale 0, crashed
   const empty = (over: Partial<Routed>) => routeOf(app(over), 'localhost').empty
   assert.is(empty({ release: null }), 'blank')
   assert.is(empty({ web: 0 }), 'none')
-  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed')] }), 'crashed')
-  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed'), dyno('b', 'v2', 'starting')] }), 'starting')
+  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed', 2)] }), 'crashed')
+  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed', 1)] }), 'starting')
+  assert.is(empty({ dynos: [dyno('a', 'v2', 'crashed', 2), dyno('b', 'v2', 'starting')] }), 'starting')
   assert.is(empty({}), 'starting')
 })
 

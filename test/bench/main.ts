@@ -7,6 +7,7 @@ import { waitFor } from '../e2e/wait.ts'
 import { measureApi } from './api.ts'
 import { type Floor, measureBuildFloor, measureFloor } from './floor.ts'
 import { measureLogs } from './logs.ts'
+import { measureRouter } from './router.ts'
 import { measureDockerRun, measureRun } from './run.ts'
 import { median, type Row, show, table } from './table.ts'
 
@@ -18,9 +19,11 @@ const app = 'bench'
 const fast = { within: 120_000, every: 5 }
 
 async function main(): Promise<void> {
-  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone.
-  const [, , only] = process.argv
-  if (only !== 'logs') await measureApi((line) => process.stdout.write(`${line}\n`))
+  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone, `router` the router alone.
+  const [, , only, rounds, part] = process.argv
+  const print = (line: string) => process.stdout.write(`${line}\n`)
+  if (only === 'router') return measureRouter(print, { rounds: Number(rounds ?? 5), part: part ?? '' })
+  if (only !== 'logs') await measureApi(print)
   if (only === 'api') return
   const platform = await startPlatform({ SLUICE_DRAIN_ALLOW: '127.0.0.1' })
   try {

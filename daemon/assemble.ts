@@ -19,6 +19,10 @@ import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { createUnderway } from './pipeline/underway.ts'
 import { createRouters } from './route/control.ts'
+import { createHostCertificates } from './route/host-certificate.ts'
+import { createIssuance } from './route/issuance.ts'
+import { openRegister } from './route/register.ts'
+import { createSettings } from './route/release-setting.ts'
 import { allRoutes } from './route/routes.ts'
 import { readPairs } from './route/sni-endpoint.ts'
 import { resourcesOf } from './run/environment.ts'
@@ -57,15 +61,22 @@ export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; p
   const output = createOutput({ transcripts, collector })
   const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, output, poke }))
   const seal = createSeal(await readKey(join(config.data, 'seal.key')))
+  const settings = createSettings({ db, seal, log }, (app, faults) => {
+    for (const fault of faults)
+      logs.write(app, { at: clock.now(), source: 'heroku', dyno: 'router', text: `Ignored a config var: ${fault}` })
+  })
+  const own = await createHostCertificates(config, clock)
   const routers = createRouters(
-    { clock, log },
+    { clock, log, register: openRegister(join(config.data, 'routers.json'), log) },
     {
-      routes: (apps) => allRoutes(db, config.domain, apps),
-      pairs: (certificates) => readPairs({ db, seal, log }, certificates),
+      routes: async (apps) => own.bind(await allRoutes(db, config.domain, apps, settings)),
+      pairs: async (ids) => new Map([...(await readPairs({ db, seal, log }, ids)), ...(await own.pairs(ids))]),
+      challenges: () => acm.challenges(),
       changed: poke,
       logLine: (app, at, text) => logs.write(app, { at, source: 'heroku', dyno: 'router', text }),
     },
   )
+  const acm = createIssuance({ config, clock, log, db, seal, routers, logs })
   const stack = (name: string) => {
     const images = stacks.get(name)
     if (!images) throw new Error(`There is no image of the stack ${name} on this host. Run the set-up script again.`)
@@ -99,6 +110,7 @@ export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; p
       dialer: createDialer(createTargets(config.networkPool, config.drainAllow), config.caBundle, log),
     }),
     routers,
+    acm,
     rendezvous: createRendezvous(clock),
     attempts: createAttempts(clock),
     browserLogins: createBrowserLogins(clock),

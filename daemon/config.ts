@@ -27,6 +27,8 @@ export interface Config {
   npmRegistry: string | undefined
   /** PEM bundle of the host's certificate authorities, shown to builds and dynos, or undefined for the image's own. */
   caBundle: string | undefined
+  /** The public authority that certificates of custom domains come from; undefined: none is asked. */
+  acme: { directory: string; contact: string | undefined } | undefined
   /** Where log drains and webhooks may go beside public and private networks. */
   drainAllow: Allowed
 }
@@ -47,7 +49,10 @@ export const variables = {
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
   SLUICE_RATE_LIMIT: 'requests to the API that an account may make in an hour (default: 4500)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
-  SLUICE_CA_BUNDLE: 'certificate authorities for builds, dynos, log drains and webhooks (default: those of the host)',
+  SLUICE_CA_BUNDLE:
+    'certificate authorities for builds, dynos, log drains, webhooks and the ACME authority (default: those of the host)',
+  SLUICE_ACME_DIRECTORY: 'URL of the directory of an authority that speaks ACME, for heroku certs:auto (default: none)',
+  SLUICE_ACME_CONTACT: 'mail address that the authority may write to (default: none)',
   SLUICE_DRAIN_ALLOW:
     'hosts and networks that log drains, webhooks and fetched sources may reach although they are local (default: none)',
 } as const
@@ -75,6 +80,7 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     rateLimit: count('SLUICE_RATE_LIMIT', env.SLUICE_RATE_LIMIT, 4500),
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
     caBundle: env.SLUICE_CA_BUNDLE || HOST_BUNDLES.find((path) => existsSync(path)),
+    acme: authority(env.SLUICE_ACME_DIRECTORY, env.SLUICE_ACME_CONTACT),
     drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
   }
 }
@@ -92,6 +98,15 @@ function count(name: string, value: string | undefined, fallback: number): numbe
   const number = Number(value)
   if (!Number.isInteger(number) || number < 1) throw new Error(`${name} is "${value}"; it must be a number above 0.`)
   return number
+}
+
+function authority(directory: string | undefined, contact: string | undefined): Config['acme'] {
+  if (!directory) return undefined
+  if (!URL.canParse(directory) || new URL(directory).protocol !== 'https:')
+    throw new Error(`SLUICE_ACME_DIRECTORY is "${directory}"; it must be an https URL.`)
+  if (contact && !/^[^\s@:]+@[^\s@:]+$/.test(contact))
+    throw new Error(`SLUICE_ACME_CONTACT is "${contact}"; it must be a mail address.`)
+  return { directory, contact: contact || undefined }
 }
 
 function attachForm(value: string): Config['attach'] {

@@ -10,6 +10,7 @@ import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
 import type { Underway } from './pipeline/underway.ts'
 import type { Routers } from './route/control.ts'
+import type { Issuance } from './route/issuance.ts'
 import type { Exec } from './run/exec.ts'
 import type { Rendezvous } from './run/rendezvous.ts'
 import type { Settlements } from './run/rollout.ts'
@@ -46,6 +47,8 @@ export interface Daemon {
   transcripts: Transcripts
   /** The connected routers. */
   routers: Routers
+  /** Gets certificates from a public authority, and renews them. */
+  acm: Issuance
   /** Where clients of one-off dynos meet them. */
   rendezvous: Rendezvous
   /** Where clients of ps:exec come in. */

@@ -13,10 +13,20 @@ export const limits = {
   boot: 60 * SECOND,
   /** R12: from SIGTERM to SIGKILL. */
   stopGrace: 30 * SECOND,
-  /** How long an old backend may finish its requests after a cutover. */
+  /** How long an old backend may finish its requests after a cutover, when its app gives its WebSockets no longer (route/grace.ts). */
   drain: 30 * SECOND,
-  /** A router that is silent this long no longer holds up a cutover. */
-  routerSilence: 60 * SECOND,
+  /** And how long tunnels take from the end of their grace to their end: the router's bounds for it, and a bit. */
+  drainEnd: 15 * SECOND,
+  /** Dynos of which it is remembered how they drained; more than there are. */
+  receiptsHeld: 100_000,
+  /** A router that is silent this long no longer holds up a cutover; shorter than `boot`, so that no dyno counts as not booted for it. */
+  routerSilence: 30 * SECOND,
+  /** A router that hands over is waited for so long before it counts as lost. */
+  routerHandover: 15 * SECOND,
+  /** Routers that are remembered; the one that was seen longest ago makes room. */
+  knownRouters: 100,
+  /** How soon what is known of routers is on disk. */
+  registerEvery: 2 * SECOND,
   releaseCommand: 60 * MINUTE,
   /** R13: a one-off dyno whose client has not come by then is ended. */
   rendezvous: 60 * SECOND,
@@ -123,6 +133,8 @@ export const limits = {
   dynosPerApp: 60,
   oneOffsPerApp: 20,
   startsAtOnce: 4,
+  /** How long a daemon that stops waits for starts that the engine has not answered. */
+  launchStop: 5 * SECOND,
   logLine: 10_000,
   logLinesKept: 1500,
   /** Logplex's own default. */
@@ -177,6 +189,19 @@ export const limits = {
   certificateChain: 64 * KiB,
   certificatesInChain: 10,
   privateKey: 16 * KiB,
+  /** Of an authority's answer. */
+  acmeAnswer: 30 * SECOND,
+  acmeAnswerSize: 128 * KiB,
+  /** From an order to its certificate; one is made at a time. */
+  acmeOrder: 5 * MINUTE,
+  /** Orders of the whole platform: 100 at once, 300 in three hours, as Let's Encrypt allows (https://letsencrypt.org/docs/rate-limits/). */
+  acmeOrders: { size: 100, every: 54 * SECOND, most: 1 },
+  /** The pauses after failures in a row: with these an authority sees at most five in an hour. From the fifth on a domain counts as failed. */
+  acmRetry: [MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE, DAY],
+  /** No certificate is asked for so soon after the last one, whatever became of it. */
+  acmAgain: 60 * MINUTE,
+  /** Nor is a failed one tried again at somebody's wish. */
+  acmRefresh: 12 * MINUTE,
   webhooksPerApp: 20,
   webhookUrl: 2048,
   /** Of a secret, and of an Authorization header. */

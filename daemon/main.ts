@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
@@ -10,6 +11,7 @@ import { failInterrupted } from './build/build.ts'
 import { deploy } from './build/deploy.ts'
 import { sweep } from './build/sweep.ts'
 import { recoverUploads } from './build/upload.ts'
+import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
 import { messageOf } from './errors.ts'
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
   const sweeping = setInterval(() => sweepAll(d), limits.sweep)
   const watching = placements.run(stopping.signal)
   const retention = startRetention(d)
+  await d.acm.start()
   log.info('ready', { port: config.api.port, data: config.data })
   await signalled()
   log.info('stopping')
@@ -55,11 +58,14 @@ async function main(): Promise<void> {
   d.browserLogins.close()
   await server.close()
   d.routers.close()
+  await d.acm.stop()
   await d.underway.stop()
   await d.runner.stop()
   await d.webhooks.stop()
   await retention.close()
   await watching
+  // The next daemon, or who removes this one, would not see what the engine is still making.
+  await within(d.clock, limits.launchStop, placements.answered())
   await d.collector.close()
   await d.logs.close()
   await d.db.destroy()
@@ -84,6 +90,8 @@ async function recover(d: Daemon): Promise<void> {
 
 function sweepAll(d: Daemon): void {
   sweep(d)
+  // Certificates of the apps' own hosts are renewed by being named anew.
+  d.routers.publish().catch((error: unknown) => d.log.error('the routers cannot be told', { error }))
   destroyStale(d).catch((error: unknown) => d.log.error('stale review apps were not destroyed', { error }))
 }
 
@@ -92,7 +100,8 @@ async function serve(d: Daemon) {
   const tls = await ensureCertificates(config)
   const git = await createGit(d, (request) => deploy(d, request))
   const routerToken = await secretFile(join(config.data, 'router.token'))
-  const routers = (socket: WebSocket) => d.routers.accept(socket)
+  const routers = (socket: WebSocket, { socket: { remoteAddress } }: IncomingMessage) =>
+    d.routers.accept(socket, remoteAddress)
   const rendezvous = (socket: Duplex, secret: string) => meet(d, socket, secret)
   const attach = createAttach({ ...d, hostKey: await readHostKey(join(config.data, 'ssh.key')) })
   const parts = { api: createApi(d), git: git.handle, routers, rendezvous, attach, routerToken, tls, log: d.log }

@@ -39,6 +39,7 @@ import { regionRoutes } from './region.ts'
 import { releaseRoutes } from './release.ts'
 import { reviewAppRoutes } from './review-app.ts'
 import { reviewAppConfigRoutes } from './review-app-config.ts'
+import { routerRoutes } from './router.ts'
 import { sessionRoutes } from './session.ts'
 import { slugRoutes } from './slug.ts'
 import { sniEndpointRoutes } from './sni-endpoint.ts'
@@ -102,6 +103,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   appSetupRoutes(closed, d, streamUrl)
   reviewAppRoutes(closed, d)
   reviewAppConfigRoutes(closed, d)
+  routerRoutes(closed, d)
   sniEndpointRoutes(closed, d)
   spaceRoutes(closed)
   // paths with a word in place of a team's name before those with a name

@@ -276,4 +276,28 @@ export const migrations: readonly string[] = [
   CREATE INDEX authorizations_expiry ON authorizations (expires_at);
   CREATE INDEX activities_time ON activities (created_at);
   `,
+  // receipts
+  `
+  CREATE TABLE receipts (
+    release_id TEXT PRIMARY KEY REFERENCES releases ON DELETE CASCADE, replaced INTEGER NOT NULL, dynos INTEGER NOT NULL,
+    in_flight INTEGER NOT NULL, finished INTEGER NOT NULL, cut INTEGER NOT NULL, failed INTEGER NOT NULL, took INTEGER NOT NULL,
+    settled_at INTEGER, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  `,
+  // certificates by ACME
+  `
+  ALTER TABLE apps ADD COLUMN acm INTEGER NOT NULL DEFAULT 0 CHECK (acm IN (0, 1));
+  CREATE INDEX apps_acm ON apps (acm) WHERE acm = 1;
+  ALTER TABLE sni_endpoints ADD COLUMN acm INTEGER NOT NULL DEFAULT 0 CHECK (acm IN (0, 1));
+
+  CREATE TABLE acm_domains (
+    domain_id TEXT PRIMARY KEY REFERENCES domains ON DELETE CASCADE,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'verifying', 'verified', 'issued', 'failing', 'failed')), reason TEXT,
+    failures INTEGER NOT NULL, next_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE acme_accounts (
+    directory TEXT PRIMARY KEY, private_key TEXT NOT NULL, created_at INTEGER NOT NULL
+  ) STRICT;
+  `,
 ]

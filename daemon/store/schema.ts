@@ -46,11 +46,14 @@ export interface Schema {
   slugs: Slugs // build/slug.ts
   releases: Releases // release/release.ts
   rollouts: Rollouts // run/rollout.ts
+  receipts: Receipts // run/takeover.ts
   formation: Formation // run/formation.ts
   dynos: Dynos // run/dyno.ts
   domains: Domains // route/domain.ts
   log_drains: LogDrains // logs/drain/drain.ts
   sni_endpoints: SniEndpoints // route/sni-endpoint.ts
+  acm_domains: AcmDomains // route/acm-domain.ts
+  acme_accounts: AcmeAccounts // route/acme-account.ts
   webhooks: Webhooks // webhook/webhook.ts
   webhook_events: WebhookEvents // webhook/event.ts
   webhook_deliveries: WebhookDeliveries // webhook/delivery.ts
@@ -76,6 +79,8 @@ interface Apps {
   maintenance: Flag
   /** Of a team app: only members who were added see it. */
   locked: Flag
+  /** Automated Certificate Management: its custom domains get certificates from a public authority. */
+  acm: GivenFlag
   /** Index of the app's network in the pool; unique among live apps. */
   network: number
   created_at: number
@@ -203,6 +208,26 @@ interface Rollouts {
   updated_at: number
 }
 
+/** What became of the requests that were under way when a release took over; goes with the release. */
+interface Receipts {
+  /** That took over. */
+  release_id: string
+  /** Version of the release that it took over from. */
+  replaced: number
+  /** Web dynos of it that are counted. */
+  dynos: number
+  in_flight: number
+  finished: number
+  cut: number
+  failed: number
+  /** ms from the cutover to the last end. */
+  took: number
+  /** Null while a dyno of it is still to be counted. */
+  settled_at: number | null
+  created_at: number
+  updated_at: number
+}
+
 interface Formation {
   id: string
   app_id: string
@@ -271,6 +296,32 @@ interface SniEndpoints {
   certificate_chain: string
   /** PEM, sealed with the certificate's id. */
   private_key: string
+  /** It is one domain's, from a public authority, and is renewed. */
+  acm: GivenFlag
   created_at: number
   updated_at: number
+}
+
+export type AcmState = 'pending' | 'verifying' | 'verified' | 'issued' | 'failing' | 'failed'
+
+/** How far a domain's certificate is; none before its first turn. */
+interface AcmDomains {
+  domain_id: string
+  /** The state machine is drawn in route/acm.ts. */
+  state: AcmState
+  /** Why there is none, or no new one, for the user. */
+  reason: string | null
+  /** In a row. */
+  failures: number
+  /** When it is its turn again. */
+  next_at: number
+  updated_at: number
+}
+
+/** Who we are to an authority that speaks ACME. */
+interface AcmeAccounts {
+  directory: string
+  /** PEM, sealed with the directory's URL. */
+  private_key: string
+  created_at: number
 }

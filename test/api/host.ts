@@ -23,6 +23,8 @@ import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
 import { createRelease } from '../../daemon/release/release.ts'
+import { createIssuance } from '../../daemon/route/issuance.ts'
+import { Receipts } from '../../daemon/route/receipt.ts'
 import { insertDyno } from '../../daemon/run/dyno.ts'
 import { createExec } from '../../daemon/run/exec.ts'
 import { listFormation } from '../../daemon/run/formation.ts'
@@ -96,6 +98,7 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
       d.daemon.rendezvous.close()
       d.daemon.browserLogins.close()
       await new Promise((resolve) => server.close(resolve))
+      await d.daemon.acm.stop()
       await d.daemon.underway.stop()
       await d.daemon.runner.stop()
       await d.daemon.webhooks.stop()
@@ -143,6 +146,21 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     get: (_, name) => () => Promise.reject(new Error(`engine.${String(name)}`)),
   })
   const seal = createSeal(Buffer.alloc(32, 7))
+  const routers: Daemon['routers'] = {
+    accept() {},
+    publish: async () => {},
+    followed: async () => {},
+    acknowledged: () => true,
+    healthy: () => true,
+    drained: () => true,
+    connected: 1,
+    connectedSince: 0,
+    list: () => [],
+    forget: () => 'unknown' as const,
+    receipts: new Receipts(),
+    graceOf: () => undefined,
+    close() {},
+  }
   const daemon: Daemon = {
     config,
     clock: systemClock,
@@ -161,16 +179,8 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     drains: createDeliveries({ config, log, logs, clock: systemClock }),
     collector: { follow() {}, settled: async () => {}, tail: () => [], close: async () => {} },
     transcripts: createTranscripts(config, log),
-    routers: {
-      accept() {},
-      publish: async () => {},
-      acknowledged: () => true,
-      healthy: () => true,
-      drained: () => true,
-      connected: 1,
-      connectedSince: 0,
-      close() {},
-    },
+    routers,
+    acm: createIssuance({ config, clock: systemClock, log, db, seal, routers, logs }),
     rendezvous: createRendezvous(systemClock),
     attempts: createAttempts(systemClock),
     browserLogins: createBrowserLogins(systemClock),

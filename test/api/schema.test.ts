@@ -7,7 +7,7 @@ import { walk } from './walk.ts'
 import { invitationOf } from './walk-account.ts'
 import { startRig } from './webhook-rig.ts'
 
-const rig = await startRig()
+const rig = await startRig({ SLUICE_ACME_DIRECTORY: 'https://acme.example.com/directory' })
 const { host } = rig
 test.after(() => rig.close())
 

@@ -10,6 +10,8 @@ export async function walkApp({ get, all, invite }: Walk): Promise<void> {
     ['GET', '/users/~/apps'],
     ['POST', '/filters/apps', { in: { id: [id] } }],
     ['PATCH', '/apps/walk', { maintenance: false }],
+    ['POST', '/apps/walk/acm', {}],
+    ['PATCH', '/apps/walk/acm', { acm_refresh: true }],
     ['DELETE', '/apps/walk/acm'],
     ['GET', '/apps/walk/available-dyno-sizes'],
     ['GET', '/apps/walk/available-stacks'],

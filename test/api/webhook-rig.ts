@@ -45,11 +45,12 @@ export interface Receiver {
   nth(count: number): Promise<Taken>
 }
 
-export async function startRig(): Promise<WebhookRig> {
+/** `settings` are the daemon's. */
+export async function startRig(settings: Record<string, string> = {}): Promise<WebhookRig> {
   const trust = await mkdtemp(join(tmpdir(), 'sluice-webhook-'))
   const pair = await ensureCertificates({ data: trust, domain: 'localhost', api: { hosts: [] } })
   const bundle = join(trust, 'tls', 'ca.pem')
-  const host = await startHost({ SLUICE_DRAIN_ALLOW: '127.0.0.1,::1', SLUICE_CA_BUNDLE: bundle })
+  const host = await startHost({ SLUICE_DRAIN_ALLOW: '127.0.0.1,::1', SLUICE_CA_BUNDLE: bundle, ...settings })
   const { request } = host
   const closing: (() => void)[] = []
   const deliveries: WebhookRig['deliveries'] = async (app) =>

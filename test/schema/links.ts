@@ -77,8 +77,6 @@ export const refused: Record<string, string> = {
   'GET /account/features':
     'accounts have no features to choose; the one that the official CLI asks for by name is no choice',
   'PATCH /account/features/{account-feature}': 'accounts have no features to choose',
-  'POST /apps/{app}/acm': 'no public authority is asked for certificates',
-  'PATCH /apps/{app}/acm': 'no public authority is asked for certificates',
   'GET /addons': 'add-ons come later',
   'GET /addon-attachments': 'add-ons come later',
   'GET /addon-services': 'add-ons come later',
@@ -117,6 +115,8 @@ export const ours: Record<string, string[]> = {
     'GET /pipelines/{pipeline}/repo/branches/{branch}',
   ],
   'the audit trail': ['GET /activities', 'GET /apps/{app}/activities'],
+  'how the requests of the release before ended, which is Sluice’s own': ['GET /apps/{app}/releases/{release}/receipt'],
+  'the routers of the platform, which is Sluice’s own': ['GET /sluice/routers', 'DELETE /sluice/routers/{router}'],
   'where links in answers lead': [
     'GET /logs/{session}',
     'GET /streams/{stream}',

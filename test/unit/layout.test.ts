@@ -63,7 +63,7 @@ const rules: Rule[] = [
     because: 'there is one writer, and its transactions are immediate',
   },
   {
-    from: inDaemon('engine', 'store', 'logs'),
+    from: inDaemon('acme', 'engine', 'store', 'logs'),
     never: daemonFolders,
     because: 'they are below the domain and know nothing of it',
   },

@@ -15,6 +15,8 @@ test('what requests do', () => {
     ['GET', '/oauth/clients', 'account'],
     ['POST', '/password-resets', 'account'],
     ['GET', '/activities', 'account'],
+    ['GET', '/sluice/routers', 'account'],
+    ['DELETE', '/sluice/routers/:router', 'account'],
     ['POST', '/account/app-transfers', 'account'],
     ['POST', '/pipeline-transfers', 'account'],
     ['PUT', '/teams/:team/members', 'account'],

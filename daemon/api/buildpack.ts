@@ -1,4 +1,4 @@
-import { bundled } from '../app/buildpack.ts'
+import { type Bundled, bundled } from '../../buildpacks/bundled.ts'
 import { notFound } from '../errors.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
 import { page } from './page.ts'
@@ -33,8 +33,6 @@ export function buildpackRoutes(routes: Routes): void {
     }),
   )
 }
-
-type Bundled = (typeof bundled)[number]
 
 function find(wanted: string): Bundled {
   const buildpack = bundled.find(({ name }) => name === wanted)

@@ -1,20 +1,10 @@
+import { bundled } from '../../buildpacks/bundled.ts'
 import type { Account } from '../account/account.ts'
 import { tell } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
 import { type DbOrTx, decide } from '../store/database.ts'
 import type { App } from './app.ts'
-
-/** A buildpack that comes with Sluice: it is known by name, needs no download, and has no other source. */
-export interface Bundled {
-  name: string
-  description: string
-}
-
-export const bundled: readonly Bundled[] = [
-  { name: 'heroku/nodejs', description: 'Node.js with npm, yarn or pnpm' },
-  { name: 'heroku/procfile', description: 'Runs what the Procfile says, without a compile step' },
-]
 
 /** A buildpack that an app's next build uses, in order: a URL, or the name of a bundled one. */
 export interface Installation {

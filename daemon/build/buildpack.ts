@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { copyFile, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bundled, listInstallations } from '../app/buildpack.ts'
+import { bundled } from '../../buildpacks/bundled.ts'
+import { listInstallations } from '../app/buildpack.ts'
 import { type Config, packageRoot } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { UserError } from '../errors.ts'
-import { run } from './command.ts'
 import { fetchBuildpack, publicUrl } from './fetch.ts'
+import { settingsFor } from './setting.ts'
 
 /** A buildpack as one build uses it. */
 export interface Buildpack {
@@ -50,36 +51,22 @@ async function resolveBuildpack(d: Daemon, url: string, signal: AbortSignal): Pr
 }
 
 async function bundledBuildpack(config: Config, name: string): Promise<Buildpack> {
-  if (!bundled.some((one) => one.name === name))
+  const found = bundled.find((one) => one.name === name)
+  if (!found)
     throw new UserError('invalid_params', `There is no buildpack ${name}. See \`heroku buildpacks\` and set another.`)
-  const folder = join(packageRoot, 'buildpacks', name.replace(/^.*\//, ''))
-  const registry = await npmRegistry(config)
+  const folder = join(packageRoot, 'buildpacks', found.folder)
+  const settings = await settingsFor(config, found.settings)
   return {
     url: name,
     name,
-    revision: await hashFolder(folder, registry),
+    revision: await hashFolder(folder, ...settings.flat()),
     async place(packs, n) {
       const pack = join(packs, String(n))
       await cp(folder, pack, { recursive: true })
       await mkdir(join(pack, 'etc'), { recursive: true })
-      await writeFile(join(pack, 'etc', 'registry'), `${registry}\n`)
+      for (const [setting, value] of settings) await writeFile(join(pack, 'etc', setting), `${value}\n`)
     },
   }
-}
-
-const hostRegistry = new Map<'npm', Promise<string>>()
-
-/** The operator's, or what npm on this host uses; asked once. Empty when there is no npm, and then the buildpack says so. */
-function npmRegistry({ npmRegistry }: Config): Promise<string> {
-  if (npmRegistry !== undefined) return Promise.resolve(npmRegistry)
-  const asked =
-    hostRegistry.get('npm') ??
-    run('npm', ['config', 'get', 'registry'], { cwd: '/' }).then(
-      (answer) => answer.trim(),
-      () => '',
-    )
-  hostRegistry.set('npm', asked)
-  return asked
 }
 
 /** Names, executable bits and contents of a folder of ours. */

@@ -38,6 +38,7 @@ export async function announceSlug(
   const now = d.clock.now()
   const slug: Slug = {
     ...{ id: randomUUID(), app_id: app.id, key: '', size: 0, archive: 'awaited', created_at: now },
+    ...{ images: null, checks: null },
     ...announced,
   }
   await decide(d.db, async (tx) => {

@@ -300,4 +300,9 @@ export const migrations: readonly string[] = [
     directory TEXT PRIMARY KEY, private_key TEXT NOT NULL, created_at INTEGER NOT NULL
   ) STRICT;
   `,
+  // images and health checks of a slug
+  `
+  ALTER TABLE slugs ADD COLUMN images TEXT;
+  ALTER TABLE slugs ADD COLUMN checks TEXT;
+  `,
 ]

@@ -176,6 +176,10 @@ interface Slugs {
   process_types: string
   buildpack_description: string
   stack: string
+  /** Of the container stack: JSON object, process type to the image that it runs (build/image.ts); no files then. Null for a slug. */
+  images: string | null
+  /** JSON object, process type to its health check, from `app.json`; null when there is none. */
+  checks: string | null
   created_at: number
 }
 

@@ -1,7 +1,7 @@
 # Packages from the npm registry, without npm.
 
 registry=
-if [[ -f $pack/etc/registry ]]; then registry=$(< "$pack/etc/registry"); fi
+if [[ -f $pack/etc/npm-registry ]]; then registry=$(< "$pack/etc/npm-registry"); fi
 registry=${registry%/}
 ca_bundle=/etc/ssl/certs/ca-certificates.crt
 

@@ -1,0 +1,25 @@
+import type { Setting } from '../../buildpacks/bundled.ts'
+import type { Config } from '../config.ts'
+import { run } from './command.ts'
+
+/** What bundled buildpacks are told by the operator; an empty value means that there is none, and the buildpack says what it lacks. */
+export const settingsFor = (config: Config, settings: readonly Setting[]): Promise<[Setting, string][]> =>
+  Promise.all(settings.map(async (setting): Promise<[Setting, string]> => [setting, await values[setting](config)]))
+
+const values: Record<Setting, (config: Config) => Promise<string> | string> = {
+  'npm-registry': ({ npmRegistry }) => npmRegistry ?? ofHost('npm', ['config', 'get', 'registry']),
+}
+
+const answers = new Map<string, Promise<string>>()
+
+/** What a program of this host is set to; asked once. Empty when there is no such program. */
+function ofHost(program: string, args: string[]): Promise<string> {
+  const asked =
+    answers.get(program) ??
+    run(program, args, { cwd: '/' }).then(
+      (answer) => answer.trim(),
+      () => '',
+    )
+  answers.set(program, asked)
+  return asked
+}

@@ -96,9 +96,9 @@ export function explain(socket: string, what: string, error: unknown): EngineErr
 const GONE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTSOCK'])
 
 /** The engine's own words, without the HTTP around them. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const body = (error as { json?: { message?: unknown } } | null)?.json
-  return (typeof body?.message === 'string' ? body.message : messageOf(error)).trim()
+  return (typeof body?.message === 'string' ? body.message : messageOf(error).replace(/^\(HTTP code.*? - /, '')).trim()
 }
 
 class NoAnswer extends Error {}

@@ -51,11 +51,13 @@ export async function terminate(engine: Connection, name: string, steps: Step[],
   throw new EngineError(`The Docker engine did not end the container ${name} although it was killed.`)
 }
 
-/** Kills and removes; resolves when it is gone. A missing one is success, as is one that is being removed already. */
+/** Kills and removes, with the volumes that its image asks for; resolves when it is gone. A missing one is success, as is one that is being removed already. */
 export async function removeContainer(engine: Connection, name: string): Promise<void> {
   for (const deadline = Date.now() + REMOVED; ; ) {
     try {
-      await engine.ask(`remove the container ${name}`, (docker) => docker.getContainer(name).remove({ force: true }))
+      await engine.ask(`remove the container ${name}`, (docker) =>
+        docker.getContainer(name).remove({ force: true, v: true }),
+      )
       return
     } catch (error) {
       if (statusOf(error) === 404) return

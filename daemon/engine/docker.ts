@@ -7,6 +7,7 @@ import { createEnds } from './ends.ts'
 import type { Engine } from './engine.ts'
 import { watchEvents } from './events.ts'
 import { runExec } from './exec.ts'
+import { createImages } from './images.ts'
 import { createDynoLogs } from './logs.ts'
 import { createNetworks } from './network.ts'
 import type { Site } from './spec.ts'
@@ -34,14 +35,16 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
   let known: Site | undefined
   const site = async (): Promise<Site> => {
     if (known) return known
-    const { NCPU, ServerVersion } = await engine.ask('describe itself', (docker) => docker.info())
-    log.info('engine', { version: ServerVersion, cores: NCPU })
-    known = { installation, data, caBundle, cores: NCPU }
+    const { NCPU, ServerVersion, CgroupVersion } = await engine.ask('describe itself', (docker) => docker.info())
+    const cgroup = CgroupVersion === '2' ? 2 : 1
+    log.info('engine', { version: ServerVersion, cores: NCPU, cgroup })
+    known = { installation, data, caBundle, cores: NCPU, cgroup }
     return known
   }
 
   const parts = { engine, site, networks, logs, ends, attached: createAttached() }
   const dynos = createDynos(parts)
+  const images = createImages(parts)
   return {
     start: dynos.start,
     stop: dynos.stop,
@@ -51,7 +54,9 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
     watch: (signal) => watchEvents(engine, installation, ends, signal),
     logs: logs.follow,
     build: (spec, signal) => runBuild(parts, spec, signal),
+    images,
     async sweepBuilds() {
+      await images.sweep()
       await removeBuilds(parts)
       await dynos.sweep()
     },

@@ -62,7 +62,8 @@ export function createDynos({ engine, site, networks, logs, ends, attached }: Pa
   /** At once what does not need one another; nothing of it is under way any more when this fails. */
   const prepare = async (here: Site, spec: DynoSpec): Promise<string[]> => {
     const image = engine.ask(`find the image of ${spec.name}`, (docker) => docker.getImage(spec.image).inspect())
-    const works = [image, networks.ofApp(spec.app, spec.network), createVolume(engine, here, spec)]
+    const layer = spec.code.kind === 'slug' ? [createVolume(engine, here, spec, spec.code.tree)] : []
+    const works = [image, networks.ofApp(spec.app, spec.network), ...layer]
     for (const result of await Promise.allSettled(works)) if (result.status === 'rejected') throw result.reason
     return (await image).Config?.Env ?? []
   }
@@ -83,8 +84,12 @@ export function createDynos({ engine, site, networks, logs, ends, attached }: Pa
       if (!found) await create(engine, dynoContainer(here, spec, prepared.value), spec.name)
       signal.throwIfAborted()
       const { terminal } = spec
-      if (terminal) attached.hold(spec.id, await openEnd(engine, { id: spec.id, name, terminal }, ends))
+      const held = terminal && (await openEnd(engine, { id: spec.id, name, terminal }, ends))
+      if (held) attached.hold(spec.id, held)
       await run(engine, name, spec.name)
+      // No script of ours is there to do it.
+      if (terminal?.kind === 'tty' && spec.code.command === null)
+        await held?.resize(terminal.columns, terminal.rows).catch(() => {})
       signal.throwIfAborted()
       if (terminal) attached.offer(spec.id)
       else attached.fail(spec.id, heldElsewhere())

@@ -1,4 +1,4 @@
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 /**
  * What Sluice asks of a container engine. `docker.ts` runs on one machine; every implementation passes `test/engine/contract.ts`.
@@ -27,12 +27,100 @@ export interface Engine {
   logs(id: string, since: number, signal: AbortSignal): AsyncIterable<LogChunk>
   /** Runs a build container; aborting `signal` kills and removes it. */
   build(spec: BuildSpec, signal: AbortSignal): Promise<BuildProcess>
-  /** Removes what a crashed daemon left behind: build containers, dynos that were created and never started, layers without a dyno. */
+  readonly images: Images
+  /**
+   * Removes what a crashed daemon left behind: build containers and what image builds hold, dynos that were created and never started,
+   * layers without a dyno.
+   */
   sweepBuilds(): Promise<void>
   /** Removes what an app without dynos leaves: its network and volumes. */
   removeApp(app: string): Promise<void>
   /** Resolves when the engine answers; rejects with EngineError otherwise. */
   ping(): Promise<void>
+}
+
+/** Images of apps. Names are `REPOSITORY:TAG`, and this installation's own: those of others on the same engine are different ones. */
+export interface Images {
+  /** What the engine has under an id or a reference such as `debian:13`; null when it has nothing. */
+  inspect(image: string): Promise<ImageInfo | null>
+  /** Gets `host/path@sha256:…` (or with a tag) from its registry; its id. It stays when it is kept, and else until somebody removes it. */
+  pull(reference: string, options?: PullOptions): Promise<string>
+  /** Holds an image under a name, which moves when it held another one: what is held stays. */
+  keep(id: string, name: string): Promise<void>
+  /**
+   * Lets go of a name, or of all names of a repository; what nothing holds or uses any more is removed. False when a container uses it
+   * still: then it is to be called again. What is not there is success.
+   */
+  forget(name: string): Promise<boolean>
+  /** All names that hold something. */
+  kept(): Promise<string[]>
+  /** Bytes that are left where images are. */
+  free(): Promise<number>
+  /**
+   * Builds one image of a Dockerfile; `context` is a plain tar. What it makes is held by the repository `buildRepository(spec.build)`, which
+   * is the caller's to forget; one that fails or is aborted leaves nothing. Rejects with EngineError, a BuilderError for what is the app's
+   * affair.
+   */
+  build(spec: ImageBuildSpec, context: Readable, signal: AbortSignal): Promise<ImageBuild>
+}
+
+/** Who may pull; told to the engine only. */
+export interface PullOptions {
+  auth?: { username: string; password: string; serveraddress: string }
+  /** Lines as `docker pull` prints them. */
+  progress?: (line: string) => void
+  signal?: AbortSignal
+  /** It is held under this name from now on, and no longer by its reference, unless it was there before. */
+  as?: string
+}
+
+export interface ImageInfo {
+  /** `sha256:…` */
+  id: string
+  /** bytes */
+  size: number
+  /** `linux/amd64` */
+  platform: string
+  config: {
+    /** Null when it has none. */
+    entrypoint: string[] | null
+    cmd: string[] | null
+    workingDir: string
+    user: string
+    /** `NAME=value` */
+    env: string[]
+    /** Ports, `8080/tcp`. */
+    exposed: string[]
+    /** Lines that are performed when another image is built on it. */
+    onBuild: string[]
+  }
+}
+
+export const buildRepository = (build: string): string => `build-${build}`
+
+export interface ImageBuildSpec {
+  build: string
+  /** Tells it from the other images of the build. */
+  name: string
+  /** Path in the context. */
+  dockerfile: string
+  target?: string | undefined
+  args: Record<string, string>
+  /** Names of kept images whose layers may be used again; without any, everything is made anew. */
+  cache: string[]
+  /** Of each step. */
+  memory: number
+  pids: number
+  cpu: number
+}
+
+export interface ImageBuild {
+  /** What `docker build` prints; to be read to its end. */
+  output: AsyncIterable<Buffer>
+  /** After the output has ended: the image, and what each stage came to, in order (the last is the image). */
+  done: Promise<{ id: string; stages: string[] }>
+  /** Bytes that it has written by now, and that the engine's disk has left. */
+  usage(): Promise<{ used: number; free: number }>
 }
 
 export interface DynoSpec {
@@ -45,12 +133,9 @@ export interface DynoSpec {
   /** `web.1` */
   name: string
   image: string
-  /** A shell command line, given to bash as one argument after .profile.d was sourced. */
-  command: string
-  /** Whole environment as `NAME=value`, byte-exact. */
+  code: Code
+  /** As `NAME=value`, byte-exact: all of it for a slug, on top of the image's own for an image. */
   env: string[]
-  /** Absolute path of the unpacked slug on this host, shared read-only below a private writable layer at /app. */
-  slug: string
   memory: number
   /** Cores. */
   cpu: number
@@ -59,6 +144,20 @@ export interface DynoSpec {
   /** Set when a client holds its input and output; nothing of that is kept then. */
   terminal?: Terminal
 }
+
+export type Code =
+  | {
+      kind: 'slug'
+      /** Absolute path of the unpacked slug on this host, shared read-only below a private writable layer at /app. */
+      tree: string
+      /** A shell command line, given to bash as one argument after .profile.d was sourced. */
+      command: string
+    }
+  | {
+      kind: 'image'
+      /** A shell command line for its /bin/sh, in place of its CMD; null: its CMD. Its ENTRYPOINT is before either. */
+      command: string | null
+    }
 
 export interface ExecSpec {
   /** Of the dyno. */
@@ -117,6 +216,7 @@ export interface LogChunk {
   gap?: true
 }
 
+/** All that a build may write to is in its mounts, its memory and its pids: the image is read-only. */
 export interface BuildSpec {
   id: string
   app: string
@@ -141,6 +241,9 @@ export interface BuildProcess {
 export class EngineError extends Error {
   override readonly name = 'EngineError'
 }
+
+/** What the builder of images says of an app's Dockerfile, or of a step in it that failed. */
+export class BuilderError extends EngineError {}
 
 /** User and group that dynos and builds run as, as in Heroku's own images. */
 export const DYNO_UID = 1000

@@ -3,11 +3,11 @@ import type Docker from 'dockerode'
 import { limits } from '../limits.ts'
 import { unlessOver } from './attach.ts'
 import { type Connection, hijack, statusOf, unlessMissing } from './connection.ts'
-import { escalate, stepsOf } from './container.ts'
-import { EngineError, type ExecSpec, type Process } from './engine.ts'
+import { escalate, inspectContainer, stepsOf } from './container.ts'
+import { type Code, EngineError, type ExecSpec, type Process } from './engine.ts'
 import { markOf } from './mark.ts'
 import { createProcess } from './process.ts'
-import { dynoExec, execSignal, nameOf, type Site } from './spec.ts'
+import { dynoExec, execSignal, LABEL, nameOf, type Site } from './spec.ts'
 
 interface Parts {
   engine: Connection
@@ -24,7 +24,8 @@ export async function runExec({ engine, site }: Parts, spec: ExecSpec, signal?: 
   signal?.throwIfAborted()
   const name = nameOf((await site()).installation, spec.id)
   const mark = markOf(randomUUID())
-  const exec = await create(engine, name, dynoExec(spec, mark))
+  const code = await codeIn(engine, name)
+  const exec = await create(engine, name, dynoExec(spec, mark, code))
   signal?.throwIfAborted()
   const path = `/exec/${exec.id}/start?`
   const socket = await hijack(engine, 'run a command in the dyno', path, { Tty: spec.terminal.kind === 'tty' })
@@ -42,7 +43,7 @@ export async function runExec({ engine, site }: Parts, spec: ExecSpec, signal?: 
     async hangup() {
       // SIGNAL wakes what was stopped.
       const steps = stepsOf(limits.stopGrace, { hangup: limits.hangup, tty: false })
-      if (await escalate(steps, (one) => send(engine, name, execSignal(one, mark)), ended())) return
+      if (await escalate(steps, (one) => send(engine, name, execSignal(one, mark, code)), ended())) return
       throw new EngineError(`The Docker engine did not end a command in the container ${name} although it was killed.`)
     },
   })
@@ -51,6 +52,18 @@ export async function runExec({ engine, site }: Parts, spec: ExecSpec, signal?: 
     throw signal.reason
   }
   return process
+}
+
+/** An image may have no shell; the engine would say so in the place of output. */
+async function codeIn(engine: Connection, name: string): Promise<Code['kind']> {
+  const found = await inspectContainer(engine, name)
+  if (found?.Config.Labels[LABEL.code] !== 'image') return 'slug'
+  const look = engine.ask('look into the dyno', (docker) => docker.getContainer(name).infoArchive({ path: '/bin/sh' }))
+  const shell: NodeJS.ReadableStream | null = await unlessMissing(look, null)
+  // An answer without content, but nobody has closed it.
+  shell?.resume()
+  if (!shell) throw new EngineError('The image of this dyno has no /bin/sh, so no command can run in it.')
+  return 'image'
 }
 
 async function create(engine: Connection, name: string, options: Docker.ExecCreateOptions): Promise<Docker.Exec> {

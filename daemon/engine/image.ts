@@ -1,7 +1,9 @@
+import { statfs } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { StringDecoder } from 'node:string_decoder'
 import type Docker from 'dockerode'
-import { connect, explain, unlessMissing } from './connection.ts'
-import { EngineError } from './engine.ts'
+import { type Connection, connect, explain, statusOf, unlessMissing } from './connection.ts'
+import { EngineError, type PullOptions } from './engine.ts'
 
 export interface Image {
   /** `sha256:…`; starts never ask a registry when an image is named by it. */
@@ -39,18 +41,18 @@ export async function inspectImage(socket: string, name: string): Promise<Image 
 export const imageId = async (socket: string, name: string): Promise<string | null> =>
   (await inspectImage(socket, name))?.id ?? null
 
-/** Pulls `name` (with a tag) from its registry and returns its id. `progress` gets the engine's lines, as `docker pull` prints them. */
+/** Pulls `name` (with a tag or digest) from its registry and returns its id. */
 export async function pullImage(
   socket: string,
   name: string,
-  progress: (line: string) => void = () => {},
-  signal?: AbortSignal,
+  { progress = () => {}, signal, auth }: PullOptions = {},
 ): Promise<string> {
   const what = `pull the image ${name}`
   const engine = connect(socket)
   try {
     const options = signal ? { fromImage: name, abortSignal: signal } : { fromImage: name }
-    await readProgress(await engine.ask(what, (docker) => docker.createImage({}, options), TRANSFER), progress)
+    const pull = (docker: Docker) => docker.createImage(auth ?? {}, options)
+    await readProgress(await engine.ask(what, pull, TRANSFER), progress)
   } catch (error) {
     signal?.throwIfAborted()
     throw explain(socket, what, error)
@@ -89,6 +91,27 @@ export async function removeImage(socket: string, name: string): Promise<void> {
   )
 }
 
+/** Removes a name or an id, and the image if nothing else holds it; false when a container or another image needs it. */
+export async function removeName(engine: Connection, name: string): Promise<boolean> {
+  try {
+    await unlessMissing(
+      engine.ask('remove an image', (docker) => docker.getImage(name).remove(), TRANSFER),
+      undefined,
+    )
+    return true
+  } catch (error) {
+    if (statusOf(error) === 409) return false
+    throw error
+  }
+}
+
+/** Bytes that are left where the engine has its images. */
+export async function freeSpace(engine: Connection): Promise<number> {
+  const { DockerRootDir } = await engine.ask('describe itself', (docker) => docker.info())
+  const { bavail, bsize } = await statfs(DockerRootDir)
+  return bavail * bsize
+}
+
 async function transfer(
   socket: string,
   name: string,
@@ -112,27 +135,47 @@ async function held(socket: string, name: string): Promise<string> {
   return id
 }
 
-/** Reads JSON lines to the end. Failures arrive as a line `{error}` after a 200. */
 async function readProgress(stream: NodeJS.ReadableStream, progress: (line: string) => void): Promise<void> {
-  let rest = ''
-  for await (const chunk of stream) {
-    const lines = (rest + chunk.toString()).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) report(line, progress)
+  for await (const message of messages(stream)) {
+    const line = statusIn(message)
+    if (line !== undefined) progress(line)
   }
-  report(rest, progress)
 }
 
-function report(line: string, progress: (line: string) => void): void {
-  if (!line.trim()) return
-  const message = JSON.parse(line) as { error?: string; status?: string; id?: string; progress?: string }
-  if (message.error) throw new Error(message.error)
-  if (message.status)
-    progress([message.id && `${message.id}:`, message.status, message.progress].filter(Boolean).join(' '))
+/** One line of what the engine tells while it works on an image. */
+export interface Message {
+  error?: string
+  /** As it is to be printed. */
+  stream?: string
+  status?: string
+  id?: string
+  progress?: string
+  aux?: { ID?: string }
 }
+
+/** Reads JSON lines to the end. Failures arrive as a line `{error}` after a 200, and are thrown. */
+export async function* messages(stream: NodeJS.ReadableStream): AsyncGenerator<Message> {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  const parse = (line: string): Message => {
+    const message = JSON.parse(line) as Message
+    if (message.error) throw new Error(message.error)
+    return message
+  }
+  for await (const chunk of stream) {
+    const lines = (rest + decoder.write(Buffer.from(chunk))).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line.trim()) yield parse(line)
+  }
+  if (rest.trim()) yield parse(rest)
+}
+
+/** A line of progress, as `docker pull` prints it. */
+export const statusIn = ({ id, status, progress }: Message): string | undefined =>
+  status === undefined ? undefined : [id && `${id}:`, status, progress].filter(Boolean).join(' ')
 
 /** `host:5000/a/b:tag` -> repo and tag; the colon of a port is not that of a tag. */
-function splitName(name: string): { repo: string; tag: string } {
+export function splitName(name: string): { repo: string; tag: string } {
   const colon = name.lastIndexOf(':')
   return colon > name.lastIndexOf('/')
     ? { repo: name.slice(0, colon), tag: name.slice(colon + 1) }

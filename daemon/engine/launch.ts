@@ -15,8 +15,12 @@ import { PADDING } from './mark.ts'
 const TERMINAL = `unset TINI_KILL_PROCESS_GROUP
 [ -z "$2" ] || command -p stty columns "$2" rows "$3" 2>/dev/null`
 
-/** Sources the slug's profile scripts, with `||`, which keeps a `set -e` of theirs from ending the shell; a `set -a` of theirs would export what is ours. */
-const PROFILE = `for __sluice in /app/.profile.d/*.sh /app/.profile; do
+/**
+ * Sources the slug's profile scripts, with `||`, which keeps a `set -e` of theirs from ending the shell; a `set -a` of theirs would export what is ours.
+ * They and the command have the umask of Heroku's dynos: scripts that write keys count on it.
+ */
+const PROFILE = `umask 077
+for __sluice in /app/.profile.d/*.sh /app/.profile; do
   if [ -f "$__sluice" ] && [ -r "$__sluice" ]; then . "$__sluice" || :; set +eu; fi
 done
 set +a
@@ -33,7 +37,7 @@ const STAT = `__sluice_stat() {
 
 /** In the foreground: bash may lose the exit code of a background command when a signal comes as it ends. ^C is for the command only. */
 const COMMAND = `trap : INT QUIT
-SHLVL=$((SHLVL - 1)) bash -c "$1" 2>&9 9>&-
+SHLVL=$((SHLVL - 1)) /bin/bash -c "$1" 2>&9 9>&-
 __sluice_code=$?`
 
 /** Prints the mark. In the background, because nobody may read, and a signal must end that. `tostop` of a terminal must not. */

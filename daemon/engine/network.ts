@@ -1,13 +1,26 @@
 import type Docker from 'dockerode'
 import { type Connection, statusOf, unlessMissing } from './connection.ts'
 import { EngineError } from './engine.ts'
-import { buildNetworkOf, LABEL, labelFilter } from './spec.ts'
+import {
+  bridgeOf,
+  buildBridgeOf,
+  buildNetworkOf,
+  imageBuildBridgeOf,
+  imageBuildNetworkOf,
+  LABEL,
+  labelFilter,
+} from './spec.ts'
 
 export interface Networks {
   /** Makes an app's own network unless it is there. Any number of callers at once is fine. */
   ofApp(app: { id: string; name: string }, network: { name: string; subnet: string }): Promise<void>
   /** Makes the network of builds, in which they cannot reach one another, unless it is there. */
   ofBuilds(): Promise<void>
+  /** Makes a network for one build of an image and tells its name: its steps are root, and could take the place of others on a common one. */
+  ofImageBuild(build: string): Promise<string>
+  removeOfImageBuild(build: string): Promise<void>
+  /** Names of those that there are. */
+  ofImageBuilds(): Promise<string[]>
   removeOfApp(app: string): Promise<void>
   /** For when no build runs. */
   removeOfBuilds(): Promise<void>
@@ -24,7 +37,9 @@ export function createNetworks(engine: Connection, installation: string): Networ
     making.set(options.Name, made)
     return made
   }
-  const common = { Driver: 'bridge', CheckDuplicate: true } as const
+  // Without IPv6, also where the engine would give it to every network: the rules between networks are about IPv4.
+  const common = { Driver: 'bridge', CheckDuplicate: true, EnableIPv6: false } as const
+  const ofBuild = { [LABEL.installation]: installation, [LABEL.kind]: 'build' }
 
   return {
     ofApp: (app, { name, subnet }) =>
@@ -32,15 +47,35 @@ export function createNetworks(engine: Connection, installation: string): Networ
         ...common,
         Name: name,
         IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] },
+        Options: { 'com.docker.network.bridge.name': bridgeOf(installation, subnet) },
         Labels: { [LABEL.installation]: installation, [LABEL.app]: app.id },
       }),
     ofBuilds: () =>
       ensure('make the network of builds', {
         ...common,
         Name: buildNetworkOf(installation),
-        Options: { 'com.docker.network.bridge.enable_icc': 'false' },
-        Labels: { [LABEL.installation]: installation, [LABEL.kind]: 'build' },
+        Options: {
+          'com.docker.network.bridge.enable_icc': 'false',
+          'com.docker.network.bridge.name': buildBridgeOf(installation),
+        },
+        Labels: ofBuild,
       }),
+    async ofImageBuild(build) {
+      const name = imageBuildNetworkOf(installation, build)
+      await ensure('make the network of a build', {
+        ...common,
+        Name: name,
+        Options: { 'com.docker.network.bridge.name': imageBuildBridgeOf(installation, build) },
+        Labels: ofBuild,
+      })
+      return name
+    },
+    removeOfImageBuild: (build) => remove(engine, imageBuildNetworkOf(installation, build)),
+    async ofImageBuilds() {
+      const label = labelFilter(installation, { kind: 'build' })
+      const found = await engine.ask('list networks', (docker) => docker.listNetworks({ filters: { label } }))
+      return found.map(({ Name }) => Name).filter((name) => name.startsWith(imageBuildNetworkOf(installation, '')))
+    },
     removeOfApp: (app) => removeAll(engine, labelFilter(installation, { app })),
     removeOfBuilds: () => removeAll(engine, labelFilter(installation, { kind: 'build' })),
   }
@@ -66,8 +101,11 @@ const overlap = (options: Docker.NetworkCreateOptions, cause: Error): EngineErro
 
 async function removeAll(engine: Connection, label: string[]): Promise<void> {
   const found = await engine.ask('list networks', (docker) => docker.listNetworks({ filters: { label } }))
-  for (const { Id, Name } of found) {
-    const remove = engine.ask(`remove the network ${Name}`, (docker) => docker.getNetwork(Id).remove())
-    await unlessMissing(remove, undefined)
-  }
+  for (const { Name } of found) await remove(engine, Name)
 }
+
+const remove = (engine: Connection, name: string): Promise<void> =>
+  unlessMissing(
+    engine.ask(`remove the network ${name}`, (docker) => docker.getNetwork(name).remove()),
+    undefined,
+  )

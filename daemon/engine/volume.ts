@@ -1,13 +1,14 @@
-import { chown, mkdir, readdir, rm } from 'node:fs/promises'
+import { chown, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../errors.ts'
+import { removeTree } from '../remove.ts'
 import { type Connection, unlessMissing } from './connection.ts'
 import { DYNO_UID, type DynoSpec, EngineError } from './engine.ts'
 import { dynoVolume, LABEL, labelFilter, layerOf, nameOf, type Site } from './spec.ts'
 
-/** Makes the writable /app of a dyno. Safe to repeat. */
-export async function createVolume(engine: Connection, site: Site, spec: DynoSpec): Promise<void> {
-  const volume = dynoVolume(site, spec)
+/** Makes the writable /app of a dyno, above its slug's tree. Safe to repeat. */
+export async function createVolume(engine: Connection, site: Site, spec: DynoSpec, tree: string): Promise<void> {
+  const volume = dynoVolume(site, spec, tree)
   const { upper, work } = layerOf(site.data, spec.id)
   try {
     await mkdir(upper, { recursive: true, mode: 0o755 })
@@ -47,7 +48,7 @@ export async function layeredDynos(engine: Connection, site: Site, app?: string)
 async function removeLayer(site: Site, id: string): Promise<void> {
   const { root } = layerOf(site.data, id)
   try {
-    await rm(root, { recursive: true, force: true, maxRetries: 5 })
+    await removeTree(root)
   } catch (error) {
     throw new EngineError(`The private layer ${root} of a dyno could not be removed.`, { cause: error })
   }

@@ -27,6 +27,13 @@ export const listNetworks = (installation: string) =>
 export const listVolumes = async (installation: string) =>
   (await call<{ Volumes: { Name: string }[] | null }>('GET', `/volumes?${filters(installation)}`)).Volumes ?? []
 
+/** With layers that no name holds. */
+export const listImages = (label: string) =>
+  call<{ Id: string; RepoTags: string[] | null }[]>(
+    'GET',
+    `/images/json?all=true&filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`,
+  )
+
 /** A refusal by the engine. */
 export class EngineAnswer extends Error {
   readonly status: number

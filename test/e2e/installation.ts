@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { lowerFirewall } from '../../daemon/engine/firewall.ts'
 import { call, type EngineAnswer, installationLabel } from './engine.ts'
 import { waitFor } from './wait.ts'
 
@@ -11,9 +12,9 @@ export const newInstallation = (): string => `${randomUUID().slice(0, 8)}-test-$
 
 const OWNER = /-test-(\d+)$/
 
-/** Something that carries an installation's label. */
+/** Something that carries an installation's label; an image has it in its name. */
 export interface Thing {
-  kind: 'container' | 'network' | 'volume'
+  kind: 'container' | 'network' | 'volume' | 'image'
   /** By which the engine knows it. */
   id: string
   name: string
@@ -22,7 +23,7 @@ export interface Thing {
 
 /** What the processes of tests that are gone have left in the engine; of one of them when `owner` is given. */
 export async function leftBehind(owner?: number): Promise<Thing[]> {
-  return (await things(installationLabel)).filter(({ installation }) => {
+  return (await things()).filter(({ installation }) => {
     const pid = OWNER.exec(installation)?.[1]
     return pid !== undefined && (owner === undefined || Number(pid) === owner) && !existsSync(`/proc/${pid}`)
   })
@@ -33,22 +34,23 @@ const PATIENCE = 50
 const LOOK = 200
 
 /**
- * Removes all that an installation has in the engine. Resolves with true when nothing of it is left, with false when the engine holds on to
+ * Removes all that an installation has in the engine, and its firewall. Resolves with true when nothing of it is left, with false when the engine holds on to
  * something for nobody: 20.10 may count the endpoints of a network wrong when many containers start and end at once, and the mounts of a
  * volume when it is killed (daemon/engine/volume.ts), and removes neither before it is started again.
  */
 export async function removeInstallation(installation: string): Promise<boolean> {
+  await lowerFirewall(installation)
   const refusals = new Map<string, number>()
   const held = new Set<string>()
   await waitFor(
     `nothing of the installation ${installation} to be left in the engine`,
     async () => {
-      for (const round of rounds(await things(`${installationLabel}=${installation}`)))
+      for (const round of rounds(await things(installation)))
         for (const { id, held: its } of await Promise.all(round.map(remove))) {
           refusals.set(id, (refusals.get(id) ?? 0) + (its ? 1 : 0))
           if ((refusals.get(id) ?? 0) >= PATIENCE) held.add(id)
         }
-      const left = (await things(`${installationLabel}=${installation}`)).filter(({ id }) => !held.has(id))
+      const left = (await things(installation)).filter(({ id }) => !held.has(id))
       if (left.length > 0) throw new Error(left.map(described).join(', '))
       return true
     },
@@ -67,7 +69,7 @@ const rounds = (all: Thing[]): Thing[][] => [
 
 /** Asks for one removal; tells whether the engine refused although nobody uses the thing. */
 async function remove({ kind, id }: Thing): Promise<{ id: string; held: boolean }> {
-  const query = { container: '?force=true&v=true', network: '', volume: '?force=true' }[kind]
+  const query = { container: '?force=true&v=true', network: '', volume: '?force=true', image: '' }[kind]
   try {
     await call('DELETE', `/${kind}s/${id}${query}`)
   } catch (error) {
@@ -86,6 +88,8 @@ const isEmpty = (network: string): Promise<boolean> =>
     () => false,
   )
 
+const IMAGE = /^sluice-([0-9a-f-]+(?:-test-\d+)?)\//
+
 interface Listed {
   Id: string
   Name: string
@@ -93,14 +97,17 @@ interface Listed {
   Labels: Record<string, string>
 }
 
-/** Everything with this label, or with this value of it. */
-async function things(label: string): Promise<Thing[]> {
+/** Everything of this installation, or of any. */
+async function things(installation?: string): Promise<Thing[]> {
+  const label = installation === undefined ? installationLabel : `${installationLabel}=${installation}`
   const filters = `filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`
-  const [containers, networks, volumes] = await Promise.all([
+  const [containers, networks, volumes, images] = await Promise.all([
     call<Listed[]>('GET', `/containers/json?all=true&${filters}`),
     call<Listed[]>('GET', `/networks?${filters}`),
     call<{ Volumes: Listed[] | null }>('GET', `/volumes?${filters}`),
+    call<{ RepoTags: string[] | null }[]>('GET', '/images/json'),
   ])
+  const tags = images.flatMap(({ RepoTags }) => RepoTags ?? [])
   const thing = (kind: Thing['kind'], { Id, Name, Names, Labels }: Listed): Thing => ({
     kind,
     id: Id ?? Name,
@@ -111,5 +118,10 @@ async function things(label: string): Promise<Thing[]> {
     ...containers.map((one) => thing('container', one)),
     ...networks.map((one) => thing('network', one)),
     ...(volumes.Volumes ?? []).map((one) => thing('volume', one)),
+    ...tags.flatMap((name) => {
+      const its = IMAGE.exec(name)?.[1]
+      const wanted = its !== undefined && (installation === undefined || its === installation.toLowerCase())
+      return wanted ? [{ kind: 'image' as const, id: name, name, installation: its }] : []
+    }),
   ]
 }

@@ -105,7 +105,7 @@ function starts(test: Declare, rig: Rig): void {
   })
 }
 
-function stops(test: Declare, rig: Rig): void {
+export function stops(test: Declare, rig: Rig): void {
   const engine = rig.engine()
   const { commands } = rig
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createDockerEngine } from '../../daemon/engine/docker.ts'
 import { DYNO_UID } from '../../daemon/engine/engine.ts'
 import { createLog } from '../../daemon/log.ts'
-import { listContainers, listNetworks, listVolumes } from '../e2e/engine.ts'
+import { listContainers, listImages, listNetworks, listVolumes } from '../e2e/engine.ts'
 import { newInstallation, removeInstallation } from '../e2e/installation.ts'
 import { ensureTestImage } from './image.ts'
 import type { Rig } from './rig.ts'
@@ -24,6 +24,8 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
   const data = await mkdtemp(join(tmpdir(), 'sluice-engine-'))
   const installation = newInstallation()
   const slug = await makeSlug(data)
+  // Every layer of an image that a test builds has it.
+  const ours = `sluice.test.of=${installation}`
   const log = createLog(() => {})
   const engine = () => createDockerEngine({ socket, installation, data, caBundle, log })
   return {
@@ -46,8 +48,14 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
       buildPrints: (count, code) => bash(`for n in $(seq ${count}); do echo "line $n"; done; exit ${code}`),
       buildStays: bash('echo ready; exec sleep 600'),
     },
+    dockerfiles: {
+      good: `FROM ${image} AS first\nLABEL ${ours}\nUSER 0\nARG FOR\nRUN echo "built for $FOR"\nFROM ${image}\nLABEL ${ours}\nCOPY --from=first /etc/passwd /copied\nCMD ["/bin/bash", "-c", "echo \\"$0\\"", "the command of the image"]\n`,
+      fails: `FROM ${image}\nLABEL ${ours}\nRUN echo before\nRUN exit 3\n`,
+      stays: `FROM ${image}\nLABEL ${ours}\nRUN echo one >/tmp/one\nRUN echo ready; sleep 600\n`,
+    },
     async leftovers() {
       return [
+        ...(await listImages(ours)).map(({ Id, RepoTags }) => `image ${Id} ${RepoTags}`),
         ...(await listContainers(installation)).map(({ Id }) => `container ${Id}`),
         ...(await listNetworks(installation)).map(({ Name }) => `network ${Name}`),
         ...(await listVolumes(installation)).map(({ Name }) => `volume ${Name}`),
@@ -72,6 +80,7 @@ async function makeSlug(data: string): Promise<string> {
     shared: 'as it was\n',
     '.profile.d/a.sh': 'set -e\nfalse\nexport FROM_A="of a"\n',
     '.profile.d/b.sh': 'export FROM_B="of b" PATH="/app/bin:$PATH"\n',
+    '.profile.d/c.txt': 'export FROM_B="of what is no script"\n',
     '.profile': 'export FROM_PROFILE=last\n',
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(slug, name), text)

@@ -2,6 +2,7 @@ import type { Clock } from '../../daemon/clock.ts'
 import { createAttached } from '../../daemon/engine/attached.ts'
 import {
   type BuildSpec,
+  buildRepository,
   type DynoSpec,
   type Engine,
   EngineError,
@@ -14,6 +15,7 @@ import {
 } from '../../daemon/engine/engine.ts'
 import { limits } from '../../daemon/limits.ts'
 import { type Channel, createChannel } from './channel.ts'
+import { createImageStore, createMemoryImages, type ImageStore } from './memory-images.ts'
 import { createTalk, type Talk } from './talk.ts'
 
 /** What a process does, for tests without processes. Times are ms of the world's clock from its start. */
@@ -37,9 +39,10 @@ export interface World {
   dynoScript: (spec: DynoSpec) => Script
   buildScript: (spec: BuildSpec) => Script
   execScript: (spec: ExecSpec) => Script
-  readonly dynos: Map<string, Running>
+  readonly dynos: Map<string, Running & { image: string }>
   readonly builds: Map<string, Running>
   readonly networks: Map<string, string>
+  readonly store: ImageStore
   readonly watchers: Set<Channel<EngineEvent>>
 }
 
@@ -54,21 +57,21 @@ interface Running {
   end(exitCode: number, outOfMemory?: boolean): void
 }
 
-export const createWorld = (
+export function createWorld(
   clock: Clock,
   dynoScript: World['dynoScript'],
   buildScript: World['buildScript'] = () => ({ exits: { after: 0, code: 0 } }),
   execScript: World['execScript'] = () => ({ exits: { after: 0, code: 0 } }),
-): World => ({
-  clock,
-  dynoScript,
-  buildScript,
-  execScript,
-  dynos: new Map(),
-  builds: new Map(),
-  networks: new Map(),
-  watchers: new Set(),
-})
+  imageScript?: ImageStore['script'],
+): World {
+  const dynos: World['dynos'] = new Map()
+  const used = (id: string) => [...dynos.values()].some(({ image }) => image === id)
+  const store = createImageStore(imageScript, used)
+  return {
+    ...{ clock, dynoScript, buildScript, execScript, dynos, store },
+    ...{ builds: new Map(), networks: new Map(), watchers: new Set() },
+  }
+}
 
 /** Whether a router that probed this dyno now would get through. */
 export function listening({ clock, dynos }: World, id: string): boolean {
@@ -89,6 +92,7 @@ export function createMemoryEngine(world: World): Engine {
   }
 
   const attached = createAttached()
+  const images = createMemoryImages(world.store)
 
   const start = async (spec: DynoSpec, signal?: AbortSignal): Promise<Placed> => {
     await Promise.resolve()
@@ -105,7 +109,7 @@ export function createMemoryEngine(world: World): Engine {
     const dyno = launch(clock, placed, script, (exitCode, outOfMemory) =>
       tell({ kind: 'exited', id: spec.id, app: spec.app.id, exitCode, outOfMemory }),
     )
-    dynos.set(spec.id, dyno)
+    dynos.set(spec.id, { ...dyno, image: spec.image })
     tell({ kind: 'started', id: spec.id, app: spec.app.id })
     if (spec.terminal) {
       attached.hold(spec.id, talk(clock, dyno, spec.terminal))
@@ -176,7 +180,11 @@ export function createMemoryEngine(world: World): Engine {
       return runBuild(world, spec, script, signal)
     },
 
+    images,
+
     async sweepBuilds() {
+      const left = (await images.kept()).filter((name) => name.startsWith(buildRepository('')))
+      for (const name of left) await images.forget(name)
       for (const build of builds.values()) build.end(137)
       builds.clear()
     },

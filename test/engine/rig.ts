@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { BuildSpec, DynoSpec, Engine, EngineEvent, LogChunk, Process } from '../../daemon/engine/engine.ts'
+import type {
+  BuildSpec,
+  DynoSpec,
+  Engine,
+  EngineEvent,
+  ImageBuildSpec,
+  LogChunk,
+  Process,
+} from '../../daemon/engine/engine.ts'
 import { waitFor } from '../e2e/wait.ts'
 
 /** What an implementation brings to be held to the contract. */
@@ -8,8 +16,11 @@ export interface Rig {
   engine(): Engine
   image: string
   slug: string
+  /** Dynos run their commands in the image as it is, in place of above a slug. */
+  asImage?: boolean
   network: { name: string; subnet: string }
   commands: Commands
+  dockerfiles: Dockerfiles
   /** Names of all that exists of this rig in the engine and on the disk. */
   leftovers(): Promise<string[]>
 }
@@ -36,6 +47,16 @@ export interface Commands {
   buildStays: string[]
 }
 
+/** Texts of Dockerfiles with these effects. */
+export interface Dockerfiles {
+  /** Two stages; a step that prints `built for <value of ARG FOR>`; its CMD prints `the command of the image` and ends. */
+  good: string
+  /** Prints `before`, and fails with 3 in the step after. */
+  fails: string
+  /** Prints `ready` and stays. */
+  stays: string
+}
+
 const MiB = 1024 * 1024
 export const never = new AbortController().signal
 
@@ -49,13 +70,23 @@ export const appOf = (rig: Rig, app = randomUUID()) => ({
     type: 'web',
     name: 'web.1',
     image: rig.image,
-    command,
-    env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/app'],
-    slug: rig.slug,
+    code: rig.asImage ? { kind: 'image', command } : { kind: 'slug', tree: rig.slug, command },
+    env: rig.asImage ? [] : ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/app'],
     memory: 256 * MiB,
     cpu: 1,
     pids: 64,
     network: rig.network,
+    ...more,
+  }),
+  imageBuild: (more: Partial<ImageBuildSpec> = {}): ImageBuildSpec => ({
+    build: randomUUID(),
+    name: 'web',
+    dockerfile: 'Dockerfile',
+    args: {},
+    cache: [],
+    memory: 256 * MiB,
+    pids: 64,
+    cpu: 1,
     ...more,
   }),
   build: (command: string[], more: Partial<BuildSpec> = {}): BuildSpec => ({

@@ -5,6 +5,8 @@ import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { DynoSpec } from '../../daemon/engine/engine.ts'
+import { raiseFirewall } from '../../daemon/engine/firewall.ts'
+import { createLog } from '../../daemon/log.ts'
 import { call, listContainers, listNetworks, listVolumes } from '../e2e/engine.ts'
 import { createDockerRig } from '../engine/docker-rig.ts'
 import { appOf, ended, outputOf, printed, textOf } from '../engine/rig.ts'
@@ -39,14 +41,26 @@ test('A4: the environment of a dyno is byte-exact, the image adds nothing to it'
   }
   const platform = ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/app']
   const env = [...platform, ...Object.entries(values).map(([name, value]) => `${name}=${value}`)]
-  const seen = (await run('cat /proc/self/environ', { env, slug: await emptySlug() })).split('\0').filter(Boolean)
+  const command = 'cat /proc/self/environ'
+  const code = { kind: 'slug', tree: await emptySlug(), command } as const
+  const seen = (await run(command, { env, code })).split('\0').filter(Boolean)
   const own = seen.filter((entry) => !/^(HOSTNAME|PWD|SHLVL|_)=/.test(entry))
   assert.equal(own.sort(), env.sort())
 })
 
 test('profile scripts are sourced in order after the config vars, and one that fails stops nothing', async () => {
-  const output = await run('echo "$FROM_A|$FROM_B|$FROM_PROFILE|$PATH|$PWD"')
-  assert.is(output, 'of a|of b|last|/app/bin:/usr/local/bin:/usr/bin:/bin|/app\n')
+  const output = await run('echo "$FROM_A|$FROM_B|$FROM_PROFILE|$PATH|$PWD"; umask')
+  assert.is(output, 'of a|of b|last|/app/bin:/usr/local/bin:/usr/bin:/bin|/app\n0077\n')
+})
+
+test('a PATH that names nothing useful keeps no command from its shell', async () => {
+  assert.is(await run('echo "$PATH"', { env: ['PATH=/nowhere', 'HOME=/app'] }), '/app/bin:/nowhere\n')
+})
+
+test('a dyno sees its memory where buildpacks look for it', async () => {
+  const file = '/sys/fs/cgroup/memory/memory.limit_in_bytes'
+  const output = await run(`if [ -f ${file} ]; then cat ${file}; else echo $((MEMORY_AVAILABLE * 1048576)); fi`)
+  assert.is(Number(output), appOf(rig).spec('').memory)
 })
 
 test('a dyno runs as an ordinary user without capabilities or a way to get any, and sees no engine', async () => {
@@ -131,6 +145,8 @@ test('memory without swap, CPU and processes are bounded, and no more CPU is ask
 })
 
 test('dynos of one app reach one another, those of another app do not', async () => {
+  const reach = { pool: '10.102.1.0/24', routerPorts: [8080], allow: [], deny: [] }
+  const firewall = await raiseFirewall({ installation: rig.installation, reach, log: createLog(() => {}) })
   const one = appOf(rig)
   const other = appOf(rig)
   const network = { name: `${rig.network.name}-other`, subnet: '10.102.1.64/26' }
@@ -145,6 +161,7 @@ test('dynos of one app reach one another, those of another app do not', async ()
     results.push(textOf(await outputOf(engine, client.id)))
   }
   assert.equal(results, ['hello\n', 'no way\n'])
+  firewall.close()
   await engine.removeApp(one.id)
   await engine.removeApp(other.id)
   assert.equal(await rig.leftovers(), [])

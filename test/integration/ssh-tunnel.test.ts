@@ -1,9 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { limits } from '../../daemon/limits.ts'
+import { SHELL } from '../../daemon/run/tunnel.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { all, asked, key, startTunnel } from './tunnel-rig.ts'
 
@@ -35,6 +40,14 @@ test('a command of the CLI has a terminal, and a shell is bash', async () => {
   assert.match((await all(shell)).text, /bash is here/)
   assert.ok(rig.opened.every(({ dyno }) => dyno === 'dyno-1'))
   made.end()
+})
+
+test('where there is no bash, a shell is sh', async () => {
+  const path = await mkdtemp(join(tmpdir(), 'sluice-path-'))
+  await symlink('/bin/sh', join(path, 'sh'))
+  const { stdout } = spawnSync('/bin/sh', ['-c', SHELL], { env: { PATH: path }, input: 'echo $0 is here' })
+  await rm(path, { recursive: true })
+  assert.is(stdout.toString(), 'sh is here\n')
 })
 
 test('a client that is gone hangs all of its processes up', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../daemon/clock.ts'
 import { EngineError } from '../../daemon/engine/engine.ts'
 import { declareContract } from '../engine/contract.ts'
 import { attachParts, execParts } from '../engine/contract-attach.ts'
+import { imageParts } from '../engine/contract-images.ts'
 import { createFaultyEngine } from '../engine/faulty.ts'
 import { crash, createMemoryEngine, createWorld, listening, type Script } from '../engine/memory.ts'
 import { appOf, type Rig } from '../engine/rig.ts'
@@ -16,8 +17,13 @@ const script = (name: string, does: Script): string => {
   scripts.set(name, does)
   return name
 }
-const scriptOf = ({ image, command }: { image: string; command: string | string[] }): Script =>
-  image === 'stack' ? (scripts.get(String(command)) ?? {}) : { refused: `There is no image ${image}.` }
+const scriptOf = (image: string, command: string): Script =>
+  image === 'stack' || image === world.store.images.get(image)?.id
+    ? (scripts.get(command) ?? {})
+    : { refused: `There is no image ${image}.` }
+
+const OWN = 'the command of the image'
+script(OWN, { prints: [{ text: `${OWN}\n` }], exits: { after: 5, code: 0 } })
 
 const word = (text: string, talks: NonNullable<Script['talks']>, more: Script = {}): string =>
   script(text, { ...more, talks })
@@ -54,7 +60,18 @@ const talkative = {
     }),
 }
 
-const world = createWorld(systemClock, scriptOf, scriptOf, ({ command }) => scripts.get(command) ?? {})
+const world = createWorld(
+  systemClock,
+  ({ image, code }) => scriptOf(image, code.command ?? OWN),
+  ({ image, command }) => scriptOf(image, String(command)),
+  ({ command }) => scripts.get(command) ?? {},
+  (dockerfile, { args }) =>
+    ({
+      good: { prints: `built for ${args.FOR}\n`, config: { cmd: ['echo', OWN] } },
+      fails: { prints: 'before\n', fails: 'The command returned a non-zero code: 3' },
+      stays: { prints: 'ready\n', stays: true },
+    })[dockerfile] ?? {},
+)
 const rig: Rig = {
   engine: () => createMemoryEngine(world),
   image: 'stack',
@@ -75,10 +92,14 @@ const rig: Rig = {
     ],
     buildStays: [script('build stays', { prints: ready })],
   },
-  leftovers: async () => [...world.dynos.keys(), ...world.builds.keys(), ...world.networks.keys()],
+  dockerfiles: { good: 'good', fails: 'fails', stays: 'stays' },
+  leftovers: async () => [
+    ...[...world.dynos.keys(), ...world.builds.keys(), ...world.networks.keys()],
+    ...[...world.store.names.keys(), ...world.store.images.keys()],
+  ],
 }
 declareContract(test, rig)
-declareContract(test, rig, [...attachParts, ...execParts])
+declareContract(test, rig, [...attachParts, ...execParts, imageParts])
 
 test('a scripted dyno listens when its time has come and not after it crashed', async () => {
   let now = 1000

@@ -19,10 +19,19 @@ export class DeliveryError extends Error {
   }
 }
 
+/** The host is at no address that may be connected to. */
+export class RefusedAddress extends DeliveryError {
+  constructor() {
+    super('L13', 'the address is not one that drains may have, see SLUICE_DRAIN_ALLOW')
+  }
+}
+
 /** Connections to receivers. The address that is connected to is the very one that was checked, whatever the name means later. */
 export interface Dialer {
   /** Over TLS with a certificate that is valid for the host. Rejects with DeliveryError, after `limits.drainConnect` ms at most. */
   dial(url: DrainUrl, signal: AbortSignal): Promise<Socket>
+  /** The addresses of the host that may be connected to, for a program that connects by itself. Rejects with DeliveryError, as `dial`. */
+  addressesOf(host: string, signal: AbortSignal): Promise<string[]>
   /** Whether the host is, as far as is known now, only at addresses that a drain may not have. */
   refuses(host: string): Promise<boolean>
 }
@@ -33,12 +42,15 @@ export function createDialer(targets: Targets, caBundle: string | undefined, log
     trusted ??= createSecureContext({ ca: [...rootCertificates, ...readBundle(caBundle, log)] })
     return trusted
   }
-  const dial = async (url: DrainUrl, signal: AbortSignal): Promise<Socket> => {
-    const allowed = (await withSignal(lookUp(url.host), signal)).filter(
-      ({ address }) => targets.allowsHost(url.host) || targets.allowsAddress(address),
+  const allowedAt = async (host: string, signal: AbortSignal): Promise<LookupAddress[]> => {
+    const allowed = (await withSignal(lookUp(host), signal)).filter(
+      ({ address }) => targets.allowsHost(host) || targets.allowsAddress(address),
     )
-    const [first] = allowed
-    if (!first) throw new DeliveryError('L13', 'the address is not one that drains may have, see SLUICE_DRAIN_ALLOW')
+    if (allowed.length === 0) throw new RefusedAddress()
+    return allowed
+  }
+  const dial = async (url: DrainUrl, signal: AbortSignal): Promise<Socket> => {
+    const allowed = await allowedAt(url.host, signal)
     let failure: unknown
     for (const { address } of oneOfEach(allowed)) {
       try {
@@ -50,13 +62,16 @@ export function createDialer(targets: Targets, caBundle: string | undefined, log
     }
     throw failure
   }
+  const inTime = <Result>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> => {
+    const late = new DeliveryError('L13', `no connection within ${limits.drainConnect / 1000} seconds`)
+    return withDeadline(limits.drainConnect, late, signal, work).catch((error) => {
+      throw deliveryError(error)
+    })
+  }
   return {
-    async dial(url, signal) {
-      const late = new DeliveryError('L13', `no connection within ${limits.drainConnect / 1000} seconds`)
-      return withDeadline(limits.drainConnect, late, signal, (either) => dial(url, either)).catch((error) => {
-        throw deliveryError(error)
-      })
-    },
+    dial: (url, signal) => inTime(signal, (either) => dial(url, either)),
+    addressesOf: (host, signal) =>
+      inTime(signal, async (either) => (await allowedAt(host, either)).map(({ address }) => address)),
     async refuses(host) {
       if (targets.allowsHost(host)) return false
       const found = await withSignal(lookUp(host), AbortSignal.timeout(limits.drainGather)).catch(() => [])

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net'
+import { metadata } from '../../metadata.ts'
 
 /**
  * Which machines a drain may reach. Users choose the URL and the daemon connects, so it must not be led to what only the daemon can
@@ -20,8 +21,8 @@ export interface Allowed {
 const REFUSED = [
   // this machine, and nowhere
   ...['0.0.0.0/8', '127.0.0.0/8', '::/128', '::1/128'],
-  // the link, where clouds answer questions about the machine; fixed addresses of some clouds for the same
-  ...['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128', 'fd20:ce::254/128', '100.100.100.200/32', '168.63.129.16/32'],
+  ...metadata.ipv4,
+  ...metadata.ipv6,
   // multicast, reserved, broadcast
   ...['224.0.0.0/4', '240.0.0.0/4', 'ff00::/8'],
 ]

@@ -3,15 +3,18 @@ import { rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { Account } from '../account/account.ts'
 import { bearerOf } from '../account/authorization.ts'
+import { passwordIn } from '../account/credential.ts'
 import { allows } from '../account/scope.ts'
 import { type App, findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { createIntake } from './intake.ts'
 import { createPushes, type Deploy, type Pushes } from './push.ts'
 import { ensureRepository, gitEnvironment, installHook, receiveSettings, repositoryPath } from './repository.ts'
 
@@ -72,7 +75,7 @@ interface Asked {
 }
 
 async function answer(setup: Setup, { name, action, query, req, res }: Asked): Promise<void> {
-  const bearer = await bearerOf(setup.d.db, passwordOf(req), setup.d.clock.now())
+  const bearer = await bearerOf(setup.d.db, passwordIn(req.headers.authorization), setup.d.clock.now())
   if (!bearer) {
     res.setHeader('www-authenticate', 'Basic realm="Sluice"')
     return say(res, 401, 'Authentication failed. The password is an API token: see `heroku auth:token`.')
@@ -145,9 +148,18 @@ async function runGit(
   git.stdin.on('error', () => {})
   const body = req.headers['content-encoding'] === 'gzip' ? req.pipe(createGunzip()) : req
   body.on('error', () => git.stdin.destroy())
-  body.pipe(git.stdin)
   let letGo = false
-  const relayed = relay(git.stdout, res, stall, () => {
+  let refused = false
+  const intake = createIntake(d.config.data, (answer) => {
+    refused = true
+    d.log.warn('a push was refused while it came', { app: call.app.id })
+    git.stdin.end()
+    res.write(answer)
+  })
+  intake.on('error', () => req.destroy())
+  body.pipe(intake).pipe(git.stdin)
+  const output = git.stdout.filter(() => !refused)
+  const relayed = relay(output, res, stall, () => {
     letGo = true
     d.log.warn('a git client reads nothing and was let go', { app: call.app.id })
   }).catch((error: unknown) => d.log.warn('output of git was cut off', { app: call.app.id, error }))
@@ -155,6 +167,7 @@ async function runGit(
     if (res.writableFinished) return
     // git goes on, so that the ref moves exactly when the deploy was accepted; only its output has nobody left to read it
     git.stdin.end()
+    intake.destroy()
     if (!letGo) clientGone.abort(new Error('The push was interrupted.'))
   })
   await new Promise<void>((resolve) => {
@@ -165,6 +178,7 @@ async function runGit(
     })
   })
   await relayed
+  if (refused) await finished(intake.resume()).catch(() => {})
   res.end()
 }
 
@@ -198,15 +212,6 @@ function movedOn(to: ServerResponse, ms: number): Promise<boolean> {
 function serviceLine(service: Service): string {
   const line = `# service=${service}\n`
   return `${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`
-}
-
-/** Basic, any user: the password is the token. Bearer works too. */
-function passwordOf(req: IncomingMessage): string {
-  const [scheme = '', value = ''] = (req.headers.authorization ?? '').split(' ')
-  if (scheme.toLowerCase() === 'bearer') return value
-  if (scheme.toLowerCase() !== 'basic') return ''
-  const text = Buffer.from(value, 'base64').toString('utf8')
-  return text.slice(text.indexOf(':') + 1)
 }
 
 /** git shows a plain text to its user, after `remote:`. */

@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process'
 import { request } from 'node:http'
+import { basename } from 'node:path'
 
 /**
- * The `pre-receive` hook. Git has put the new objects in quarantine, where only its hook sees them, so the hook itself makes the archive
- * of the pushed commit and sends it to the daemon's socket. What comes back is printed, which git shows after `remote:`. The push is
- * accepted exactly when the deploy was: exit 0.
+ * The `pre-receive` hook. Git has put the new objects in quarantine, where they stay until it ends. It tells the daemon's socket which
+ * commit is pushed and where that is; what comes back is printed, which git shows after `remote:`. The push is accepted exactly when the
+ * deploy was: exit 0.
  */
 const DEPLOYED = ['refs/heads/main', 'refs/heads/master']
 const GONE = /^0+$/
@@ -21,6 +21,9 @@ async function main(): Promise<number> {
   const deployed = updates.filter(({ ref }) => DEPLOYED.includes(ref))
   if (deployed.some(({ commit }) => GONE.test(commit))) return refuse('The branch that is deployed cannot be deleted.')
   const [update, second] = deployed
+  const below = updates.find(({ ref }) => DEPLOYED.some((name) => ref.startsWith(`${name}/`)))
+  if (below)
+    return refuse(`${below.ref.slice(11)} would be in the way of the branch that is deployed. Call it something else.`)
   if (second) return refuse('Push either main or master, not both at once.')
   const others = updates.filter(
     ({ ref, commit }) => ref.startsWith('refs/heads/') && !DEPLOYED.includes(ref) && !GONE.test(commit),
@@ -45,7 +48,6 @@ const parse = (input: string): Update[] =>
     })
 
 function deploy({ old, commit, ref }: Update): Promise<number> {
-  const tree = spawnSync('git', ['rev-parse', '--verify', `${commit}^{tree}`], { encoding: 'utf8' }).stdout.trim()
   return new Promise((resolve) => {
     const call = request({
       socketPath: process.env.SLUICE_SOCKET,
@@ -56,7 +58,7 @@ function deploy({ old, commit, ref }: Update): Promise<number> {
         'x-sluice-ref': ref,
         'x-sluice-old': old,
         'x-sluice-commit': commit,
-        'x-sluice-tree': tree,
+        'x-sluice-quarantine': basename(process.env.GIT_QUARANTINE_PATH ?? ''),
       },
     })
     const lost = () => resolve(refuse('The platform went away during this deploy. Push again when it is back.'))
@@ -66,11 +68,7 @@ function deploy({ old, commit, ref }: Update): Promise<number> {
       response.on('error', lost)
       response.on('end', () => resolve(response.trailers['x-sluice-exit'] === '0' ? 0 : 1))
     })
-    const archive = spawn('git', ['archive', '--format=tar', commit], { stdio: ['ignore', 'pipe', 'inherit'] })
-    archive.stdout.pipe(call)
-    archive.on('close', (code) => {
-      if (code !== 0) call.destroy(new Error('git archive failed'))
-    })
+    call.end()
   })
 }
 

@@ -6,10 +6,14 @@ import { join } from 'node:path'
 import type { Account } from '../account/account.ts'
 import { record } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
+import { listInstallations } from '../app/buildpack.ts'
 import type { deploy } from '../build/deploy.ts'
+import type { Source } from '../build/source/blob.ts'
+import { refusePointers } from '../build/source/pointer.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
-import { commitOf, pointHead } from './repository.ts'
+import { openCommit } from './commit.ts'
+import { commitOf, pointHead, repositoryPath } from './repository.ts'
 import { createSideband } from './sideband.ts'
 
 export type DeployRequest = Parameters<typeof deploy>[1]
@@ -84,17 +88,20 @@ async function receive(
   res.on('close', () => hookGone.abort(new Error('The push was interrupted.')))
   if (await overtaken(d, push.app, req)) return answer(req, res, { accepted: false, why: OVERTAKEN })
   const sideband = createSideband(res, `See \`heroku logs --app ${push.app.name} --dyno build -n 1500\`.`)
+  const signal = AbortSignal.any([push.signal, hookGone.signal])
+  const commit = String(req.headers['x-sluice-commit'])
+  let source: Source | undefined
   try {
-    const commit = String(req.headers['x-sluice-commit'])
+    source = await openPushed(d, push.app, req, { output: sideband.write, signal })
     await record(d.db, push.account, { app: push.app.id, text: `Pushed ${commit.slice(0, 8)}`, now: d.clock.now() })
     await deploy({
       app: push.app,
       account: push.account,
       version: commit,
-      sourceKey: String(req.headers['x-sluice-tree']),
-      archive: req,
+      sourceKey: source.key,
+      archive: source.archive,
       output: sideband.write,
-      signal: AbortSignal.any([push.signal, hookGone.signal]),
+      signal,
     })
     await pointHead(d.config.data, push.app.id, String(req.headers['x-sluice-ref'])).catch((error: unknown) =>
       d.log.warn('the default branch was not set', { app: push.app.id, error }),
@@ -102,12 +109,44 @@ async function receive(
     sideband.end()
     answer(req, res, { accepted: true })
   } catch (error) {
+    if (source) sideband.write(`Verifying deploy...\n\n!\tPush rejected to ${push.app.name}.\n\n`)
     sideband.end()
-    if (error instanceof UserError) return answer(req, res, { accepted: false })
-    d.log.error('deploy failed', { app: push.app.id, error })
-    answer(req, res, { accepted: false, why: push.signal.aborted ? messageOf(push.signal.reason) : FAULT })
+    if (error instanceof UserError && source) return answer(req, res, { accepted: false })
+    const why = error instanceof UserError ? error.message : signal.aborted ? messageOf(signal.reason) : FAULT
+    if (why === FAULT) d.log.error('deploy failed', { app: push.app.id, error })
+    else tell(d, push.app, `Push of ${commit.slice(0, 8)} refused: ${why.replaceAll('\n', ' ')}`)
+    answer(req, res, { accepted: false, why })
+  } finally {
+    source?.archive.destroy()
   }
 }
+
+/** What was pushed, still in quarantine. Throws UserError for what cannot be built. */
+async function openPushed(
+  d: Daemon,
+  app: App,
+  req: IncomingMessage,
+  asked: { output(text: string): void; signal: AbortSignal },
+): Promise<Source> {
+  const { 'x-sluice-commit': commit, 'x-sluice-quarantine': name } = req.headers
+  const repository = repositoryPath(d.config.data, app.id)
+  // Without new objects there is none.
+  const quarantine = /^\w[\w-]*$/.test(String(name)) ? join(repository, 'objects', String(name)) : undefined
+  const source = await openCommit(d, { repository, quarantine }, { commit: String(commit), ...asked })
+  try {
+    refusePointers(
+      source.pointers,
+      (await listInstallations(d, app.id)).map(({ url }) => url),
+    )
+    return source
+  } catch (error) {
+    source.archive.destroy()
+    throw error
+  }
+}
+
+const tell = (d: Daemon, app: App, text: string): void =>
+  d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
 
 const FAULT = 'Something went wrong on the platform. Its log has the cause.'
 const OVERTAKEN = 'Another push has moved the branch since this one began. Fetch and look, then push again.'
@@ -124,7 +163,7 @@ function answer(
   res: ServerResponse,
   { accepted, why }: { accepted: boolean; why?: string },
 ): void {
-  if (why !== undefined) res.write(`\n !     ${why}\n\n`)
+  if (why !== undefined) res.write(`\n !     ${why.replaceAll('\n', '\n !     ')}\n\n`)
   req.resume()
   res.addTrailers({ 'x-sluice-exit': accepted ? '0' : '1' })
   res.end()

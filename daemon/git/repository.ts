@@ -10,25 +10,43 @@ const run = promisify(execFile)
 /** The bare repository of an app; it is keyed by the app's id, so a rename does not touch it. */
 export const repositoryPath = (data: string, app: string): string => join(data, 'repos', `${app}.git`)
 
-/** Makes the repository at first use; whole or not at all, and once when asked for twice at the same time. */
+/** Makes the repository at first use; whole or not at all, and once when asked for twice at the same time. Gives its path. */
 export async function ensureRepository(data: string, app: string): Promise<string> {
   const path = repositoryPath(data, app)
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (exists) return path
+  if (await exists(path)) {
+    await setAttributes(path)
+    return path
+  }
   await mkdir(join(data, 'repos'), { recursive: true, mode: 0o700 })
   const fresh = `${path}.${randomUUID()}`
   await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', fresh], {
     env: gitEnvironment(),
   })
+  await setAttributes(fresh)
   await rename(fresh, path).catch(async (error: NodeJS.ErrnoException) => {
     await rm(fresh, { recursive: true, force: true })
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
   })
   return path
 }
+
+/** They come before whatever a commit's own files say: a build gets each file as it was committed, none left out, no line end changed. */
+const ATTRIBUTES = '* !export-ignore !export-subst -text !eol !ident !filter !working-tree-encoding\n'
+
+async function setAttributes(repository: string): Promise<void> {
+  const path = join(repository, 'info', 'attributes')
+  if (await exists(path)) return
+  const fresh = `${path}.${randomUUID()}`
+  await mkdir(join(repository, 'info'), { recursive: true, mode: 0o700 })
+  await writeFile(fresh, ATTRIBUTES)
+  await rename(fresh, path)
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 /** A clone checks out the branch that was deployed last, `main` or `master`. */
 export async function pointHead(data: string, app: string, ref: string): Promise<void> {
@@ -60,6 +78,9 @@ export const receiveSettings = (hooks: string): string[] =>
     `core.hooksPath=${hooks}`,
     `receive.maxInputSize=${limits.sourceSize}`,
     'receive.fsckObjects=true',
+    // What git would refuse only after its hook, when the code is live: shallow pushes, and several branches of which one cannot move.
+    'receive.shallowUpdate=true',
+    'receive.advertiseAtomic=false',
     'receive.fsck.zeroPaddedFilemode=warn',
     'receive.fsck.missingSpaceBeforeDate=warn',
     'receive.fsck.badTimezone=warn',

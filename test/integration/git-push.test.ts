@@ -29,7 +29,10 @@ test('a push deploys the commit that was pushed, and shows the output', async ()
   assert.is(code, 0, stderr)
   assert.match(stderr, /remote: -----> Deployed/)
   const files = { 'index.js': 'hello', 'lib/deep.js': 'deep' }
-  assert.equal(rig.deployed, [{ app: 'sample', version: commit, sourceKey: tree, files }])
+  assert.equal(
+    rig.deployed.map(({ tar, ...deployed }) => deployed),
+    [{ app: 'sample', version: commit, sourceKey: tree, files }],
+  )
   assert.is(await stored('refs/heads/main'), commit)
 })
 
@@ -68,6 +71,7 @@ test('a refused deploy refuses the push: its reason is shown, the branch does no
   const { code, stderr } = await copy.git('push', 'heroku', 'main')
   assert.is(code, 1)
   assert.match(stderr, /remote: {2}! {5}No Procfile/)
+  assert.match(stderr, /remote: Verifying deploy\.\.\. *\nremote: *\nremote: !\tPush rejected to sample\./)
   assert.match(stderr, /\[remote rejected\] main -> main \(pre-receive hook declined\)/)
   assert.is(await stored('refs/heads/main'), '')
   rig.behave(async () => {})
@@ -135,6 +139,16 @@ test('the branch that is deployed cannot be deleted', async () => {
   assert.is(code, 1)
   assert.match(stderr, /cannot be deleted/)
   assert.is((await stored('refs/heads/main')).length, 40)
+})
+
+test('what git would refuse only after its hook, when the code is live, is refused before', async () => {
+  const below = await copy.git('push', 'heroku', 'main:main/topic')
+  assert.is(below.code, 1)
+  assert.match(below.stderr, /main\/topic would be in the way of the branch that is deployed/)
+  const atomic = await copy.git('push', '--atomic', 'heroku', 'main', 'main:topic')
+  assert.match(atomic.stderr, /does not support --atomic push/)
+  assert.is(rig.deployed.length, 0)
+  assert.is((await copy.git('push', 'heroku', 'main')).code, 0)
 })
 
 test('an empty commit deploys again; the same commit does not', async () => {

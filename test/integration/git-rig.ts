@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { extract } from 'tar-stream'
 import { accountNamed } from '../../daemon/account/account.ts'
@@ -21,6 +22,8 @@ export interface Deployed {
   version: string
   sourceKey: string
   files: Record<string, string>
+  /** The archive itself. */
+  tar: Buffer
 }
 
 /** Git over the real server, hook and repositories; only the deploy is a stub. */
@@ -59,14 +62,20 @@ export async function startRig({ stall }: { stall?: number } = {}): Promise<Rig>
   let behaviour = accept
   const deploy: Deploy = async (request) => {
     const { version, sourceKey } = request
-    deployed.push({ app: request.app.name, version, sourceKey, files: await unpack(request) })
+    const tar = await buffer(request.archive)
+    deployed.push({ app: request.app.name, version, sourceKey, files: await unpack(tar), tar })
     await behaviour(request)
   }
-  const config = { ...host.d.config, api: { hosts: ['127.0.0.1'], port: await freePort() } }
+  const config = {
+    ...host.d.config,
+    api: { hosts: ['127.0.0.1'], port: await freePort() },
+    // Submodules come from here.
+    drainAllow: { hosts: [], networks: ['127.0.0.1'] },
+  }
   const tls = await ensureCertificates(config)
   const git = await createGit({ ...host.d, config }, deploy, stall)
   const api = (_: unknown, res: { end(): void }) => res.end()
-  const doors = { git: git.handle, routers: () => {}, rendezvous: () => {}, attach: () => {} }
+  const doors = { git: git.handle, registry: () => false, routers: () => {}, rendezvous: () => {}, attach: () => {} }
   const parts = { api, ...doors, routerToken: 'router', tls, log: host.d.log }
   const server = createServer(parts, config)
   await server.listen()
@@ -136,10 +145,9 @@ async function makeCopy(home: string, env: NodeJS.ProcessEnv): Promise<Copy> {
   return copy
 }
 
-async function unpack({ archive }: DeployRequest): Promise<Record<string, string>> {
+async function unpack(tar: Buffer): Promise<Record<string, string>> {
   const files: Record<string, string> = {}
-  const entries = archive.pipe(extract())
-  archive.on('error', (error) => entries.destroy(error))
+  const entries = Readable.from([tar]).pipe(extract())
   for await (const entry of entries)
     if (entry.header.type === 'file') files[entry.header.name] = (await buffer(entry)).toString('latin1')
     else entry.resume()

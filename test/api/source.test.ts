@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { openSource } from '../../daemon/build/blob.ts'
-import { recoverUploads, sweepUploads } from '../../daemon/build/upload.ts'
+import { openSource } from '../../daemon/build/source/blob.ts'
+import { recoverUploads, sweepUploads } from '../../daemon/build/source/upload.ts'
 import { limits } from '../../daemon/limits.ts'
 import { startHost } from './host.ts'
 
@@ -183,12 +183,17 @@ test('what is no archive, has a wrong checksum or was never sent is refused in w
   const checksum = `SHA256:${'0'.repeat(64)}`
   assert.match(await refusal(openSource(d, get_url, { checksum, signal })), `SHA256:${sha256(flat)}, not ${checksum}`)
   assert.match(await refusal(openSource(d, get_url, { checksum: 'md5', signal })), 'must be SHA256: and 64 hex digits')
-  await put(put_url, 'hello')
-  const { archive } = await openSource(d, get_url, { signal })
-  assert.match(await refusal(archive.toArray()), 'neither a tar nor a tar.gz')
-  await put(put_url, flat.subarray(0, flat.length - 20))
-  const cut = await openSource(d, get_url, { signal })
-  assert.match(await refusal(cut.archive.toArray()), 'its compressed data cannot be read')
+  for (const [content, why] of [
+    ['hello', 'neither a tar nor a tar.gz'],
+    ['PK\x03\x04 and so on', 'It is a zip file. Send a tar or a tar.gz (tar czf source.tgz .).'],
+    [Buffer.from('fd377a585a00', 'hex'), 'It is a xz file.'],
+    [Buffer.from('28b52ffd0000', 'hex'), 'It is a zstd file.'],
+    ['BZh91AY', 'It is a bzip2 file.'],
+    [flat.subarray(0, flat.length - 20), 'its compressed data cannot be read'],
+  ] as const) {
+    await put(put_url, content)
+    assert.match(await refusal(openSource(d, get_url, { signal })), why)
+  }
   await put(put_url, '')
   assert.match(await refusal(openSource(d, get_url, { signal })), 'It is empty')
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { outOf, rewrite, soleFolder } from '../../daemon/build/tar.ts'
+import { lookThrough, outOf, rewrite } from '../../daemon/build/source/tar.ts'
 import { limits } from '../../daemon/limits.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-tar-'))
@@ -34,6 +34,7 @@ const refusal = async (work: Promise<unknown>): Promise<string> =>
     (error: Error) => error.message,
   ) as Promise<string>
 const same = (path: string) => path
+const soleFolder = async (tar: Readable) => (await lookThrough(tar)).folder
 
 /** One header and its content, with whatever in it. */
 function member(name: string, { flag = '0', link = '', content = '', mode = 0o644 } = {}): Buffer {
@@ -80,6 +81,20 @@ test('only a folder that holds everything is one to be taken out of', async () =
   assert.is(await soleFolder(read(Buffer.concat([member('a/x'), member('./a/y'), end]))), 'a')
 })
 
+test('pointers of Git LFS are found wherever they are, and nothing that only looks like one', async () => {
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`
+  const members = [
+    member('p/logo.png', { content: pointer }),
+    member('p/docs.md', { content: `It looks so:\n${pointer}` }),
+    member('p/short', { content: 'version https://git-lfs.github.com/spec/v1\n' }),
+    member('p/large', { content: pointer + 'x'.repeat(1024) }),
+    member('p/deep/b\xe9.png', { content: pointer.replace('\noid', '\next-0-foo sha256:1\noid') }),
+  ]
+  const { pointers, folder } = await lookThrough(read(Buffer.concat([...members, end])))
+  assert.equal(pointers, ['p/logo.png', 'p/deep/b\xe9.png'])
+  assert.is(folder, 'p')
+})
+
 test('names that lead out of the archive are refused', async () => {
   assert.match(await refusal(rewritten(member('../up'))), '"../up" in it leads out of the archive')
   assert.match(await refusal(rewritten(member('a/../../up'))), 'leads out')
@@ -91,8 +106,15 @@ test('names that lead out of the archive are refused', async () => {
 })
 
 test('devices, sockets and what is not known are refused', async () => {
-  for (const flag of ['3', '4', '6', 'S', 'Z'])
+  for (const flag of ['3', '4', '6', 'Z'])
     assert.match(await refusal(rewritten(member('dev', { flag }))), '"dev" in it is neither a file nor a folder nor a')
+})
+
+test('sparse files are refused, and it is said how to make it without them', async () => {
+  const sparse = /It has sparse files\. Make it without --sparse\./
+  assert.match(await refusal(rewritten(member('holes', { flag: 'S' }))), sparse)
+  const pax = member('x', { flag: 'x', content: '22 GNU.sparse.major=1\n' })
+  assert.match(await refusal(rewritten(pax, member('holes'))), sparse)
 })
 
 test('set-uid bits do not pass', async () => {

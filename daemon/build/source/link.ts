@@ -1,5 +1,5 @@
-import type { Daemon } from '../daemon.ts'
-import { limits } from '../limits.ts'
+import type { Daemon } from '../../daemon.ts'
+import { limits } from '../../limits.ts'
 
 /**
  * A URL that is its own permission, as those that S3 signs: clients send sources and slugs to it, and fetch them, without a token. It

@@ -3,14 +3,14 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Selectable } from 'kysely'
-import type { Daemon } from '../daemon.ts'
-import { notFound } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { type DbOrTx, decide } from '../store/database.ts'
-import type { Schema } from '../store/schema.ts'
+import type { Daemon } from '../../daemon.ts'
+import { notFound } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { type DbOrTx, decide } from '../../store/database.ts'
+import type { Schema } from '../../store/schema.ts'
+import { flush } from '../slug/tree.ts'
 import { linkTo, opens } from './link.ts'
 import { storeArchive } from './source.ts'
-import { flush } from './tree.ts'
 
 /**
  * A source that a client sends before it asks for a build of it: an archive in `sources/<id>.<checksum>`, for a day at most.

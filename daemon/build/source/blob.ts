@@ -1,12 +1,12 @@
 import type { FileHandle } from 'node:fs/promises'
 import { pipeline, Readable, type Transform } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { Daemon } from '../daemon.ts'
-import { invalid, UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
+import type { Daemon } from '../../daemon.ts'
+import { invalid, UserError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
 import { download, parseUrl } from './download.ts'
 import { bounded, broken } from './source.ts'
-import { outOf, rewrite, soleFolder } from './tar.ts'
+import { lookThrough, outOf, rewrite } from './tar.ts'
 import { openUpload } from './upload.ts'
 
 /** The source of a build that is asked for by URL. */
@@ -15,6 +15,8 @@ export interface Source {
   archive: Readable
   /** Equal for equal sources. */
   key: string
+  /** Files that are pointers of Git LFS. */
+  pointers: string[]
 }
 
 export interface Wanted {
@@ -37,7 +39,8 @@ export async function openSource(d: Daemon, url: string, { checksum, signal }: W
     if (wanted !== undefined && wanted !== found)
       throw invalid(`The checksum of the source is SHA256:${found}, not SHA256:${wanted} as the build was told.`)
     const gzip = await isGzip(file)
-    const folder = own ? undefined : await soleFolder(plainTar(file, gzip))
+    const contents = await lookThrough(plainTar(file, gzip))
+    const folder = own ? undefined : contents.folder
     const archive = Readable.from(
       rewrite(plainTar(file, gzip), folder === undefined ? (path) => path : outOf(folder)),
       { objectMode: false },
@@ -45,7 +48,7 @@ export async function openSource(d: Daemon, url: string, { checksum, signal }: W
     archive.on('close', () => void file.close().catch(() => undefined))
     // Whoever reads it hears of it; one that nobody reads (the slug is there already) is nobody's affair.
     archive.on('error', () => undefined)
-    return { archive, key: folder === undefined ? found : `${found}/${folder}` }
+    return { archive, key: folder === undefined ? found : `${found}/${folder}`, pointers: contents.pointers }
   } catch (error) {
     await file.close()
     throw error
@@ -59,12 +62,18 @@ export function parseChecksum(text: string): string {
   return hex.toLowerCase()
 }
 
-const GZIP = Buffer.from([0x1f, 0x8b])
+const GZIP = '1f8b'
+/** What people send in its place; none of them begins a tar. */
+const OTHERS = { '504b0304': 'zip', fd377a58: 'xz', '28b52ffd': 'zstd', '425a68': 'bzip2' }
 
+/** Throws UserError for what is packed in another way. */
 export async function isGzip(file: FileHandle): Promise<boolean> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(GZIP.length), 0, GZIP.length, 0)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
   if (bytesRead === 0) throw broken('It is empty.')
-  return buffer.equals(GZIP)
+  const head = buffer.toString('hex')
+  for (const [magic, name] of Object.entries(OTHERS))
+    if (head.startsWith(magic)) throw broken(`It is a ${name} file. Send a tar or a tar.gz (tar czf source.tgz .).`)
+  return head.startsWith(GZIP)
 }
 
 /** Not a stream of the file's own: that would close the file when its reader stops early. */

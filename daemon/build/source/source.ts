@@ -4,10 +4,10 @@ import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { boundDisk, full, requireRoom } from './disk.ts'
-import { formatSize } from './output.ts'
+import { UserError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { boundDisk, full, requireRoom } from '../disk.ts'
+import { formatSize } from '../output.ts'
 
 /**
  * Stores the source archive at `path`. It is not unpacked here: it comes from a user and the daemon is root, so the build container
@@ -90,3 +90,10 @@ const tooSlow = (time: number) =>
 
 /** What is wrong with an archive, in words that are shown to its sender. */
 export const broken = (why: string): UserError => new UserError('invalid_params', `The archive cannot be used. ${why}`)
+
+/** A name inside an archive or a repository, which is bytes (latin1) of whatever kind, for people. */
+export const shownName = (name: string): string =>
+  Buffer.from(name, 'latin1')
+    .toString('utf8')
+    .replace(/\p{Cc}/gu, '?')
+    .slice(0, 200)

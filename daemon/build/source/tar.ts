@@ -1,7 +1,8 @@
-import type { UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
+import type { UserError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
 import { Blocks } from './blocks.ts'
-import { broken } from './source.ts'
+import { isPointer, POINTER } from './pointer.ts'
+import { broken, shownName } from './source.ts'
 
 /** A file, folder or link of an archive. Paths are as bytes (latin1), relative, without `.` and `..`. */
 interface Member {
@@ -29,10 +30,13 @@ const LONGEST_PATH = 4096
  * UserError for what is no tar, for names that lead out of it, devices, and more than limits.sourceEntries. What comes out is plain
  * whoever made what went in, but the targets of symbolic links are untouched: it is to be unpacked as nobody of importance.
  */
-export async function* rewrite(
-  tar: AsyncIterable<Buffer>,
-  place: (path: string) => string | undefined,
-): AsyncGenerator<Buffer> {
+export async function* rewrite(tar: AsyncIterable<Buffer>, place: Place): AsyncGenerator<Buffer> {
+  yield* rewriteMembers(tar, place)
+  yield Buffer.alloc(2 * BLOCK)
+}
+
+/** The same without the end of the archive, so that another can follow. */
+export async function* rewriteMembers(tar: AsyncIterable<Buffer>, place: Place): AsyncGenerator<Buffer> {
   const blocks = new Blocks(tar)
   try {
     for await (const member of members(blocks)) {
@@ -50,27 +54,38 @@ export async function* rewrite(
   } finally {
     await blocks.close()
   }
-  yield Buffer.alloc(2 * BLOCK)
 }
 
-/** The folder that everything in the archive is in, as in those that GitHub makes; undefined when there is no such one. */
-export async function soleFolder(tar: AsyncIterable<Buffer>): Promise<string | undefined> {
+type Place = (path: string) => string | undefined
+
+/** What is known of an archive before it is used. */
+export interface Contents {
+  /** The folder that everything is in, as in archives that GitHub makes; undefined when there is no such one. */
+  folder: string | undefined
+  /** Files that are pointers of Git LFS, for people. */
+  pointers: string[]
+}
+
+/** Reads an archive to its end. Throws UserError as `rewrite` does. */
+export async function lookThrough(tar: AsyncIterable<Buffer>): Promise<Contents> {
   const blocks = new Blocks(tar)
-  let sole: string | undefined
+  const tops = new Set<string>()
+  const pointers: string[] = []
   try {
-    for await (const member of members(blocks)) {
-      const [first = '', ...below] = member.path.split('/')
-      if (member.path !== '') {
-        if (below.length === 0 && member.kind !== 'folder') return undefined
-        if (sole !== undefined && sole !== first) return undefined
-        sole = first
-      }
-      await blocks.skip(padded(member.size))
+    for await (const { path, kind, size } of members(blocks)) {
+      const [first = '', ...below] = path.split('/')
+      // A file at the top is a second thing there, whatever else is.
+      if (path !== '' && tops.size < 2) tops.add(first).add(below.length === 0 && kind !== 'folder' ? '' : first)
+      if (kind === 'file' && size > 0 && size < POINTER) {
+        const content = await blocks.take(padded(size))
+        if (isPointer(content.toString('latin1', 0, size))) pointers.push(shownName(path))
+      } else await blocks.skip(padded(size))
     }
+    await blocks.drain()
   } finally {
     await blocks.close()
   }
-  return sole
+  return { folder: tops.size === 1 ? [...tops][0] : undefined, pointers }
 }
 
 /** Moves what is in `folder` to the top. */
@@ -104,6 +119,7 @@ async function* members(blocks: Blocks): AsyncGenerator<Member> {
     }
     const name = given.path ?? nameOf(head)
     const kind = Object.hasOwn(KINDS, flag) ? KINDS[flag as keyof typeof KINDS] : undefined
+    if (flag === 'S') throw sparse()
     if (kind === undefined) throw refuse(name, 'is neither a file nor a folder nor a link')
     const path = plain(name)
     requireNoLink(path, symbolic)
@@ -156,7 +172,7 @@ function attributes(text: string): { path?: string; link?: string; size?: number
     if (length === 0 || at + length > text.length) throw broken('It is damaged.')
     const record = text.slice(text.indexOf(' ', at) + 1, at + length - 1)
     const [key, value] = [record.slice(0, record.indexOf('=')), record.slice(record.indexOf('=') + 1)]
-    if (key.startsWith('GNU.sparse')) throw broken('It has sparse files. Make it without --sparse.')
+    if (key.startsWith('GNU.sparse')) throw sparse()
     if (key === 'path') found.path = value
     if (key === 'linkpath') found.link = value
     if (key === 'size' && /^\d{1,12}$/.test(value)) found.size = Number(value)
@@ -164,6 +180,8 @@ function attributes(text: string): { path?: string; link?: string; size?: number
   }
   return found
 }
+
+const sparse = (): UserError => broken('It has sparse files. Make it without --sparse.')
 
 const textOf = (head: Buffer, at: number, length: number): string =>
   head.toString('latin1', at, at + length).replace(/\0.*$/s, '')
@@ -222,10 +240,4 @@ function header({ path, link, flag, ...numbers }: Omit<Member, 'kind'> & { flag:
   return head
 }
 
-const refuse = (name: string, why: string): UserError =>
-  broken(
-    `"${Buffer.from(name, 'latin1')
-      .toString('utf8')
-      .replace(/\p{Cc}/gu, '?')
-      .slice(0, 200)}" in it ${why}.`,
-  )
+const refuse = (name: string, why: string): UserError => broken(`"${shownName(name)}" in it ${why}.`)

@@ -1,29 +1,23 @@
-import { bundled } from '../../buildpacks/bundled.ts'
 import type { Account } from '../account/account.ts'
 import { tell } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid } from '../errors.ts'
-import { type DbOrTx, decide } from '../store/database.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { App } from './app.ts'
+import { hasSecrets, parseBuildpacks, publicBuildpack } from './buildpack-name.ts'
 
-/** A buildpack that an app's next build uses, in order: a URL, or the name of a bundled one. */
+/** A buildpack that an app's next build uses, in order: a URL, or a name. */
 export interface Installation {
   ordinal: number
   url: string
 }
 
-const MOST = 20
-
 /** None means that the build detects it. */
-export const listInstallations = (db: DbOrTx, app: string): Promise<Installation[]> =>
-  db
-    .selectFrom('buildpack_installations')
-    .select(['ordinal', 'url'])
-    .where('app_id', '=', app)
-    .orderBy('ordinal')
-    .execute()
+export async function listInstallations(d: Pick<Daemon, 'db' | 'seal'>, app: string): Promise<Installation[]> {
+  const rows = await installationsOf(d.db, app).orderBy('ordinal').execute()
+  return rows.map(({ ordinal, url }) => ({ ordinal, url: opened(d, app, url) }))
+}
 
-/** Replaces the whole list, as one decision. Throws UserError for what is neither a URL nor bundled, and for doubles. */
+/** Replaces the whole list, as one decision. Throws UserError for what is neither a URL nor a name, and for doubles. */
 export async function replaceInstallations(
   d: Daemon,
   app: App,
@@ -31,73 +25,40 @@ export async function replaceInstallations(
   names: readonly string[],
 ): Promise<Installation[]> {
   const urls = parseBuildpacks(names)
-  const installations = urls.map((url, ordinal) => ({ ordinal, url }))
   await decide(d.db, async (tx) => {
     await tx.deleteFrom('buildpack_installations').where('app_id', '=', app.id).execute()
-    if (urls.length > 0)
+    for (const [ordinal, url] of urls.entries())
       await tx
         .insertInto('buildpack_installations')
-        .values(installations.map((one) => ({ ...one, app_id: app.id })))
+        .values({ app_id: app.id, ordinal, url: sealed(d, app.id, url) })
         .execute()
   })
   await tell(
     d,
     app,
     account,
-    urls.length > 0 ? `Set buildpacks ${urls.map(publicUrl).join(', ')}` : 'Cleared buildpacks',
+    urls.length > 0 ? `Set buildpacks ${urls.map(publicBuildpack).join(', ')}` : 'Cleared buildpacks',
   )
-  return installations
+  return urls.map((url, ordinal) => ({ ordinal, url }))
 }
 
-/** A list as a client sends it; throws UserError as `parseBuildpack` does, and for doubles. */
-export function parseBuildpacks(names: readonly string[]): string[] {
-  if (names.length > MOST) throw invalid(`An app may have ${MOST} buildpacks, not ${names.length}.`)
-  const urls = names.map(parseBuildpack)
-  const double = urls.find((url, index) => urls.indexOf(url) !== index)
-  if (double !== undefined) throw invalid(`The buildpack ${publicUrl(double)} is listed twice.`)
-  return urls
+/**
+ * The buildpack that an app's first build found is its own from then on, as on Heroku; not when others were set meanwhile.
+ * https://devcenter.heroku.com/articles/buildpacks#buildpack-detect-order
+ */
+export async function keepDetected(tx: Tx, app: string, name: string): Promise<void> {
+  if (await installationsOf(tx, app).limit(1).executeTakeFirst()) return
+  await tx.insertInto('buildpack_installations').values({ app_id: app, ordinal: 0, url: name }).execute()
 }
 
-/** The registry's archive of a named buildpack, which clients may send in place of the name. */
-const ARCHIVE =
-  /^https:\/\/(?:buildpack-registry|codon-buildpacks)\.s3\.amazonaws\.com\/buildpacks\/([\w-]+\/[\w-]+)\.tgz$/
-const NAMED = /^[\w-]+\/[\w-]+$/
-const SCHEMES = ['https:', 'http:']
-const NO_SCHEMES = ['git:', 'ssh:']
+const installationsOf = (db: DbOrTx, app: string) =>
+  db.selectFrom('buildpack_installations').select(['ordinal', 'url']).where('app_id', '=', app)
 
-/** A URL as it is, or the name of a bundled buildpack; `urn:buildpack:NAME` and the registry's own URL mean the name. */
-export function parseBuildpack(text: string): string {
-  const name = ARCHIVE.exec(text)?.[1] ?? text.replace(/^urn:buildpack:/, '')
-  if (NAMED.test(name)) {
-    if (!bundled.some((one) => one.name === name)) throw invalid(unknown(name))
-    return name
-  }
-  const scheme = URL.canParse(text) ? new URL(text).protocol : ''
-  if (NO_SCHEMES.includes(scheme)) throw invalid('A buildpack is fetched by https:// or http:// only. Give such a URL.')
-  if (!SCHEMES.includes(scheme) || text.length > 2000)
-    throw invalid(`"${text.slice(0, 200)}" is neither the URL of a buildpack nor the name of one.`)
-  if (!hasPlainPassword(new URL(text)))
-    throw invalid('The user or password in the URL of the buildpack has a % that is not followed by two hex digits.')
-  return text
-}
+const SEALED = 'sealed:'
 
-function hasPlainPassword({ username, password }: URL): boolean {
-  try {
-    decodeURIComponent(username + password)
-    return true
-  } catch {
-    return false
-  }
-}
+/** What holds secrets is not readable in the database; rows from before that are as they were. */
+const sealed = ({ seal }: Pick<Daemon, 'seal'>, app: string, url: string): string =>
+  hasSecrets(url) ? `${SEALED}${seal.seal(url, app)}` : url
 
-const unknown = (name: string): string =>
-  `There is no buildpack ${name} here. Give the URL of its git repository or archive, or one of: ${bundled.map((one) => one.name).join(', ')}.`
-
-/** Without the user and password that a git URL may carry. */
-function publicUrl(url: string): string {
-  if (!URL.canParse(url)) return url
-  const parsed = new URL(url)
-  parsed.username = ''
-  parsed.password = ''
-  return parsed.href
-}
+const opened = ({ seal }: Pick<Daemon, 'seal'>, app: string, url: string): string =>
+  url.startsWith(SEALED) ? seal.open(url.slice(SEALED.length), app) : url

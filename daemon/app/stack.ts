@@ -1,7 +1,10 @@
 import { invalid } from '../errors.ts'
 
-/** The stacks that an app may be built for. Which image pair stands behind a name is the host's affair (`Daemon.stack`). */
-export const stacks = ['heroku-24', 'heroku-26'] as const
+/**
+ * The stacks that an app may be built for. Which image pair stands behind a name is the host's affair (`Daemon.stack`); an app of
+ * the stack `container` brings images of its own.
+ */
+export const stacks = ['heroku-24', 'heroku-26', 'container'] as const
 export type Stack = (typeof stacks)[number]
 export const defaultStack: Stack = 'heroku-24'
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseBuildpack } from '../../daemon/app/buildpack.ts'
+import { hasSecrets, parseBuildpack, publicBuildpack } from '../../daemon/app/buildpack-name.ts'
 import { generateName, parseName } from '../../daemon/app/name.ts'
 import { parseStack } from '../../daemon/app/stack.ts'
 
@@ -36,12 +36,13 @@ test('a generated name is a good name, and hardly ever comes twice', () => {
   assert.ok(new Set(names).size > 495)
 })
 
-test('a buildpack is a URL, or the name of a bundled one in any of its forms', () => {
+test('a buildpack is a URL, or a name in any of its forms', () => {
   for (const form of [
     'heroku/nodejs',
     'urn:buildpack:heroku/nodejs',
     'https://buildpack-registry.s3.amazonaws.com/buildpacks/heroku/nodejs.tgz',
     'https://codon-buildpacks.s3.amazonaws.com/buildpacks/heroku/nodejs.tgz',
+    'https://buildpack-registry.s3.dualstack.us-east-1.amazonaws.com/buildpacks/heroku/nodejs.tgz',
   ])
     assert.is(parseBuildpack(form), 'heroku/nodejs')
   for (const url of [
@@ -52,8 +53,16 @@ test('a buildpack is a URL, or the name of a bundled one in any of its forms', (
     assert.is(parseBuildpack(url), url)
 })
 
-test('an unknown buildpack name is refused and names those there are', () => {
-  assert.throws(() => parseBuildpack('heroku/cobol'), /There is no buildpack heroku\/cobol here.*heroku\/nodejs/)
+test('what may be secret in the URL of a buildpack is not shown', () => {
+  for (const [url, shown] of [
+    ['heroku/nodejs', 'heroku/nodejs'],
+    ['https://e.com/a.git#a/b', 'https://e.com/a.git#a/b'],
+    ['https://me:pass@e.com/a.git#v2', 'https://e.com/a.git#v2'],
+    ['https://e.com/a.tgz?signature=s3cret', 'https://e.com/a.tgz'],
+  ] as const) {
+    assert.is(publicBuildpack(url), shown)
+    assert.is(hasSecrets(url), url !== shown)
+  }
 })
 
 test('a buildpack that is neither a URL nor a name is refused', () => {
@@ -64,13 +73,16 @@ test('a buildpack that is neither a URL nor a name is refused', () => {
     'javascript:1',
     'a b',
     '../x',
+    'urn:buildpack:a/../b',
+    'https://e.com/a b.git',
+    `${'x'.repeat(101)}/y`,
     `https://e.com/${'x'.repeat(2000)}`,
   ])
     assert.throws(() => parseBuildpack(text), /neither the URL/, text)
 })
 
 test('a URL that a build could not fetch is refused when it is set', () => {
-  for (const text of ['git://e.com/a.git', 'ssh://git@e.com/a.git'])
+  for (const text of ['git://e.com/a.git', 'ssh://git@e.com/a.git', 'git@e.com:a.git'])
     assert.throws(() => parseBuildpack(text), /by https:/, text)
   assert.throws(() => parseBuildpack('https://user:50%@e.com/a.git'), /two hex digits/)
   assert.is(parseBuildpack('https://user:50%25@e.com/a.git'), 'https://user:50%25@e.com/a.git')

@@ -11,6 +11,7 @@ remove_ignored() (
   IFS=
   removed=0
   while read -r line || [[ -n $line ]]; do
+    line=${line#$'\xef\xbb\xbf'}
     line=${line%$'\r'}
     line=${line%"${line##*[![:space:]]}"}
     [[ -z $line || $line == '#'* ]] && continue
@@ -25,7 +26,7 @@ remove_ignored() (
       folder=$(cd -P "$(dirname "$match")" 2> /dev/null && pwd -P) || continue
       [[ $folder == "$top" || $folder == "$top"/* ]] || continue
       case ${match##*/} in . | ..) continue ;; esac
-      rm -rf "$folder/${match##*/}" && removed=$((removed + 1))
+      rm -rf "${folder:?}/${match##*/}" && removed=$((removed + 1))
     done
   done < <(head -c 65536 .slugignore)
   if ((removed == 1)); then echo '-----> Deleting 1 file matching .slugignore patterns.'; fi

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { access, type FileHandle, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
+import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { Log } from '../log.ts'
  * with the daemon is ended, because nobody has it open.
  */
 export interface Transcript {
-  /** Never waits; what goes beyond the bound is left out, and the last line says so. */
+  /** Never waits. Of what goes beyond limits.transcript only the end is stored, where a failure has its reason; a line says so. */
   write(chunk: string | Buffer): void
   /** Resolves when all is stored; followers end then. */
   end(): Promise<void>
@@ -24,12 +25,13 @@ export interface Transcripts {
   remove(id: string): Promise<void>
 }
 
-const MAX_BYTES = 16 * 1024 * 1024
-const CUT = Buffer.from('\n !     The rest of this output is not stored: it is too long.\n')
+const CUT = Buffer.from('\n !     This output is too long: of what follows only the end is stored.\n\n')
 
 interface Live {
   pending: Buffer[]
   size: number
+  /** What is beyond the bound, as far as it may be the end. */
+  tail: Tail
   ended: boolean
   readers: Set<() => void>
   /** Resolves when everything so far is in the file. */
@@ -57,10 +59,17 @@ export function createTranscripts(config: Pick<Config, 'data'>, log: Log): Trans
   }
 
   const write = (live: Live, chunk: Buffer): void => {
-    if (live.ended || live.size > MAX_BYTES || chunk.length === 0) return
-    const room = MAX_BYTES - live.size
-    live.pending.push(chunk.length <= room ? chunk : Buffer.concat([chunk.subarray(0, room), CUT]))
+    if (live.ended || chunk.length === 0) return
+    const room = Math.max(limits.transcript - live.size, 0)
+    const beyond = live.size > limits.transcript
     live.size += chunk.length
+    if (chunk.length <= room) return store(live, chunk)
+    live.tail.push(chunk.subarray(room))
+    if (!beyond) store(live, Buffer.concat([chunk.subarray(0, room), CUT]))
+  }
+
+  const store = (live: Live, chunk: Buffer): void => {
+    live.pending.push(chunk)
     live.writing ??= flush(live).finally(() => {
       live.writing = undefined
     })
@@ -69,6 +78,8 @@ export function createTranscripts(config: Pick<Config, 'data'>, log: Log): Trans
   const end = async (id: string, live: Live): Promise<void> => {
     if (live.ended) return
     live.ended = true
+    const tail = live.tail.take()
+    if (tail.length > 0) store(live, tail)
     while (live.writing) await live.writing
     if (opened.get(id) === live) opened.delete(id)
     await live.file.close()
@@ -113,7 +124,8 @@ export function createTranscripts(config: Pick<Config, 'data'>, log: Log): Trans
         return { write: (chunk) => write(before, bytes(chunk)), end: () => end(id, before) }
       }
       const { size } = await file.stat()
-      const live: Live = { pending: [], size, ended: false, readers: new Set(), writing: undefined, file }
+      const tail = createTail(limits.transcriptEnd)
+      const live: Live = { pending: [], size, tail, ended: false, readers: new Set(), writing: undefined, file }
       opened.set(id, live)
       return { write: (chunk) => write(live, bytes(chunk)), end: () => end(id, live) }
     },
@@ -127,6 +139,36 @@ export function createTranscripts(config: Pick<Config, 'data'>, log: Log): Trans
       const live = opened.get(id)
       if (live) await end(id, live)
       await rm(pathOf(id), { force: true })
+    },
+  }
+}
+
+interface Tail {
+  push(chunk: Buffer): void
+  /** The last bytes of all that was pushed, from the beginning of a line on when something is missing before it. */
+  take(): Buffer
+}
+
+function createTail(most: number): Tail {
+  let chunks: Buffer[] = []
+  let size = 0
+  let cut = false
+  const last = (): Buffer => {
+    cut ||= size > most
+    return Buffer.concat(chunks).subarray(-most)
+  }
+  return {
+    push(chunk) {
+      chunks.push(chunk)
+      size += chunk.length
+      // Seldom, so that little is copied, whatever the size of the chunks.
+      if (size <= 2 * most) return
+      chunks = [last()]
+      size = most
+    },
+    take() {
+      const end = last()
+      return cut ? end.subarray(end.indexOf(0x0a) + 1) : end
     },
   }
 }

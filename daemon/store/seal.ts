@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { onceWritten } from './once.ts'
 
 /** Encryption at rest for config vars: AES-256-GCM with a fresh nonce each time; `context` binds a text to its row. */
@@ -6,6 +6,8 @@ export interface Seal {
   seal(plain: string, context: string): string
   /** Throws when the text was changed, moved to another row, or sealed with another key. */
   open(sealed: string, context: string): string
+  /** Hex; equal for equal texts. Who does not have the key cannot try which text it is of. */
+  fingerprint(text: string): string
 }
 
 const KEY = 32
@@ -14,7 +16,9 @@ const TAG = 16
 
 export function createSeal(key: Buffer): Seal {
   if (key.length !== KEY) throw new Error('The sealing key must be 32 bytes.')
+  const marker = Buffer.from(hkdfSync('sha256', key, '', 'sluice fingerprint', KEY))
   return {
+    fingerprint: (text) => createHmac('sha256', marker).update(text).digest('hex'),
     seal(plain, context) {
       const nonce = randomBytes(NONCE)
       const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))

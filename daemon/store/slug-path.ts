@@ -2,10 +2,10 @@ import { join } from 'node:path'
 
 type Place = { data: string }
 
-/** Where a slug is kept; here, because `build/` writes it and `run/` starts dynos from it. */
-export const slugFolder = (config: Place, slug: string): string => join(config.data, 'slugs', slug)
+/** Where slugs with these `files` are kept; here, because `build/` writes it and `run/` starts dynos from it. */
+export const slugFolder = (config: Place, files: string): string => join(config.data, 'slugs', files)
 
 /** Absolute path of the unpacked slug, as it is to be found at /app. */
-export const slugTree = (config: Place, slug: string): string => join(slugFolder(config, slug), 'tree')
+export const slugTree = (config: Place, files: string): string => join(slugFolder(config, files), 'tree')
 
-export const slugArchive = (config: Place, slug: string): string => join(slugFolder(config, slug), 'archive.tar.zst')
+export const slugArchive = (config: Place, files: string): string => join(slugFolder(config, files), 'archive.tar.zst')

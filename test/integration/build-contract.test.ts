@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -25,18 +25,28 @@ const DETECT = '#!/usr/bin/env bash\necho -n Probe\n'
 test('compile runs in its own folder, with exactly the environment that Heroku gives, and config vars only as files', async () => {
   const pack = await served.add('env', {
     'bin/detect': DETECT,
-    'bin/compile':
-      '#!/usr/bin/env bash\nenv | cut -d= -f1 | sort > "$1/names"; pwd > "$1/pwd"; cp -R "$3" "$1/env"; echo "$@" > "$1/args"; ls -A /app > "$1/app"; touch /app/x; mkdir -p "$2"; echo hi > "$2/a" && ln "$2/a" "$1/linked"; ls "$(dirname "$0")" > "$1/here"',
+    'bin/compile': [
+      '#!/usr/bin/env bash',
+      'env | cut -d= -f1 | sort > "$1/names"; env -0 > "$1/all"; cp -R "$3" "$1/env"; umask > "$1/umask"',
+      'echo "$0 $PWD $@" > "$1/args"; ls "$(dirname "$0")" > "$1/here"',
+      'ls -A /app > "$1/app"; touch /app/not-in-the-slug; mkdir -p "$2"; echo hi > "$2/a" && ln "$2/a" "$1/linked"',
+      'id -u > "$1/user"; getent passwd "$(id -u)" | cut -d: -f6 > "$1/home"; readlink /proc/self/fd/0 > "$1/stdin"',
+      'stat -c "%a %n" "$1/x" "$1/Procfile" > "$1/modes"; locale -a | grep -i en_us > "$1/locale"',
+    ].join('\n'),
   })
   const app = await rig.app([pack])
   const value = 'línea 1\nline "2" \'3\' $HOME `x` \\'
-  await changeConfig(
-    rig.d,
-    app,
-    { id: app.owner_id, email: 'a@example.com' },
-    { VALUE: value, EMPTY: '', GIT_DIR: '/x' },
-  )
-  const { release, output } = await rig.push(app, { Procfile: 'web: true\n' })
+  const config = {
+    VALUE: value,
+    EMPTY: '',
+    GIT_DIR: '/x',
+    LINES: '\n a\r\n\n',
+    LONG: 'ü'.repeat(30_000),
+    PATH: '/nowhere',
+    HOME: '/root',
+  }
+  await changeConfig(rig.d, app, { id: app.owner_id, email: 'a@example.com' }, config)
+  const { release, output } = await rig.push(app, { Procfile: 'web: true\n', x: '#!/bin/sh\n' })
   if (!release) throw new Error(output)
   const read = (name: string) => readFile(join(rig.tree(release), name), 'utf8')
   const names = (await read('names')).trim().split('\n')
@@ -57,12 +67,31 @@ test('compile runs in its own folder, with exactly the environment that Heroku g
     names.filter((name) => !known.includes(name)),
     [],
   )
-  assert.match(await read('args'), /^\/tmp\/build_[0-9a-f]+ \/tmp\/codon\/tmp\/cache \/tmp\/\S+$/m)
+  assert.match(
+    await read('args'),
+    /^(\/tmp\/codon\/tmp\/buildpacks\/\S+)\/bin\/compile \1 \/tmp\/build_[0-9a-f]{8} \/tmp\/codon\/tmp\/cache \/tmp\/\S+$/m,
+  )
+  const variables = (await read('all')).split('\0')
+  for (const exact of [
+    'HOME=/app',
+    'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    'STACK=heroku-24',
+  ])
+    assert.ok(variables.includes(exact), `${exact} is missing`)
+  assert.ok(variables.includes('SOURCE_VERSION=0123456789abcdef0123456789abcdef01234567'))
+  assert.ok(variables.some((one) => /^REQUEST_ID=[0-9a-f-]{36}$/.test(one)))
+  assert.ok(variables.some((one) => /^DYNO=run\.\d+$/.test(one)))
+  assert.is(await read('umask'), '0077\n')
+  assert.match(await read('modes'), /^700 \S+\/x\n600 \S+\/Procfile$/m)
+  assert.is(await read('user'), '1000\n')
+  assert.is(await read('home'), '/app\n')
+  assert.is(await read('stdin'), '/dev/null\n')
+  assert.match(await read('locale'), /en_US\.utf8/)
   assert.is(await read('here'), 'compile\ndetect\n', 'the working directory is the buildpack')
   assert.is(await read('app'), '', '/app is empty')
-  assert.is(await read('env/VALUE'), value)
-  assert.is(await read('env/EMPTY'), '')
+  for (const [name, value] of Object.entries(config)) assert.is(await read(`env/${name}`), value, name)
   assert.is(await read('linked'), 'hi\n', 'cache and build are one mount')
+  assert.not.ok((await rig.files(release)).includes('not-in-the-slug'))
   assert.match(output, /^-----> Using buildpack: http:\/\//m)
   assert.match(output, /^-----> Probe app detected$/m)
   const listing = await run('tar', ['-t', '--zstd', '-f', slugArchive(rig.d.config, String(release.slug_id))])
@@ -107,10 +136,44 @@ test('a buildpack that does not fit says why, with its first line indented', asy
   assert.match(output, /^ ! {5}Push failed$/m)
 })
 
+test('links, modes and odd names are in the slug as they were made, and what a compile leaves running is gone', async () => {
+  const pack = await served.add('shapes', {
+    'bin/detect': DETECT,
+    'bin/compile': [
+      '#!/usr/bin/env bash',
+      'cd "$1"; ln -s /etc/passwd absolute; ln -s nowhere/at-all dangling; mkdir locked; echo in > locked/file; chmod 555 locked',
+      'echo twice > one; ln one two; echo x > "$2/kept"; ln "$2/kept" kept; chmod 4750 one; : > $\'odd\\n\\xff name\'',
+      '(sleep 600; echo late) & setsid sleep 600 > /dev/null 2>&1 < /dev/null &',
+      'echo ended',
+    ].join('\n'),
+  })
+  const app = await rig.app([pack])
+  const { release, output } = await rig.push(app, { Procfile: 'web: true' })
+  if (!release) throw new Error(output)
+  assert.match(output, /^ended\n-----> Discovering process types$/m)
+  const look = (path: string) => lstat(join(rig.tree(release), path))
+  assert.is(await readlink(join(rig.tree(release), 'absolute')), '/etc/passwd')
+  assert.is(await readlink(join(rig.tree(release), 'dangling')), 'nowhere/at-all')
+  assert.is((await look('locked')).mode & 0o7777, 0o555)
+  assert.is((await look('two')).ino, (await look('one')).ino)
+  const names = await readdir(rig.tree(release), { encoding: 'buffer' })
+  assert.ok(names.some((name) => name.equals(Buffer.from('odd\n\xff name', 'latin1'))))
+  const archive = slugArchive(rig.d.config, String(release.slug_id))
+  const listing = await run('tar', ['-tv', '--zstd', '-f', archive])
+  assert.match(listing, /^l\S+ \S+ .* \.\/app\/absolute -> \/etc\/passwd$/m)
+  assert.match(listing, /^h\S+ \S+ .* \.\/app\/two link to \.\/app\/one$/m)
+  await rm(join(rig.tree(release), 'kept'))
+  const again = await rig.push(app, { Procfile: 'web: true', more: '' })
+  assert.ok(again.release, again.output)
+})
+
 test('an app that no buildpack fits is told so', async () => {
   const { output } = await rig.push(await rig.app(), { 'README.md': 'nothing' })
-  assert.match(output, /^ ! {5}No default language could be detected for this app\.\n\t\t\tHINT: /m)
+  assert.match(output, /^ ! {5}No default language could be detected for this app\.\n\t\t\tHINT: /m, output)
+  assert.not.match(output, /stack:set/)
   assert.match(output, /^ ! {5}Push failed$/m)
+  const container = await rig.push(await rig.app(), { 'heroku.yml': 'build: {docker: {web: Dockerfile}}' })
+  assert.match(container.output, /^\t\t\tThere is a heroku\.yml in this source: .*heroku stack:set container/m)
 })
 
 test('.slugignore applies before detect', async () => {

@@ -10,6 +10,8 @@ import { type Account, accountNamed, ensureAdmin } from '../../daemon/account/ac
 import { type App, createApp } from '../../daemon/app/app.ts'
 import { replaceInstallations } from '../../daemon/app/buildpack.ts'
 import { deploy } from '../../daemon/build/deploy.ts'
+import { createQueue } from '../../daemon/build/queue.ts'
+import { endCopies } from '../../daemon/build/slug/cache.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { hostEnvironment, readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
@@ -18,6 +20,7 @@ import { createLog } from '../../daemon/log.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts, type Transcripts } from '../../daemon/logs/transcript.ts'
 import type { Release } from '../../daemon/release/release.ts'
+import { removeTree } from '../../daemon/remove.ts'
 import { advanceRollout, candidateRollout, createSettlements, failRollout } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import { type Db, openDatabase } from '../../daemon/store/database.ts'
@@ -27,7 +30,9 @@ import { newInstallation } from '../e2e/installation.ts'
 /** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
 export interface Rig {
   d: Daemon
-  app(buildpacks?: string[]): Promise<App>
+  /** The label of everything of it in the engine. */
+  installation: string
+  app(buildpacks?: string[], stack?: string): Promise<App>
   /** Pushes files (a folder below test/apps, or path to content) and returns what the user reads. */
   push(app: App, source: Source, options?: PushOptions): Promise<Pushed>
   /** What is in the tree of a release's slug, by path. */
@@ -41,7 +46,11 @@ export type Source = string | Record<string, string>
 interface PushOptions {
   signal?: AbortSignal
   key?: string
+  /** The commit. */
+  version?: string
   onOutput?: (output: string) => void
+  /** Takes the output in place of the answer. */
+  sink?: (chunk: string | Buffer) => void
 }
 
 export interface Pushed {
@@ -53,15 +62,17 @@ export const appsFolder = resolve(import.meta.dirname, '..', '..', '..', 'test',
 
 export async function startRig(): Promise<Rig> {
   const data = await mkdtemp(join(tmpdir(), 'sluice-build-'))
-  const d = await assemble(data)
+  const installation = newInstallation()
+  const d = await assemble(data, installation)
   await ensureAdmin(d)
   const account = await accountNamed(d.db, d.config.adminEmail)
   if (!account) throw new Error('there is no administrator')
   const tree = ({ slug_id }: Release) => join(data, 'slugs', String(slug_id), 'tree')
   return {
     d,
-    async app(buildpacks = []) {
-      const app = await createApp(d, account, { stack: 'heroku-24' })
+    installation,
+    async app(buildpacks = [], stack = 'heroku-24') {
+      const app = await createApp(d, account, { stack })
       if (buildpacks.length > 0) await replaceInstallations(d, app, account, buildpacks)
       return app
     },
@@ -70,18 +81,22 @@ export async function startRig(): Promise<Rig> {
     files: async (release) => (await readdir(tree(release), { recursive: true })).sort(),
     async close() {
       await d.runner.stop()
+      await endCopies()
       await d.engine.sweepBuilds()
+      for (const name of await d.engine.images.kept()) await d.engine.images.forget(name)
       await d.logs.close()
       await d.db.destroy()
-      await rm(data, { recursive: true, force: true })
+      await removeTree(data)
     },
   }
 }
 
-async function assemble(data: string): Promise<Daemon> {
+async function assemble(data: string, installation: string): Promise<Daemon> {
   const ca = '/etc/ssl/certs/ca-certificates.crt'
   const config = readConfig({
     SLUICE_NETWORK_POOL: '10.104.0.0/16',
+    SLUICE_BUILDPACK_REGISTRY: 'none',
+    SLUICE_DRAIN_ALLOW: '127.0.0.1',
     ...(existsSync(ca) ? { SLUICE_CA_BUNDLE: ca } : {}),
     ...settings(),
     SLUICE_DATA: data,
@@ -106,7 +121,7 @@ async function assemble(data: string): Promise<Daemon> {
   )
   const engine = createDockerEngine({
     socket: config.engineSocket,
-    installation: newInstallation(),
+    installation,
     data,
     caBundle: config.caBundle,
     log,
@@ -118,6 +133,7 @@ async function assemble(data: string): Promise<Daemon> {
     db,
     seal: createSeal(Buffer.alloc(32, 7)),
     engine,
+    queue: createQueue(1),
     runner,
     settlements,
     logs: createLogs(config, log),
@@ -149,12 +165,14 @@ async function releaseCommand(db: Db, transcripts: Transcripts, release: string)
 const settings = (): Record<string, string> =>
   process.env.SLUICE_NPM_REGISTRY ? { SLUICE_NPM_REGISTRY: process.env.SLUICE_NPM_REGISTRY } : {}
 
+const COMMIT = '0123456789abcdef0123456789abcdef01234567'
+
 async function push(
   d: Daemon,
   account: Account,
   app: App,
   source: Source,
-  { signal = new AbortController().signal, key, onOutput }: PushOptions = {},
+  { signal = new AbortController().signal, key, version = COMMIT, onOutput, sink }: PushOptions = {},
 ): Promise<Pushed> {
   const folder = typeof source === 'string' ? join(appsFolder, source) : await layOut(source)
   const tar = spawn('tar', ['-C', folder, '--sort=name', '--mtime=@0', '-cf', '-', '.'], { env: hostEnvironment() })
@@ -165,10 +183,11 @@ async function push(
     const release = await deploy(d, {
       app,
       account,
-      version: '0123456789abcdef0123456789abcdef01234567',
+      version,
       sourceKey: key ?? createHash('sha256').update(JSON.stringify(source)).digest('hex'),
       archive,
       output: (chunk) => {
+        if (sink) return sink(chunk)
         output += chunk.toString()
         onOutput?.(output)
       },

@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { parseProcfile } from '../../daemon/build/procfile.ts'
+import { parseProcfile, procfileOddities, readProcfile } from '../../daemon/build/procfile.ts'
+import { limits } from '../../daemon/limits.ts'
 
 const types = (text: string) => Object.fromEntries(parseProcfile(text).types)
 
@@ -45,6 +46,48 @@ test('names of Object.prototype are names like others', () => {
 
 test('an empty Procfile warns', () => {
   assert.equal(parseProcfile('').warnings, ['The Procfile declares no process types.'])
+})
+
+test('commands that no dyno could run are refused', () => {
+  assert.match(parseProcfile('web: a\0b').errors[0] ?? '', /command of web on line 1 contains a NUL character/)
+  assert.match(
+    parseProcfile(`x: y\nweb: ${'a'.repeat(limits.commandSize + 1)}`).errors[0] ?? '',
+    /line 2 is longer than 64 KB/,
+  )
+  assert.equal(parseProcfile(`web: ${'a'.repeat(limits.commandSize)}`).errors, [])
+})
+
+test('the name of one-off dynos is refused, and more types than an app may have', () => {
+  assert.match(parseProcfile('run: x').errors[0] ?? '', /name of one-off dynos/)
+  const many = (count: number) => Array.from({ length: count }, (_, n) => `w${n}: x`).join('\n')
+  assert.equal(parseProcfile(many(100)).errors, [])
+  assert.match(parseProcfile(many(101)).errors[0] ?? '', /101 process types; 100 are allowed/)
+})
+
+test('text that is not UTF-8 is refused, and what Windows writes is called by its name', () => {
+  const errors = (bytes: Buffer) => readProcfile(bytes).errors.join()
+  assert.is(errors(Buffer.from('web: écho\n')), '')
+  assert.is(errors(Buffer.from('\uFEFFweb: x\n')), '')
+  assert.match(errors(Buffer.from('\uFEFFweb: x\n', 'utf16le')), /is UTF-16 text, or no text at all\. Save it as UTF-8/)
+  assert.match(errors(Buffer.from('web: \xe9\n', 'latin1')), /is not UTF-8 text/)
+  assert.match(errors(Buffer.from('web: x\n', 'utf16le')), /is UTF-16 text/)
+})
+
+test('a Procfile that is too large is refused, not cut', () => {
+  const comment = (size: number) => Buffer.alloc(size, '#')
+  assert.equal(readProcfile(comment(256 * 1024)).errors, [])
+  assert.equal(readProcfile(comment(256 * 1024 + 1)).errors, ['It is larger than 256 KB.'])
+})
+
+test('a name in the wrong case, a folder and a dangling link are told of, unless there is a Procfile', () => {
+  assert.equal(procfileOddities('f procfile\n'), [
+    'Mis-cased procfile detected; ignoring.',
+    'Rename it to Procfile to have it honored.',
+  ])
+  assert.equal(procfileOddities('d Procfile\nf procfile\n'), ['Procfile is a folder, not a file; ignoring.'])
+  assert.equal(procfileOddities('N Procfile\n'), ['Procfile is a symbolic link that leads to no file; ignoring.'])
+  for (const fine of ['', 'f Procfile\n', 'f PROCFILE\nf Procfile\n', 'd procfile\n'])
+    assert.equal(procfileOddities(fine), [], fine)
 })
 
 test.run()

@@ -35,6 +35,13 @@ test('another key does not open it', () => {
   assert.throws(() => createSeal(Buffer.alloc(32, 2)).open(seal.seal(plain, 'row 1'), 'row 1'))
 })
 
+test('a fingerprint is the same for the same text and key only', () => {
+  assert.is(seal.fingerprint(plain), createSeal(Buffer.alloc(32, 1)).fingerprint(plain))
+  assert.is.not(seal.fingerprint(plain), seal.fingerprint(`${plain} `))
+  assert.is.not(seal.fingerprint(plain), createSeal(Buffer.alloc(32, 2)).fingerprint(plain))
+  assert.match(seal.fingerprint(plain), /^[0-9a-f]{64}$/)
+})
+
 test('a key of another length is refused', () => {
   assert.throws(() => createSeal(Buffer.alloc(16)), /32 bytes/)
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ensureTree, placeTree, settleTree } from '../../daemon/build/tree.ts'
+import { ensureTree, placeTree, settleTree } from '../../daemon/build/slug/tree.ts'
 import { slugArchive, slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
 
 const id = 'a-slug'

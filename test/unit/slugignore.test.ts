@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { scripts } from '../../daemon/build/compile.ts'
+import { scripts } from '../../daemon/build/slug/compile.ts'
 
 let folder = ''
 test.before.each(() => {
@@ -34,8 +34,9 @@ test('a folder goes with all that is in it, with or without a slash at the end',
   assert.equal(left('test/\nspec\n', ['test/a/b', 'spec/c', 'lib/test/d', 'lib/e']), ['lib/e'])
 })
 
-test('blank lines, comments, line ends of Windows and a missing final newline are fine', () => {
+test('blank lines, comments, line ends and byte order mark of Windows, and a missing final newline are fine', () => {
   assert.equal(left('# *\n\n  \na\r\nb', ['a', 'b', 'c']), ['c'])
+  assert.equal(left('\uFEFFa\nb', ['a', 'b', 'c']), ['c'])
 })
 
 test('there is no negation, and a star matches no dot file', () => {

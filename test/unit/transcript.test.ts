@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 
@@ -87,15 +88,34 @@ test('a follower stops when it is no longer wanted', async () => {
   await transcript.end()
 })
 
-test('output beyond the bound is left out, and said so', async () => {
+test('of output beyond the bound the end is stored, from the beginning of a line on', async () => {
   const transcripts = make()
   const transcript = await transcripts.open(id)
-  for (let n = 0; n < 20; n++) transcript.write(Buffer.alloc(1024 * 1024, 'y'))
-  transcript.write('never stored')
+  transcript.write(Buffer.alloc(limits.transcript - 5, 'y'))
+  transcript.write('12345')
+  const line = `${'z'.repeat(99)}\n`
+  for (let n = 0; n < 20_000; n++) transcript.write(line)
+  transcript.write('the reason\n')
   await transcript.end()
   const text = await readFile(join(data, 'transcripts', id), 'utf8')
-  assert.ok(text.length < 17 * 1024 * 1024)
-  assert.match(text.slice(-100), /not stored: it is too long\.\n$/)
+  const [head = '', rest = ''] = text.split(
+    '\n !     This output is too long: of what follows only the end is stored.\n\n',
+  )
+  assert.is(head.length, limits.transcript)
+  assert.ok(head.endsWith('y12345'))
+  assert.ok(rest.startsWith(line))
+  assert.ok(rest.endsWith(`${line}the reason\n`))
+  assert.ok(rest.length <= limits.transcriptEnd && rest.length > limits.transcriptEnd - 100)
+})
+
+test('what is only a little beyond the bound is stored whole', async () => {
+  const transcripts = make()
+  const transcript = await transcripts.open(id)
+  transcript.write(Buffer.alloc(limits.transcript - 1, 'y'))
+  transcript.write('no lines here')
+  const following = all(transcripts.follow(id, new AbortController().signal))
+  await transcript.end()
+  assert.match((await following).slice(-200), /yn\n ! {5}This output is too long: .*\n\no lines here$/)
 })
 
 test('an id cannot lead out of the folder', async () => {

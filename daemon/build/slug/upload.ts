@@ -5,17 +5,18 @@ import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
-import { hostEnvironment } from '../config.ts'
-import type { Daemon } from '../daemon.ts'
-import { invalid, notFound, UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import { slugArchive, slugFolder } from '../store/slug-path.ts'
-import { isGzip, parseChecksum, plainTar } from './blob.ts'
-import { requireRoom } from './disk.ts'
-import { formatSize } from './output.ts'
+import { hostEnvironment } from '../../config.ts'
+import type { Daemon } from '../../daemon.ts'
+import { invalid, notFound, UserError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { removeTree } from '../../remove.ts'
+import { slugArchive, slugFolder } from '../../store/slug-path.ts'
+import { requireRoom } from '../disk.ts'
+import { formatSize } from '../output.ts'
+import { isGzip, parseChecksum, plainTar } from '../source/blob.ts'
+import { bounded, broken, storeArchive } from '../source/source.ts'
+import { rewrite } from '../source/tar.ts'
 import { readySlug, type Slug, sentBefore } from './slug.ts'
-import { bounded, broken, storeArchive } from './source.ts'
-import { rewrite } from './tar.ts'
 import { ensureTree, flush } from './tree.ts'
 
 /** Slugs that are being received: a slug has one folder. */
@@ -42,13 +43,13 @@ async function keep(d: Daemon, id: string, archive: Readable, signal: AbortSigna
   try {
     await readySlug(d, id, await take(d, slug, archive, signal))
   } catch (error) {
-    await rm(slugFolder(d.config, id), { recursive: true, force: true })
+    await removeTree(slugFolder(d.config, slug.files))
     throw error
   }
 }
 
 async function take(d: Daemon, slug: Slug, archive: Readable, signal: AbortSignal) {
-  const folder = slugFolder(d.config, slug.id)
+  const folder = slugFolder(d.config, slug.files)
   const sent = join(folder, 'sent')
   await mkdir(folder, { recursive: true })
   const { checksum } = await storeArchive(archive, sent, { signal, most: limits.slugSize, time: limits.uploadTime })
@@ -60,9 +61,9 @@ async function take(d: Daemon, slug: Slug, archive: Readable, signal: AbortSigna
   const { size } = await stat(join(folder, 'next'))
   if (size > limits.slugSize) throw tooLarge(limits.slugSize)
   await requireRoom(folder, unpacked)
-  await rename(join(folder, 'next'), slugArchive(d.config, slug.id))
-  await flush(slugArchive(d.config, slug.id))
-  await ensureTree(d.config, slug.id).catch((error: unknown) => {
+  await rename(join(folder, 'next'), slugArchive(d.config, slug.files))
+  await flush(slugArchive(d.config, slug.files))
+  await ensureTree(d.config, slug.files).catch((error: unknown) => {
     d.log.warn('an uploaded slug cannot be unpacked', { slug: slug.id, error })
     throw broken('It cannot be unpacked.')
   })
@@ -108,7 +109,7 @@ function intoApp(path: string): string {
 
 /** The slug in the form in which it can be sent: a tar.gz. It is packed anew, so its checksum is another one. It ends only if it is whole. */
 export function sendSlug(d: Daemon, slug: Slug): Readable {
-  const zstd = spawn('zstd', ['-dcq', slugArchive(d.config, slug.id)], {
+  const zstd = spawn('zstd', ['-dcq', slugArchive(d.config, slug.files)], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: hostEnvironment(),
   })

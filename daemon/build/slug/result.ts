@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
 import { lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parse } from 'yaml'
-import { UserError } from '../errors.ts'
-import { limits } from '../limits.ts'
-import type { Buildpack, Selection } from './buildpack.ts'
-import { publicUrl } from './fetch.ts'
-import { formatSize, type Output } from './output.ts'
-import { parseProcfile } from './procfile.ts'
+import { publicBuildpack } from '../../app/buildpack-name.ts'
+import { UserError } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { Recorded } from '../build.ts'
+import type { Buildpack, Selection } from '../buildpack/buildpack.ts'
+import { type Metadata, parseMetadata } from '../buildpack/metadata.ts'
+import { type Check, parseChecks } from '../check.ts'
+import { formatSize, type Output } from '../output.ts'
+import { isDeclared, procfileOddities, readProcfile } from '../procfile.ts'
+import { readStages, type Stage } from '../stage.ts'
 
 /**
  * What a build container leaves behind. Its files are a stranger's: they are read up to a bound, only as plain files, and nothing in
@@ -17,62 +20,69 @@ import { parseProcfile } from './procfile.ts'
 export interface Result {
   /** As the last buildpack calls itself: `Node.js`. */
   description: string
-  buildpacks: { url: string; name: string }[]
+  used: Buildpack[]
+  /** The same for the build's record. */
+  buildpacks: Recorded[]
   /** Of the Procfile over those of the last buildpack. */
   processTypes: Map<string, string>
   declared: string[]
   defaults: string[]
   warnings: string[]
-  /** Of the archive: `SHA256:<hex>`, and bytes. */
+  oddities: string[]
+  /** Of its web dynos. */
+  check: Check | undefined
+  /** For the first deploy of an app. */
+  wanted: Pick<Metadata, 'configVars' | 'addons'>
+}
+
+/** Of the archive: `SHA256:<hex>`, and bytes. */
+export interface Measured {
   checksum: string
   size: number
 }
 
 const KiB = 1024
+const MiB = 1024 * KiB
 
-/** Reads the results. Throws UserError for process types that cannot be, and for a slug beyond limits.slugSize. */
-export async function readResult(out: string, { buildpacks }: Selection): Promise<Result> {
-  const procfile = parseProcfile(await text(out, 'Procfile', 256 * KiB))
-  const declares = await isThere(out, 'Procfile')
-  if (procfile.errors.length > 0) throw rejected(procfile.errors.join('\n'))
-  const defaults = defaultTypes(await text(out, 'release.yml', 64 * KiB))
+/** Reads the results. Throws UserError for process types that cannot be, and for what a bin/release may not print. */
+export async function readResult(out: string, { buildpacks }: Pick<Selection, 'buildpacks'>): Promise<Result> {
+  const { defaults, ...wanted } = parseMetadata(await text(out, 'release.yml', 64 * KiB))
+  const listing = await text(out, 'procfiles', KiB)
+  const procfile = readProcfile(await bytes(out, 'Procfile', 256 * KiB + 1))
+  if (procfile.errors.length > 0) throw rejected(['Push failed: cannot parse Procfile.', ...procfile.errors].join('\n'))
+  const checks = parseChecks((await text(out, 'app.json', limits.manifestSize)) || '{}')
   const used = (await text(out, 'used', 4 * KiB)).split('\n').flatMap((n) => buildpacks[Number(n || -1)] ?? [])
   return {
-    description: (await text(out, 'description', KiB)).replace(/\p{Cc}/gu, ' '),
-    buildpacks: used.map(({ url, name }: Buildpack) => ({ url: URL.canParse(url) ? publicUrl(url) : url, name })),
+    description: await describe(out),
+    used,
+    buildpacks: used.map(({ url, name, revision }) => ({ url: publicBuildpack(url), name, revision })),
     processTypes: new Map([...defaults, ...procfile.types]),
     declared: [...procfile.types.keys()],
     defaults: [...defaults.keys()].filter((type) => !procfile.types.has(type)),
-    warnings: declares ? procfile.warnings : [],
-    ...(await measure(join(out, 'archive.tar.zst'))),
+    warnings: [...(isDeclared(listing) ? procfile.warnings : []), ...checks.warnings],
+    check: checks.web,
+    oddities: procfileOddities(listing),
+    wanted,
   }
 }
 
-/** `default_process_types` of what a bin/release printed, which may be nothing, `---` or `--- {}`; entries that are none are left out. */
-export function defaultTypes(yaml: string): Map<string, string> {
-  let document: unknown
-  try {
-    document = parse(yaml, { maxAliasCount: 10, logLevel: 'silent' })
-  } catch {
-    return new Map()
-  }
-  const types = isObject(document) ? document.default_process_types : undefined
-  if (!isObject(types)) return new Map()
-  const entries = Object.entries(types).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-  return new Map(entries.filter(([type, command]) => /^[A-Za-z0-9_-]{1,63}$/.test(type) && command.trim() !== ''))
-}
+/** When the script began its stages. */
+export const stagesOf = async (out: string): Promise<{ stage: Stage; at: number }[]> =>
+  readStages(await text(out, 'stages', 4 * KiB))
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+/** As the buildpack that is or was at work calls itself; empty before there is one. */
+export const describe = async (out: string): Promise<string> =>
+  (await text(out, 'description', KiB)).replace(/\p{Cc}/gu, ' ')
 
-async function measure(path: string): Promise<{ checksum: string; size: number }> {
+/** Throws UserError when there is no archive, or one beyond limits.slugSize. */
+export async function measure(path: string): Promise<Measured> {
   const file = await openPlain(path)
   if (!file) throw rejected('The build left no slug.')
   const { size } = await file.stat()
   if (size > limits.slugSize) {
     await file.close()
     throw rejected(
-      `Compiled slug size: ${formatSize(size)} is too large (max is ${formatSize(limits.slugSize)}).\nSee: http://devcenter.heroku.com/articles/slug-size`,
+      `Compiled slug size: ${(size / MiB).toFixed(1)}M is too large (max is ${limits.slugSize / MiB}M).\nSee: http://devcenter.heroku.com/articles/slug-size`,
     )
   }
   const hash = createHash('sha256')
@@ -88,20 +98,27 @@ export async function readFailure(
 ): Promise<UserError> {
   const [kind = '', ...rest] = (await text(out, 'failure', 32 * KiB)).split('\n')
   const [subject = '', ...more] = rest
-  const memory = ended.outOfMemory ? `\nThe build may use ${formatSize(limits.buildMemory)} of memory.` : ''
+  const said = more.join('\n')
+  const outOfMemory = ended.outOfMemory || (await text(out, 'memory', 1)) !== ''
+  const memory = outOfMemory ? `\nThe build may use ${formatSize(limits.buildMemory)} of memory.` : ''
   switch (kind) {
     case 'undetected':
       output.blank()
       output.write(UNDETECTED)
+      if (subject !== '')
+        output.write(
+          `\t\t\tThere is a ${subject} in this source: to build its images, heroku stack:set container, and push again.\n`,
+        )
       return told('No default language could be detected for this app.')
     case 'incompatible':
       output.step(`App not compatible with buildpack: ${subject}`)
-      output.write(`       ${more.join('\n')}\n\n       More info: ${DETECTION}\n`)
+      if (said !== '') output.write(`       ${said}\n`)
+      output.detail(`More info: ${DETECTION}`)
       return told(`The buildpack ${subject} does not fit this app.`)
     case 'compile':
       return rejected(`Push rejected, failed to compile ${subject} app.${memory}`)
     case 'release':
-      return rejected(`Push rejected, bin/release of the ${subject} buildpack failed.\n${more.join('\n')}`.trimEnd())
+      return rejected(`Push rejected, bin/release of the ${subject} buildpack failed.\n${said}`.trimEnd())
     case 'source':
     case 'buildpack':
       return rejected(`Push rejected. ${subject}`)
@@ -109,7 +126,7 @@ export async function readFailure(
       return rejected(`Push rejected, the slug could not be packed.\n${rest.join('\n')}`.trimEnd())
     default:
       return rejected(
-        ended.outOfMemory
+        outOfMemory
           ? `Push rejected, the build ran out of memory.${memory}`
           : `Push rejected, the build ended early (${ended.exitCode}).`,
       )
@@ -139,23 +156,20 @@ export async function plainFolder(root: string, names: string[]): Promise<string
   return path
 }
 
-const isThere = async (out: string, name: string): Promise<boolean> => {
-  const file = await openPlain(join(out, name))
-  await file?.close()
-  return file !== undefined
-}
-
 /** At most `most` bytes of a file; a missing one is empty. */
-async function text(out: string, name: string, most: number): Promise<string> {
+async function bytes(out: string, name: string, most: number): Promise<Buffer> {
   const file = await openPlain(join(out, name))
-  if (!file) return ''
+  if (!file) return Buffer.alloc(0)
   try {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(most) })
-    return buffer.toString('utf8', 0, bytesRead)
+    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }
 }
+
+const text = async (out: string, name: string, most: number): Promise<string> =>
+  (await bytes(out, name, most)).toString()
 
 /** No symbolic link, and nothing that blocks or has no end. */
 async function openPlain(path: string) {

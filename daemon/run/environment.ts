@@ -1,11 +1,17 @@
+import type { Code } from '../engine/engine.ts'
 import { dynoSizes, parseSize } from '../limits.ts'
 
-/** What the platform itself tells a dyno, then `given`; DYNO, and PORT where there is one, cannot be overridden. */
-export function environment(dyno: { name: string; port: number | undefined }, given: Record<string, string>): string[] {
+/**
+ * What the platform itself tells a dyno, then `given`; DYNO, and PORT where there is one, cannot be overridden. An image says where it has
+ * what by its own ENV.
+ */
+export function environment(
+  dyno: { name: string; port: number | undefined },
+  code: Code['kind'],
+  given: Record<string, string>,
+): string[] {
   const vars = {
-    PATH: '/usr/local/bin:/usr/bin:/bin',
-    HOME: '/app',
-    LANG: 'en_US.UTF-8',
+    ...(code === 'slug' ? { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: '/app', LANG: 'en_US.UTF-8' } : {}),
     ...given,
     DYNO: dyno.name,
     ...(dyno.port === undefined ? {} : { PORT: String(dyno.port) }),

@@ -7,6 +7,7 @@ import { defaultSize, limits, parseSize } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
+import { imagesOf } from './code.ts'
 import { scaledTo, sizes } from './notice.ts'
 
 type Row = Selectable<Schema['formation']>
@@ -18,6 +19,8 @@ export interface FormationView {
   command: string
   quantity: number
   size: string
+  /** The id of the image that it runs, on the container stack. */
+  image: string | null
   created_at: number
   updated_at: number
 }
@@ -35,7 +38,7 @@ export async function listFormation(db: DbOrTx, app: string): Promise<FormationV
     .selectFrom('releases')
     .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
     .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
-    .select('slugs.process_types')
+    .select(['slugs.process_types', 'slugs.images'])
     .where('releases.app_id', '=', app)
     .where('rollouts.state', '!=', 'failed')
     .orderBy('releases.version', 'desc')
@@ -43,9 +46,10 @@ export async function listFormation(db: DbOrTx, app: string): Promise<FormationV
     .executeTakeFirst()
   if (!slug) return []
   const rows = await rowsOf(db, app)
+  const images = imagesOf(slug)
   return Object.entries(JSON.parse(slug.process_types) as Record<string, string>).flatMap(([type, command]) => {
     const row = rows.get(type)
-    return row ? [{ ...row, command }] : []
+    return row ? [{ ...row, command, image: images?.[type]?.id ?? null }] : []
   })
 }
 

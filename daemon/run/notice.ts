@@ -33,6 +33,11 @@ export const BOOT_TIMEOUT = [
   `Error R10 (Boot timeout) -> Web process failed to bind to $PORT within ${limits.boot / 1000} seconds of launch`,
   'Stopping process with SIGKILL',
 ]
+/** Ours: Heroku asks nobody for health. `trouble`: which check, and what became of it. */
+export const unhealthy = (trouble: string): string[] => [
+  `Error R10 (Boot timeout) -> Web process did not pass its health check within ${limits.boot / 1000} seconds of launch: ${trouble}`,
+  'Stopping process with SIGKILL',
+]
 export const LOST = 'Process is gone: its container was removed or the host restarted'
 
 /** A dyno takes a name; `predecessor` is the state of the one that had it, if there is one. */

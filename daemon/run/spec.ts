@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
 import type { DynoSpec } from '../engine/engine.ts'
 import type { Schema } from '../store/schema.ts'
-import { slugTree } from '../store/slug-path.ts'
+import { codeOf } from './code.ts'
 import { slugOf } from './desired.ts'
 import { type Dyno, nameOf } from './dyno.ts'
 import { environment, resourcesOf, subnetOf } from './environment.ts'
@@ -22,6 +22,7 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
   if (!slug) throw new Error(`v${release.version} has no code to run`)
   const config = JSON.parse(d.seal.open(release.config, release.id)) as Record<string, string>
   const metadata = await metadataOf(d.db, { app, dyno, release, slug })
+  const runs = codeOf(d, dyno, slug)
   const name = nameOf(dyno)
   const oneOff = oneOffOf(d, dyno)
   const port = oneOff ? undefined : dyno.port
@@ -31,11 +32,9 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
     release: { id: release.id, version: release.version },
     type: dyno.type,
     name,
-    image: d.stack(slug.stack).run,
-    command: dyno.command,
-    env: environment({ name, port }, { ...metadata, ...config, ...oneOff?.env }),
+    ...runs,
+    env: environment({ name, port }, runs.code.kind, { ...metadata, ...config, ...oneOff?.env }),
     ...(oneOff?.terminal ? { terminal: oneOff.terminal } : {}),
-    slug: slugTree(d.config, slug.id),
     ...resourcesOf(dyno.size),
     network: { name: `sluice-${app.id}`, subnet: subnetOf(d.config.networkPool, app.network) },
   }

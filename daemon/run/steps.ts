@@ -9,7 +9,7 @@ import { backoff, crashesAfter } from './backoff.ts'
 import { desired } from './desired.ts'
 import { type Dyno, deleteDyno, insertDyno, nameOf, updateDyno } from './dyno.ts'
 import { randomPort } from './environment.ts'
-import { reasonOf } from './failure.ts'
+import { reasonOf, troubleOf } from './failure.ts'
 import * as notice from './notice.ts'
 import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
@@ -157,7 +157,8 @@ async function crashed(stage: Stage, why: (Step & { do: 'crashed' })['why'], dyn
   await placements.told(dyno.id)
   if (!(await updateDyno(d.db, dyno.id, change, ['starting', 'up']))) return
   if (why === 'boot timeout') {
-    tell(stage, dyno, notice.BOOT_TIMEOUT)
+    const trouble = await troubleOf(d, dyno)
+    tell(stage, dyno, trouble === undefined ? notice.BOOT_TIMEOUT : notice.unhealthy(trouble))
     await within(d.clock, KILLED_WITHIN, placements.stop({ id: dyno.id, app: dyno.app_id }, SIGKILL_NOW))
   }
   if (why === 'lost') tell(stage, dyno, [notice.LOST])

@@ -37,8 +37,8 @@ interface Wanted {
   terminal: Terminal
 }
 
-/** At a terminal it is interactive; the profile scripts were sourced before it. */
-const SHELL = 'exec bash'
+/** At a terminal it is interactive; the profile scripts were sourced before it. An image may have no bash. */
+export const SHELL = 'if command -v bash >/dev/null; then exec bash; fi; exec sh'
 
 /** The CLI knows no other. */
 const PORT = 80

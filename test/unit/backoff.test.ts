@@ -15,14 +15,14 @@ test('a dyno that was up for ten minutes starts to count anew', () => {
 
 test('config vars come byte-exact into the environment, and cannot take PORT or DYNO', () => {
   const value = 'multi\nline "q" \'s\' $HOME \\ ` 世界'
-  const env = environment({ name: 'web.1', port: 5000 }, { A: value, PORT: '1', DYNO: 'x', EMPTY: '' })
+  const env = environment({ name: 'web.1', port: 5000 }, 'slug', { A: value, PORT: '1', DYNO: 'x', EMPTY: '' })
   assert.ok(env.includes(`A=${value}`))
   assert.ok(env.includes('EMPTY='))
   assert.equal(
     env.filter((entry) => /^(PORT|DYNO)=/.test(entry)),
     ['PORT=5000', 'DYNO=web.1'],
   )
-  assert.not(environment({ name: 'run.1', port: undefined }, {}).some((entry) => entry.startsWith('PORT=')))
+  assert.not(environment({ name: 'run.1', port: undefined }, 'slug', {}).some((entry) => entry.startsWith('PORT=')))
 })
 
 test('every app has a network of its own in the pool', () => {

@@ -7,6 +7,7 @@ import { accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
 import { createAttempts } from '../../daemon/account/attempt.ts'
 import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApp, forgetApp } from '../../daemon/app/app.ts'
+import { createQueue } from '../../daemon/build/queue.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
@@ -17,6 +18,7 @@ import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
+import { createRegistry } from '../../daemon/registry/registry.ts'
 import { outcome } from '../../daemon/release/outcome.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
@@ -95,6 +97,7 @@ export async function open(
     list: () => [],
     forget: () => 'unknown' as const,
     receipts: new Receipts(),
+    troubleOf: () => undefined,
     graceOf: () => grace.ms,
     close() {},
   }
@@ -119,11 +122,13 @@ export async function open(
   const d: Daemon = {
     ...parts,
     exec: createExec(engine),
+    queue: createQueue(),
     seal,
     stack,
     drains: createDeliveries({ config, log, logs, clock }),
     transcripts: createTranscripts(config, log),
     settlements: createSettlements(),
+    registry: createRegistry({ config, clock, log }),
     underway: createUnderway(log),
     acm: { start: async () => {}, wake() {}, challenges: () => [], stop: async () => {} },
     webhooks: { wake() {}, refuses: async () => false, stop: async () => {} },
@@ -154,7 +159,7 @@ export async function open(
     async deploy(types = { web: 'serve' }) {
       const slug = randomUUID()
       const release = await decide(db, async (tx) => {
-        const row = { id: slug, app_id: app.id, key: slug, commit: null, checksum: 'SHA256:0', size: 1 }
+        const row = { id: slug, app_id: app.id, key: slug, files: slug, commit: null, checksum: 'SHA256:0', size: 1 }
         const rest = {
           process_types: JSON.stringify(types),
           buildpack_description: 'x',

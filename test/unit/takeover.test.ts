@@ -3,7 +3,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Deploy } from '../../daemon/build/deploy.ts'
 import { awaitLaunch } from '../../daemon/build/launch.ts'
-import type { Slug } from '../../daemon/build/slug.ts'
+import type { Slug } from '../../daemon/build/slug/slug.ts'
+import { createStopwatch } from '../../daemon/build/stage.ts'
 import { listReleases, type Release } from '../../daemon/release/release.ts'
 import { dynosOf } from '../../daemon/run/dyno.ts'
 import { scale } from '../../daemon/run/formation.ts'
@@ -62,7 +63,8 @@ test('a release gets a receipt of what its predecessor had under way, over all d
   const output = { step() {}, problem() {}, blank() {}, write() {}, detail: (text: string) => shown.push(text) }
   const request = { app: stage.app, signal }
   const slug = { process_types: '{}' } as Slug
-  await awaitLaunch({ d: stage.d, request, output } as unknown as Deploy, slug, await releaseOf(stage, 3))
+  const stopwatch = createStopwatch()
+  await awaitLaunch({ d: stage.d, request, output, stopwatch } as unknown as Deploy, slug, await releaseOf(stage, 3))
   assert.is(shown.at(-1), 'Took over: 8 requests in flight, 6 drained, 1 cut, 1 failed, 1.2 s')
 })
 

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Selectable } from 'kysely'
 import { type Actor, record, tell } from '../account/activity.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
+import { removeTree } from '../remove.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
-import { recoverSlugs } from './slug.ts'
+import { recoverSlugs } from './slug/slug.ts'
 
 /**
  * One attempt to make a slug of a source.
@@ -30,8 +30,15 @@ export interface Attempt {
   blob?: { url: string; checksum: string | null; description: string | null } | undefined
 }
 
+/** A buildpack as a build had it; those of old builds have no revision. */
+export interface Recorded {
+  url: string
+  name: string
+  revision?: string
+}
+
 /** Builds that this process works on. A pending row of no such build is of one whose end could not be written, as on a full disk. */
-const running = new Map<string, { cancel: AbortController; ended: Promise<void>; end(): void }>()
+const running = new Map<string, { app: string; cancel: AbortController; ended: Promise<void>; end(): void }>()
 
 /**
  * Throws a conflict while another build of the app goes on. `canceled` aborts when somebody cancels it, with a UserError that says so.
@@ -44,7 +51,7 @@ export async function startBuild(d: Daemon, attempt: Attempt): Promise<{ build: 
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  running.set(id, { cancel, ended, end })
+  running.set(id, { app: attempt.app.id, cancel, ended, end })
   try {
     return { build: await insertBuild(d, id, attempt), canceled: cancel.signal }
   } catch (error) {
@@ -71,6 +78,13 @@ export async function cancelBuild(d: Daemon, app: { id: string }, account: Actor
   return findBuild(d.db, app.id, id)
 }
 
+/** For an app that is being destroyed: resolves when its build, if one goes on, has ended. */
+export async function endBuildOf(app: string): Promise<void> {
+  const work = [...running.values()].find((one) => one.app === app)
+  work?.cancel.abort(new UserError('gone', 'The app was destroyed.'))
+  await work?.ended
+}
+
 /** Where the source of a build came from, as the client named it; undefined for a push. */
 export const sourceUrl = (d: Daemon, build: Build): string | undefined =>
   build.source_url === null ? undefined : d.seal.open(build.source_url, build.id)
@@ -86,6 +100,8 @@ export const betweenBuilds = <T>(d: Daemon, app: { id: string; name: string }, w
 function insertBuild(d: Daemon, id: string, { app, account, version, blob }: Attempt): Promise<Build> {
   const now = d.clock.now()
   return decide(d.db, async (tx) => {
+    const live = tx.selectFrom('apps').select('id').where('id', '=', app.id).where('destroyed_at', 'is', null)
+    if (!(await live.executeTakeFirst())) throw notFound('app', 'app')
     const pending = await buildsOf(tx, app.id).where('status', '=', 'pending').executeTakeFirst()
     if (pending && running.has(pending.id)) throw busy(app.name)
     if (pending) {
@@ -123,7 +139,7 @@ export async function succeedBuild(
   d: Daemon,
   tx: Tx,
   build: string,
-  made: { slug_id: string; release_id: string; buildpacks: { url: string; name: string }[] },
+  made: { slug_id: string; release_id: string; buildpacks: Recorded[] },
 ): Promise<void> {
   const now = d.clock.now()
   await tx
@@ -191,7 +207,7 @@ export async function failInterrupted(d: Daemon): Promise<void> {
   for (const { id } of await d.db.selectFrom('builds').select('id').where('status', '=', 'pending').execute())
     await failBuild(d, id, 'The platform was restarted during the build. Push again.')
   await d.engine.sweepBuilds()
-  await rm(join(d.config.data, 'builds'), { recursive: true, force: true })
+  await removeTree(join(d.config.data, 'builds'))
   await recoverSlugs(d)
 }
 

@@ -1,20 +1,23 @@
 import type { Readable } from 'node:stream'
 import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
+import { keepDetected } from '../app/buildpack.ts'
 import type { Daemon } from '../daemon.ts'
 import { announceRelease, createRelease, deployed, type Release } from '../release/release.ts'
 import { rowsOf } from '../run/formation.ts'
 import { scaledTo } from '../run/notice.ts'
 import { decide, type Tx } from '../store/database.ts'
-import type { Source } from './blob.ts'
 import { type Attempt, type Build, endBuild, failBuild, startBuild, succeedBuild } from './build.ts'
-import { discard } from './compile.ts'
 import { type Made, makerOf } from './kind.ts'
 import { awaitLaunch } from './launch.ts'
 import { type Output, openOutput } from './output.ts'
 import { asUserError, interruption } from './refusal.ts'
-import { wasTold } from './result.ts'
-import { insertSlug } from './slug.ts'
+import { spareCache } from './slug/cache.ts'
+import { discard } from './slug/compile.ts'
+import { wasTold } from './slug/result.ts'
+import { insertSlug, removeSlug } from './slug/slug.ts'
+import type { Source } from './source/blob.ts'
+import { createStopwatch, type Stopwatch } from './stage.ts'
 
 export interface DeployRequest {
   app: App
@@ -34,7 +37,7 @@ export interface BuildRequest extends Attempt {
   app: App
   account: Account
   /** Called once; what it throws fails the build. */
-  open(signal: AbortSignal): Promise<Source>
+  open(signal: AbortSignal): Promise<Pick<Source, 'archive' | 'key'>>
   /** In place of the app's own. */
   buildpacks?: string[] | undefined
   output(chunk: string | Buffer): void
@@ -49,6 +52,7 @@ export interface Deploy {
   request: BuildRequest
   build: Build
   output: Output
+  stopwatch: Stopwatch
 }
 
 /**
@@ -67,18 +71,23 @@ export async function startDeploy(d: Daemon, request: BuildRequest): Promise<{ b
 }
 
 async function finish(begun: Deploy): Promise<Release> {
-  const { d } = begun
+  const { d, request, build, stopwatch } = begun
+  let served = false
   try {
-    const made = await makerOf(begun.request.app)(begun)
+    const made = await makerOf(request.app)(begun)
     const release = await makeRelease(begun, made)
     await awaitLaunch(begun, made.slug, release)
+    served = true
     return release
   } catch (error) {
     throw await refuse(begun, error)
   } finally {
-    endBuild(begun.build.id)
-    discard(d, begun.build.id)
+    // Before the next build can begin, which then waits for it.
+    spareCache(d, request.app)
+    endBuild(build.id)
+    discard(d, build.id)
     await begun.output.end()
+    d.log.info('deploy ended', { app: request.app.id, build: build.id, served, ms: stopwatch.end(d.clock.now()) })
   }
 }
 
@@ -92,7 +101,8 @@ async function begin(d: Daemon, request: BuildRequest): Promise<Deploy> {
       throw error
     })
     tell(d, app, `Build started by user ${account.email}`)
-    return { d, request: { ...request, signal: AbortSignal.any([request.signal, canceled]) }, build, output }
+    const signal = AbortSignal.any([request.signal, canceled])
+    return { d, request: { ...request, signal }, build, output, stopwatch: createStopwatch() }
   } catch (error) {
     const refusal = asUserError(error)
     if (refusal !== error) d.log.error('deploy failed', { app: app.id, error })
@@ -101,23 +111,39 @@ async function begin(d: Daemon, request: BuildRequest): Promise<Deploy> {
   }
 }
 
+async function makeRelease(deploy: Deploy, made: Made): Promise<Release> {
+  const { d, request, stopwatch } = deploy
+  const { app, account, version } = request
+  stopwatch.enter('release', d.clock.now())
+  const { release, formed } = await commitRelease(deploy, made).catch(async (error: unknown) => {
+    await removeSlug(d, made.slug)
+    throw error
+  })
+  announceRelease(d, release, account, deployed(version))
+  if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
+  tell(d, app, 'Build succeeded')
+  return release
+}
+
 /** Slug, release and build are one decision: there is no slug row without its release, and no build that half succeeded. */
-async function makeRelease({ d, request, build }: Deploy, { slug, buildpacks, fresh }: Made): Promise<Release> {
+async function commitRelease({ d, request, build }: Deploy, { slug, buildpacks, detected }: Made) {
   const { app, account, version, signal } = request
-  const description = deployed(version)
   signal.throwIfAborted()
-  const { release, formed } = await decide(d.db, async (tx) => {
-    if (fresh) await insertSlug(tx, slug)
+  return decide(d.db, async (tx) => {
+    await insertSlug(tx, slug)
+    if (detected !== undefined) await keepDetected(tx, app.id, detected)
     const before = await rowsOf(tx, app.id)
-    const made = { app: app.id, account, description, slugId: slug.id, attended: !request.unattended }
+    const made = {
+      app: app.id,
+      account,
+      description: deployed(version),
+      slugId: slug.id,
+      attended: !request.unattended,
+    }
     const release = await createRelease(d, tx, made)
     await succeedBuild(d, tx, build.id, { slug_id: slug.id, release_id: release.id, buildpacks })
     return { release, formed: before.size === 0 ? await scalable(tx, app.id) : [] }
   })
-  announceRelease(d, release, account, description)
-  if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
-  tell(d, app, 'Build succeeded')
-  return release
 }
 
 const scalable = async (tx: Tx, app: string) =>

@@ -10,14 +10,14 @@ export interface DiskBound {
   stop(): void
 }
 
-const FREE_EVERY = 500
-const USED_EVERY = 5000
-
 /** Throws a UserError when less than the reserve would be free after `more` bytes: what is not begun need not be stopped. */
 export async function requireRoom(folder: string, more = 0): Promise<void> {
-  const { bavail, bsize } = await statfs(folder)
-  if (bavail * bsize - more < limits.diskReserve) throw full()
+  const { bavail, bsize, files, ffree } = await statfs(folder)
+  if (bavail * bsize - more < limits.diskReserve || isShort(files, ffree)) throw full()
 }
+
+/** File systems that make room for files as they need it count none. */
+const isShort = (files: number, free: number): boolean => files > 0 && free < limits.filesReserve
 
 /**
  * Watches the disk while a user's code may write to `watched`. Free space of `folder`'s file system is cheap to ask and protects the
@@ -25,27 +25,37 @@ export async function requireRoom(folder: string, more = 0): Promise<void> {
  */
 export function boundDisk(
   folder: string,
-  { most, watched, every = USED_EVERY }: { most: number; watched: string; every?: number },
+  { most, files = limits.buildFiles, watched }: { most: number; files?: number; watched: string },
 ): DiskBound {
   const beyond = new AbortController()
   let walking = false
   const free = setInterval(() => {
     statfs(folder).then(
-      ({ bavail, bsize }) => bavail * bsize < limits.diskReserve && beyond.abort(full()),
+      (found) =>
+        (found.bavail * found.bsize < limits.diskReserve || isShort(found.files, found.ffree)) && beyond.abort(full()),
       (error) => beyond.abort(error),
     )
-  }, FREE_EVERY)
+  }, limits.diskFreeEvery)
   const used = setInterval(() => {
     if (walking) return
     walking = true
     // Files come and go while du walks, which it complains about; the sum that it prints counts all the same.
-    run('nice', ['du', '-sk', watched], { anyExit: true, signal: beyond.signal })
-      .then((text) => Number.parseInt(text, 10) * 1024 > most && beyond.abort(tooMuch(most)))
+    const du = async (...options: string[]): Promise<number> =>
+      Number.parseInt(
+        await run('nice', ['du', '-s', ...options, watched], { anyExit: true, signal: beyond.signal }),
+        10,
+      )
+    const look = async (): Promise<void> => {
+      if ((await du('-k')) * 1024 > most) beyond.abort(tooMuch(`${formatSize(most)} of disk`))
+      // An empty file takes no block, and file systems have only so many.
+      if ((await du('--inodes')) > files) beyond.abort(tooMuch(`${files.toLocaleString('en')} files`))
+    }
+    look()
       .catch(() => {})
       .finally(() => {
         walking = false
       })
-  }, every)
+  }, limits.diskUsedEvery)
   return {
     signal: beyond.signal,
     stop() {
@@ -55,11 +65,33 @@ export function boundDisk(
   }
 }
 
+/** Does what has the engine fetch an image, whose size unpacked nobody knows: it is ended, by its signal, when too little is left. */
+export async function withRoom<T>(
+  { free }: { free(): Promise<number> },
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if ((await free()) < limits.diskReserve) throw full()
+  const beyond = new AbortController()
+  const timer = setInterval(() => {
+    // What cannot be measured now is measured the next time.
+    free().then(
+      (bytes) => bytes < limits.diskReserve && beyond.abort(full()),
+      () => {},
+    )
+  }, limits.diskFreeEvery)
+  try {
+    return await work(AbortSignal.any([signal, beyond.signal]))
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 export const full = () =>
   new UserError(
     'internal_server_error',
     'The disk of this host is almost full, so nothing can be built. Free some space and push again.',
   )
 
-const tooMuch = (most: number) =>
-  new UserError('invalid_params', `The build needs more than ${formatSize(most)} of disk, so it was stopped.`)
+export const tooMuch = (most: string) =>
+  new UserError('invalid_params', `The build needs more than ${most}, so it was stopped.`)

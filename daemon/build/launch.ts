@@ -1,20 +1,27 @@
 import { UserError } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { abandon, outcome, reached } from '../release/outcome.ts'
 import type { Release } from '../release/release.ts'
 import { received } from '../run/notice.ts'
 import { receiptInTime } from '../run/takeover.ts'
 import type { Deploy } from './deploy.ts'
 import { interruption } from './refusal.ts'
-import type { Slug } from './slug.ts'
+import type { Slug } from './slug/slug.ts'
 
 /**
  * Waits until the release serves, showing its release command's output. Throws UserError, with the reason, when it does not come to
  * that. Aborted, it gives the release up unless its cutover has begun, which is then waited for.
  */
-export async function awaitLaunch({ d, request, output }: Deploy, slug: Slug, release: Release): Promise<void> {
+export async function awaitLaunch(
+  { d, request, output, stopwatch }: Deploy,
+  slug: Slug,
+  release: Release,
+): Promise<void> {
   const { app, signal } = request
+  stopwatch.enter('boot', d.clock.now())
   const command = Object.hasOwn(JSON.parse(slug.process_types), 'release')
   output.step('Launching...')
+  if (slug.images === null && slug.size > limits.slugSoft) output.problem(largeSlug(slug.size))
   if (command)
     output.problem('Release command declared: this new release will not be available until the command succeeds.')
   output.detail(`Released v${release.version}`)
@@ -22,12 +29,19 @@ export async function awaitLaunch({ d, request, output }: Deploy, slug: Slug, re
   output.blank()
   try {
     if (command) await showPhase({ d, output }, release, signal)
+    await reached(d, release.id, ['cutover'], signal)
+    stopwatch.enter('cutover', d.clock.now())
     await settled({ d, output }, release, signal)
   } catch (error) {
     if (!signal.aborted || (await abandon(d, release.id, interruption(signal)))) throw error
     await settled({ d, output }, release, new AbortController().signal)
   }
 }
+
+const megabytes = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MB`
+
+const largeSlug = (size: number): string =>
+  `Warning: Your slug size (${megabytes(size)}) exceeds our soft limit (${megabytes(limits.slugSoft)}) which may affect boot time.`
 
 type Shown = Pick<Deploy, 'd' | 'output'>
 

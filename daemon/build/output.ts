@@ -3,22 +3,26 @@ import { limits } from '../limits.ts'
 import { createAllowance } from '../logs/allowance.ts'
 import { createLosses } from '../logs/losses.ts'
 import { createSplitter, textOf } from '../logs/split.ts'
+import { createPlain } from './plain.ts'
 
 /**
  * The build output, in Heroku's look (https://devcenter.heroku.com/articles/buildpack-api#output-style). It goes to the one who
- * waits, to the stored transcript and, line by line, to the app's log as `app[build]`. What a buildpack writes passes unchanged; a line
- * of ours always begins a line.
+ * waits, to the stored transcript and, line by line, to the app's log as `app[build]`. What a buildpack writes passes but
+ * for what plain.ts takes out; a line of ours always begins a line.
  */
 export interface Output {
   write(chunk: string | Buffer): void
   /** What the app's log has already, under the name of the dyno that said it. */
   relay(chunk: Buffer): void
+  /** Ends a line that is still open. */
+  fresh(): void
   /** `-----> Launching...`, and details below it. */
   step(text: string): void
   detail(text: string): void
   blank(): void
-  /** ` !     ` before each line. */
+  /** ` !     ` before each line; ` ~     ` for what is only odd. */
   problem(text: string): void
+  oddity(text: string): void
   end(): Promise<void>
 }
 
@@ -43,7 +47,7 @@ export async function openOutput(
       transcript.write(chunk)
       sink(chunk)
     },
-    log: (chunk) => log(splitter.push(Buffer.from(chunk))),
+    log: (chunk) => log(splitter.push(chunk)),
     end() {
       log(splitter.end())
       losses.tell()
@@ -53,34 +57,42 @@ export async function openOutput(
 }
 
 interface Sinks {
-  show(chunk: string | Buffer): void
-  log(chunk: string | Buffer): void
+  show(chunk: Buffer): void
+  log(chunk: Buffer): void
   end(): Promise<void>
 }
 
 export function createOutput({ show, log, end }: Sinks): Output {
+  const plain = createPlain()
   let lineOpen = false
-  const pass = (chunk: string | Buffer): void => {
-    lineOpen = typeof chunk === 'string' ? !chunk.endsWith('\n') : chunk.at(-1) !== 0x0a
+  const pass = (chunk: Buffer): void => {
+    lineOpen = chunk.at(-1) !== 0x0a
     show(chunk)
   }
-  const write = (chunk: string | Buffer): void => {
+  const passAll = (chunk: Buffer): void => {
     if (chunk.length === 0) return
     pass(chunk)
     log(chunk)
   }
+  const write = (chunk: string | Buffer): void => passAll(plain.push(chunk))
   const lines = (prefix: string, text: string): void =>
     write(`${lineOpen ? '\n' : ''}${text.replace(/\n$/, '').replace(/^/gm, prefix)}\n`)
   return {
     write,
     relay(chunk) {
-      if (chunk.length > 0) pass(chunk)
+      const text = plain.push(chunk)
+      if (text.length > 0) pass(text)
     },
     step: (text) => lines('-----> ', text),
     detail: (text) => lines('       ', text),
     blank: () => lines('', ''),
+    fresh: () => lineOpen && write('\n'),
     problem: (text) => lines(' !     ', text),
-    end,
+    oddity: (text) => lines(' ~     ', text),
+    end() {
+      passAll(plain.end())
+      return end()
+    },
   }
 }
 

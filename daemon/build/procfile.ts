@@ -18,7 +18,39 @@ const NO_COMMAND = /^[A-Za-z0-9_-]+:\s*$/
 const STRICT = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 const LONGEST_NAME = 63
 const ONE_OFF = 'run'
-const MOST_TYPES = 100
+export const MOST_TYPES = 100
+const LARGEST = 256 * 1024
+
+/** Reads a Procfile as it is in the source, whatever bytes it has. */
+export function readProcfile(bytes: Buffer): Procfile {
+  const unreadable = (why: string): Procfile => ({ types: new Map(), warnings: [], errors: [why] })
+  if (bytes.length > LARGEST) return unreadable(`It is larger than ${LARGEST / 1024} KB.`)
+  if (bytes.includes(0)) return unreadable(`It is UTF-16 text, or no text at all. ${SAVE}`)
+  try {
+    return parseProcfile(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    return unreadable(`It is not UTF-8 text. ${SAVE}`)
+  }
+}
+
+const SAVE = 'Save it as UTF-8 and push again.'
+
+/** Whether an app has a Procfile, by the names like it at its top: one `type name` a line, `f` for a file and what leads to one. */
+export const isDeclared = (listing: string): boolean => listing.split('\n').includes('f Procfile')
+
+/** What is odd about those names; a Procfile makes up for all others. */
+export function procfileOddities(listing: string): string[] {
+  if (isDeclared(listing)) return []
+  const found = listing
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => [line[0], line.slice(2)] as const)
+  const [type] = found.find(([, name]) => name === 'Procfile') ?? []
+  if (type === 'd') return ['Procfile is a folder, not a file; ignoring.']
+  if (type !== undefined) return ['Procfile is a symbolic link that leads to no file; ignoring.']
+  const miscased = found.some(([type]) => type === 'f')
+  return miscased ? ['Mis-cased procfile detected; ignoring.', 'Rename it to Procfile to have it honored.'] : []
+}
 
 /** Reads a Procfile. It is not YAML: a command may hold colons, quotes and `#`. Of two entries of one name the later counts. */
 export function parseProcfile(text: string): Procfile {
@@ -36,6 +68,8 @@ export function parseProcfile(text: string): Procfile {
       if (problem) warnings.push(`Procfile line ${index + 1} is ignored: ${problem}`)
       continue
     }
+    const fault = faultOf(command)
+    if (fault !== undefined) errors.push(`The command of ${name.slice(0, LONGEST_NAME)} on line ${index + 1} ${fault}.`)
     if (name.length > LONGEST_NAME)
       errors.push(`The process type on line ${index + 1} of the Procfile is longer than ${LONGEST_NAME} characters.`)
     else if (name === ONE_OFF)
@@ -51,16 +85,26 @@ export function parseProcfile(text: string): Procfile {
   return { types, warnings, errors }
 }
 
+/** Why no dyno could run it: Linux takes no longer argument, and none with a NUL in it. */
+function faultOf(command: string): string | undefined {
+  if (command.includes('\0')) return 'contains a NUL character'
+  return Buffer.byteLength(command) > limits.commandSize ? `is longer than ${limits.commandSize / 1024} KB` : undefined
+}
+
+/** Whether a process type that no Procfile declares may be called so. */
+export const isType = (name: string): boolean =>
+  /^[A-Za-z0-9_-]+$/.test(name) && name.length <= LONGEST_NAME && name !== ONE_OFF && name !== '__proto__'
+
 /** Throws UserError for process types that a client names and no Procfile could declare. */
 export function checkTypes(types: Record<string, string>): void {
   if (Object.keys(types).length > MOST_TYPES) throw invalid(`A slug may have ${MOST_TYPES} process types.`)
   for (const [name, command] of Object.entries(types)) {
     const shown = name.slice(0, 100)
-    if (!/^[A-Za-z0-9_-]+$/.test(name) || name.length > LONGEST_NAME || name === ONE_OFF || name === '__proto__')
+    if (!isType(name))
       throw invalid(
         `"${shown}" cannot be a process type: use at most ${LONGEST_NAME} letters, digits, - and _, and not "run".`,
       )
-    if (command.trim() === '' || command.includes('\0') || Buffer.byteLength(command) > limits.commandSize)
+    if (command.trim() === '' || faultOf(command) !== undefined)
       throw invalid(
         `The command of ${shown} must have between 1 and ${limits.commandSize / 1024} KB, and no NUL character.`,
       )

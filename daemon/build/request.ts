@@ -1,11 +1,14 @@
 import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
-import { parseBuildpacks } from '../app/buildpack.ts'
+import { listInstallations } from '../app/buildpack.ts'
+import { isName, parseBuildpacks } from '../app/buildpack-name.ts'
 import type { Daemon } from '../daemon.ts'
-import { openSource, parseChecksum, type Source } from './blob.ts'
 import type { Build } from './build.ts'
+import { requireKnown } from './buildpack/named.ts'
 import { startDeploy } from './deploy.ts'
-import { parseUrl } from './download.ts'
+import { openSource, parseChecksum, type Source } from './source/blob.ts'
+import { parseUrl } from './source/download.ts'
+import { refusePointers } from './source/pointer.ts'
 
 /** A build of a source at a URL, as the API is asked for one. */
 export interface Blob {
@@ -26,11 +29,15 @@ export async function requestBuild(
 ): Promise<Build> {
   parseUrl(blob.url)
   if (blob.checksum !== null) parseChecksum(blob.checksum)
+  const named = parseBuildpacks(buildpacks)
+  await requireKnown(d, named.filter(isName))
   let source: Source | undefined
   const { build, done } = await startDeploy(d, {
-    ...{ app, account, blob, version: blob.version, buildpacks: parseBuildpacks(buildpacks) },
+    ...{ app, account, blob, version: blob.version, buildpacks: named },
     async open(signal) {
       source = await openSource(d, blob.url, { checksum: blob.checksum, signal })
+      const installed = (await listInstallations(d, app.id)).map(({ url }) => url)
+      refusePointers(source.pointers, named.length > 0 ? named : installed)
       return source
     },
     output: () => {},

@@ -14,6 +14,9 @@ export async function currentConfig(d: Daemon, app: string): Promise<Vars> {
   return release ? openConfig(d, release) : {}
 }
 
+/** By name: a value, or null for none. */
+type Changes = Record<string, string | null>
+
 /**
  * Sets (string) and unsets (null) config vars as one decision and one release; a change that changes nothing makes none. Two at once
  * both land. Returns all config vars after it. Throws UserError for bad names or too much.
@@ -22,12 +25,13 @@ export async function changeConfig(
   d: Daemon,
   app: { id: string },
   account: Actor,
-  changes: Record<string, string | null>,
+  wanted: Changes | ((before: Vars) => Changes),
 ): Promise<Vars> {
-  for (const [name, value] of Object.entries(changes)) checkVar(name, value)
   const { config, release, description } = await decide(d.db, async (tx) => {
     const base = await newestNotFailed(tx, app.id)
     const before = base ? openConfig(d, base) : {}
+    const changes = typeof wanted === 'function' ? wanted(before) : wanted
+    for (const [name, value] of Object.entries(changes)) checkVar(name, value)
     const { config, set, unset } = applyChanges(before, changes)
     checkSize(config)
     if (set.length + unset.length === 0) return { config, release: null, description: '' }
@@ -42,7 +46,7 @@ export async function changeConfig(
   return config
 }
 
-export function applyChanges(before: Vars, changes: Record<string, string | null>) {
+export function applyChanges(before: Vars, changes: Changes) {
   const config = { ...before }
   const set: string[] = []
   const unset: string[] = []

@@ -23,6 +23,8 @@ export interface Release extends Omit<Row, 'config'> {
   current: 0 | 1
   /** Its slug has a release command, which runs before it may serve. */
   phase: 0 | 1
+  /** Its slug is images (container stack), not files. */
+  images: 0 | 1
   updated_at: number
 }
 
@@ -62,13 +64,14 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   await record(tx, wanted.account, { app: wanted.app, text: `${wanted.description} (v${row.version})`, now })
   const settled = slug_id === null
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
-  const types = slug_id === null ? [] : Object.keys(await processTypes(tx, slug_id))
+  const slug = slug_id === null ? undefined : await slugNamed(tx, slug_id)
+  const types = slug ? Object.keys(JSON.parse(slug.process_types)) : []
   await ensureFormation(tx, wanted.app, types, now)
   const { config: _sealed, ...rest } = row
-  const phase = types.includes('release') ? 1 : 0
+  const what = { phase: types.includes('release') ? 1 : 0, images: slug && slug.images !== null ? 1 : 0 } as const
   const made: Release = settled
-    ? { ...rest, status: 'succeeded', reason: null, current: 1, phase, updated_at: now }
-    : { ...rest, status: 'pending', reason: null, current: 0, phase, updated_at: now }
+    ? { ...rest, status: 'succeeded', reason: null, current: 1, ...what, updated_at: now }
+    : { ...rest, status: 'pending', reason: null, current: 0, ...what, updated_at: now }
   const news = { app: wanted.app, account: wanted.account, include: 'api:release', action: 'create' } as const
   await note(tx, { ...news, subject: made, now })
   return made
@@ -91,6 +94,7 @@ export const releasesOf = (db: DbOrTx, app: string) =>
     .select([
       sql<Status>`iif(rollouts.state in ('succeeded', 'failed'), rollouts.state, 'pending')`.as('status'),
       sql<0 | 1>`json_type(slugs.process_types, '$.release') is not null`.as('phase'),
+      sql<0 | 1>`slugs.images is not null`.as('images'),
     ])
     .select((select) => select('releases.version', '=', newestSucceeded(db, app)).$castTo<0 | 1>().as('current'))
     .where('releases.app_id', '=', app)
@@ -156,6 +160,7 @@ export async function releaseSlug(
       .select(['id', 'archive', 'commit'])
       .where('app_id', '=', app.id)
       .where('id', '=', wanted.slug)
+      .where('images', 'is', null)
       .executeTakeFirst()
     if (!slug) throw notFound('slug', 'slug')
     if (slug.archive === 'awaited')
@@ -248,7 +253,5 @@ async function newestVersion(tx: DbOrTx, app: string): Promise<number> {
   return row?.version ?? 0
 }
 
-async function processTypes(tx: Tx, slug: string): Promise<Record<string, string>> {
-  const row = await tx.selectFrom('slugs').select('process_types').where('id', '=', slug).executeTakeFirstOrThrow()
-  return JSON.parse(row.process_types)
-}
+const slugNamed = (tx: Tx, slug: string) =>
+  tx.selectFrom('slugs').select(['process_types', 'images']).where('id', '=', slug).executeTakeFirstOrThrow()

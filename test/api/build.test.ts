@@ -155,6 +155,12 @@ test('a source that cannot be used fails its build in words', async () => {
   const { source_blob } = await send('POST', '/sources')
   await fetch(source_blob.put_url, { method: 'PUT', body: 'not a tar' })
   assert.match(await output(await build('built', { url: source_blob.get_url })), 'neither a tar nor a tar.gz')
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 1\n`
+  const lfs = await output(await build('built', await source(pointer)))
+  assert.match(
+    lfs,
+    ' !     Git LFS has replaced files of this source by pointers, and what they point to is not here: Procfile.',
+  )
 })
 
 test('a bad request for a build is refused before there is one', async () => {
@@ -165,7 +171,11 @@ test('a bad request for a build is refused before there is one', async () => {
   await refused(422, /must be SHA256/, ...ask({ ...blob, checksum: 'x' }))
   await refused(422, /version/, ...ask({ ...blob, version: 'x'.repeat(201) }))
   await refused(422, /control characters/, ...ask({ ...blob, version: 'a\nb' }))
-  await refused(422, /no buildpack heroku\/cobol/, ...ask(blob, { buildpacks: [{ name: 'heroku/cobol' }] }))
+  await refused(
+    422,
+    /heroku\/cobol is not in the buildpack registry/,
+    ...ask(blob, { buildpacks: [{ name: 'heroku/cobol' }] }),
+  )
   await refused(404, /build/, 'GET', '/apps/built/builds/nope')
 })
 
@@ -174,7 +184,7 @@ test('those who may not deploy do not see what may be secret in the URL of a sou
   const begun = await build('built', { url })
   await output(begun)
   assert.is((await send('GET', `/apps/built/builds/${begun.id}`)).source_blob.url, url)
-  const { publicSource } = await import('../../daemon/build/download.ts')
+  const { publicSource } = await import('../../daemon/build/source/download.ts')
   assert.is(publicSource(url), 'http://127.0.0.1:1/app.tgz')
   const stored = await d.db.selectFrom('builds').select('source_url').where('id', '=', begun.id).executeTakeFirst()
   assert.not.match(Buffer.from(stored?.source_url ?? '', 'base64').toString('latin1'), 's3cret')
@@ -190,7 +200,7 @@ test('a daemon that dies during a build has failed it when it starts again', asy
     .insertInto('builds')
     .values({ ...row, stack: 'heroku-24', buildpacks: '[]', created_at: now, updated_at: now })
     .execute()
-  d.engine = { sweepBuilds: async () => {} } as unknown as typeof d.engine
+  d.engine = { sweepBuilds: async () => {}, images: compiler.engine.images } as unknown as typeof d.engine
   await failInterrupted(d)
   d.engine = compiler.engine
   assert.is((await send('GET', `/apps/crashed/builds/${row.id}`)).status, 'failed')
@@ -322,7 +332,7 @@ test('slugs that are never released go after a day, released ones stay', async (
   assert.is(left.length, 1)
   const folders = await readdir(join(d.config.data, 'slugs'))
   assert.ok(folders.includes(left[0]?.id ?? ''))
-  assert.is(folders.length, (await d.db.selectFrom('slugs').select('id').execute()).length)
+  assert.is(folders.length, (await d.db.selectFrom('slugs').select('files').distinct().execute()).length)
 })
 
 test.run()

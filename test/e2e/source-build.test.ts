@@ -5,7 +5,6 @@ import { idLabel } from './engine.ts'
 import { startLoad } from './load.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
-import { sampleFiles } from './source.ts'
 import { waitFor } from './wait.ts'
 
 const platform = await startPlatform()
@@ -52,7 +51,7 @@ test('a source that is sent to the API is built and served, and the next one rep
 })
 
 test('a build whose release does not come up says why, and the old release serves on', async () => {
-  const broken = sampleFiles({ web: 'sh -c "echo no good; exit 3"' })
+  const broken = { ...nodeApp('broken'), Procfile: 'web: sh -c "echo no good; exit 3"\n' }
   const { text } = await ended('sent', await build('sent', await upload(broken), 'bad'))
   assert.match(text, /no good/)
   assert.match(text, /Push failed/)

@@ -1,14 +1,16 @@
+import { lookup } from 'node:dns/promises'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { adminToken, apiUrl, packageRoot, settings } from './settings.ts'
+import { adminToken, apiUrl, Failure, packageRoot, settings } from './settings.ts'
 
 /**
  * Prints shell exports after which the official CLI and git work against this platform as they are, and keep to it: every variable that
  * would have the CLI talk to another host points here (`eval "$(npm run -s env)"`, in bash or sh).
  */
-export async function env(): Promise<void> {
-  const lines = Object.entries(await exportsFor(process.env)).map(([name, value]) => `export ${name}=${quote(value)}`)
+export async function env(containers: boolean): Promise<void> {
+  const all = { ...(await exportsFor(process.env)), ...(containers ? await containerExports() : {}) }
+  const lines = Object.entries(all).map(([name, value]) => `export ${name}=${quote(value)}`)
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
@@ -40,6 +42,27 @@ export async function exportsFor(outer: NodeJS.ProcessEnv): Promise<Record<strin
     PATH: path.split(delimiter).includes(bin) ? path : `${path}${delimiter}${bin}`,
   }
 }
+
+/**
+ * `heroku container:*` wants a registry at `registry.$HEROKU_HOST`, so that HEROKU_HOST can be no URL, and then the API is at `api.$HEROKU_HOST`.
+ * To that the CLI sends no token by itself. One of its commands takes host and port together for a name, so there has to be such a name.
+ */
+async function containerExports(): Promise<Record<string, string>> {
+  const host = settings.apiPort === HTTPS ? 'localhost' : `localhost:${settings.apiPort}`
+  const names = [...new Set(['api.localhost', 'registry.localhost', `registry.${host}`])]
+  const known = await Promise.all(names.map((name) => lookup(name).catch(() => undefined)))
+  if (known.includes(undefined))
+    throw new Failure(
+      `The heroku CLI and Docker have to know the platform by further names. Add this line to /etc/hosts: 127.0.0.1 ${names.join(' ')}`,
+    )
+  return {
+    HEROKU_HOST: host,
+    HEROKU_GIT_HOST: `localhost:${settings.apiPort}`,
+    HEROKU_HEADERS: JSON.stringify({ authorization: `Bearer ${await adminToken()}` }),
+  }
+}
+
+const HTTPS = 443
 
 /** Takes the token from the environment, so that it is in no command line and no file. */
 const CREDENTIAL_HELPER = '!f() { test "$1" = get && echo username=heroku && echo "password=$HEROKU_API_KEY"; }; f'

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { demo, stopDemo } from './demo.ts'
 import { env } from './env.ts'
+import { image } from './image.ts'
 import { forgetRouter, routers } from './routers.ts'
 import { Failure } from './settings.ts'
 import { start, stop } from './start.ts'
@@ -10,6 +11,10 @@ const HELP = `sluice: the platform on this host (apps are driven with the heroku
   sluice start          run daemon and router in the foreground
   sluice stop           end a platform that runs in the background
   sluice env            print shell exports for the heroku CLI and git
+  sluice env --containers
+                        the same, under which heroku container:* works too; says what /etc/hosts needs
+  sluice image TYPE=HOST/NAME@sha256:... [TYPE=...] --app APP [--json]
+                        release images of another registry, and wait until they serve
   sluice routers        list the routers: connected, or lost since when, and which table they follow
   sluice routers --forget ID
   sluice demo           create an app, push a sample, request it
@@ -26,7 +31,10 @@ async function main([command, ...args]: string[]): Promise<void> {
       process.stdout.write((await stop()) ? 'The platform has ended.\n' : 'The platform was not running.\n')
       return
     case 'env':
-      return env()
+      return env(args.includes('--containers'))
+    case 'image':
+      process.stdout.write(await image(args))
+      return
     case 'routers': {
       const [option, id] = args
       if (option !== undefined && (option !== '--forget' || id === undefined))

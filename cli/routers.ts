@@ -1,4 +1,4 @@
-import { adminToken, apiUrl, Failure } from './settings.ts'
+import { ask } from './api.ts'
 
 /** What the API tells of a router. */
 interface Router {
@@ -29,14 +29,4 @@ function describe({ id, host, address, state, workers, applied_version, behind, 
   const since = state === 'lost' ? ` since ${last_seen_at}` : ''
   const table = behind === 0 ? `table ${applied_version}` : `table ${applied_version}, ${behind} behind`
   return `${id}  ${host} (${address})  ${state}${since}  ${table}  ${workers} worker${workers === 1 ? '' : 's'}`
-}
-
-async function ask<Answer>(method: string, path: string): Promise<Answer> {
-  const headers = { authorization: `Bearer ${await adminToken()}`, accept: 'application/vnd.heroku+json; version=3' }
-  const response = await fetch(`${apiUrl}${path}`, { method, headers }).catch(() => {
-    throw new Failure(`The platform does not answer at ${apiUrl}. Start it first: npm start.`)
-  })
-  const body = (await response.json()) as Answer & { message?: string }
-  if (!response.ok) throw new Failure(body.message ?? `The API answered with ${response.status}.`)
-  return body
 }

@@ -1,8 +1,10 @@
 import type { Formation as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
 import type { App } from '../app/app.ts'
+import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { notFound } from '../errors.ts'
+import { releaseImages } from '../registry/release.ts'
 import { type FormationUpdate, type FormationView, listFormation, scale } from '../run/formation.ts'
 import { body } from './body.ts'
 import { type Context, param, type Routes, withApp } from './context.ts'
@@ -15,7 +17,8 @@ const change = {
   quantity: z.union([z.number(), z.string()]).nullish(),
   size,
   dyno_size: size,
-  docker_image: z.unknown().optional(),
+  /** Of an image that was pushed its id or digest, or `HOST/NAME@sha256:…`; null: the process type goes. */
+  docker_image: z.string().max(1000).nullish(),
 }
 const Change = z.object(change)
 const Batch = z.object({ updates: z.array(z.object({ type: z.string(), ...change })).max(100) })
@@ -27,6 +30,13 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
     if (!row) throw notFound('process type', 'formation')
     return row
   }
+  /** Images that are named are released first, as code is: by who may deploy. */
+  const release = async (app: App, ctx: Context, updates: (Wanted & { type: string })[]): Promise<void> => {
+    const images = updates.flatMap(({ type, docker_image: image }) => (image === undefined ? [] : [{ type, image }]))
+    if (images.length === 0) return
+    await requirePermission(d, app, ctx.state.account, 'deploy')
+    await releaseImages(d, app, ctx.state.account, images)
+  }
   routes.get(
     '/apps/:app/formation',
     withApp(d, 'view', async (app) => (await listFormation(d.db, app.id)).map((row) => serialize(app, row))),
@@ -35,8 +45,13 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/formation',
     withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const { updates } = await body(ctx, Batch)
-      const wanted = updates.map(({ type, ...change }) => toUpdate(type, change))
-      return (await scale(d, app, ctx.state.account, wanted)).map((row) => serialize(app, row))
+      await release(app, ctx, updates)
+      const scaled = updates.filter(scales).map(toUpdate)
+      if (scaled.length > 0) await scale(d, app, ctx.state.account, scaled)
+      const named = updates.map(({ type }) => type)
+      return (await listFormation(d.db, app.id))
+        .filter(({ type }) => named.includes(type))
+        .map((row) => serialize(app, row))
     }),
   )
   routes.get(
@@ -46,16 +61,25 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
   routes.patch(
     '/apps/:app/formation/:formation',
     withApp(d, ['deploy', 'operate'], async (app, ctx) => {
-      const row = await find(app, ctx)
-      const [changed = row] = await scale(d, app, ctx.state.account, [toUpdate(row.type, await body(ctx, Change))])
-      return serialize(app, changed)
+      const wanted = await body(ctx, Change)
+      const type = wanted.docker_image ? param(ctx, 'formation') : (await find(app, ctx)).type
+      const before = (await listFormation(d.db, app.id)).find((row) => row.type === type)
+      await release(app, ctx, [{ type, ...wanted }])
+      if (scales(wanted)) await scale(d, app, ctx.state.account, [toUpdate({ type, ...wanted })])
+      const row = (await listFormation(d.db, app.id)).find((one) => one.type === type) ?? before
+      if (!row) throw notFound('process type', 'formation')
+      return serialize(app, row)
     }),
   )
 }
 
-function toUpdate(type: string, { quantity, size, dyno_size, docker_image }: z.output<typeof Change>): FormationUpdate {
-  if (docker_image !== undefined)
-    throw invalid('Releases of Docker images are not supported yet: deploy with git push.')
+type Wanted = z.output<typeof Change>
+
+/** Whether it is about how many or how large; what only names an image or nothing is not. */
+const scales = ({ quantity, size, dyno_size, docker_image }: Wanted): boolean =>
+  docker_image === undefined || (quantity ?? size ?? dyno_size) != null
+
+function toUpdate({ type, quantity, size, dyno_size }: Wanted & { type: string }): FormationUpdate {
   const wanted = size ?? dyno_size
   return { type, ...(quantity == null ? {} : { quantity }), ...(wanted == null ? {} : { size: wanted }) }
 }
@@ -69,7 +93,7 @@ export const serialize = (app: App, row: FormationView) =>
     quantity: row.quantity,
     size: row.size,
     dyno_size: named('dyno-size', row.size),
-    docker_image: null,
+    docker_image: row.image === null ? null : { id: row.image },
     created_at: time(row.created_at),
     updated_at: time(row.updated_at),
   }) satisfies Body

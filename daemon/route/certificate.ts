@@ -45,7 +45,8 @@ export async function ensureCertificates(config: {
   const names = [
     ...new Set([
       'localhost',
-      '*.localhost',
+      // Node.js believes no wildcard of a top-level domain; the CLI asks for these when HEROKU_HOST is no URL.
+      ...['*', 'api', 'registry'].map((label) => `${label}.localhost`),
       '127.0.0.1',
       '::1',
       config.domain,

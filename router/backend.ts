@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { now } from './clock.ts'
 import { Crowd } from './crowd.ts'
+import { ask } from './health.ts'
 import type { Limits } from './limits.ts'
 import type { Receipt, Backend as Route } from './protocol.ts'
 import { Quarantine } from './quarantine.ts'
@@ -15,7 +16,8 @@ const none: Receipt = { inFlight: 0, finished: 0, cut: 0, failed: 0, took: 0 }
 /**
  * One dyno as the router sees it. The table says the mode; every table may say it again.
  *
- *   (new) --probe--> probing --accepts--> up  (tells `health`, again with each table)
+ *   (new) --probe--> probing --accepts, or its check passes--> up  (tells `health`, again with each table)
+ *                    probing --its check fails--> probing          (tells why, once for each reason)
  *   probing, up, (new) --serve--> serving     gets requests
  *   serving --drain--> draining               no new requests, no idle connections; running ones go on, tunnels for the app's grace
  *   draining --last user gone--> drained      (tells `drained`, again with each table)
@@ -41,6 +43,9 @@ export class Backend {
   private receipt = none
   private probing = false
   private readonly idle: Upstream[] = []
+  private check: Route['check']
+  /** What its check has found wrong, and was told. */
+  private trouble: string | null = null
   private readonly limits: Limits
   private readonly events: BackendEvents
 
@@ -49,6 +54,7 @@ export class Backend {
     this.dyno = route.dyno
     this.address = route.address
     this.port = route.port
+    this.check = route.check
     this.quarantine = new Quarantine(limits)
     this.limits = limits
     this.events = events
@@ -97,6 +103,7 @@ export class Backend {
   /** Tells again what the daemon may have missed. */
   report(): void {
     if (this.mode === 'probe' && this.up) this.events.up?.(this.id)
+    else if (this.mode === 'probe' && this.trouble !== null) this.events.unwell?.(this.id, this.trouble)
     if (this.mode === 'drain' && this.users.size === 0) this.events.drained(this.id, this.receipt)
   }
 
@@ -144,21 +151,32 @@ export class Backend {
   /** Pauses grow: most dynos that boot do so within a second, and nobody should wait for the router then. */
   private probe(attempt = 1): void {
     this.probing = true
+    let answered = false
     const socket = connect({ host: this.address, port: this.port, timeout: this.limits.probeAttempt })
     socket.on('timeout', () => socket.destroy())
     socket.on('error', () => {})
     socket.on('connect', () => {
-      if (this.mode === 'probe') {
-        this.up = true
-        this.events.up?.(this.id)
-      }
+      answered = true
       socket.destroy()
     })
-    socket.on('close', () => {
-      const pause = Math.min(this.limits.probe, FIRST_PAUSE * attempt)
-      if (this.up || this.mode !== 'probe') this.probing = false
-      else setTimeout(() => (this.mode === 'probe' ? this.probe(attempt + 1) : this.stopProbing()), pause)
-    })
+    socket.on('close', () => void this.probed(answered, attempt))
+  }
+
+  /** The check begins with the first connection that is accepted; until then nothing of the app can answer. */
+  private async probed(accepts: boolean, attempt: number): Promise<void> {
+    const trouble = !accepts || this.check === undefined ? null : await ask(this, this.check)
+    if (this.mode !== 'probe') return this.stopProbing()
+    if (accepts && trouble === null) {
+      this.up = true
+      this.events.up?.(this.id)
+      return this.stopProbing()
+    }
+    if (trouble !== null && trouble !== this.trouble) {
+      this.trouble = trouble
+      this.events.unwell?.(this.id, trouble)
+    }
+    const pause = trouble === null ? Math.min(this.limits.probe, FIRST_PAUSE * attempt) : this.limits.checkPause
+    setTimeout(() => (this.mode === 'probe' ? this.probe(attempt + 1) : this.stopProbing()), pause)
   }
 
   private stopProbing(): void {
@@ -169,5 +187,7 @@ export class Backend {
 export interface BackendEvents {
   /** Without it nothing is probed. */
   up?(backend: string): void
+  /** Its check failed; told when the reason changes. */
+  unwell?(backend: string, reason: string): void
   drained(backend: string, receipt: Receipt): void
 }

@@ -30,6 +30,7 @@ const { WebSocket } = createRequire(import.meta.url)('ws') as typeof Ws
  */
 export interface Control {
   up(backend: string): void
+  unwell(backend: string, reason: string): void
   drained(backend: string, receipt: Receipt): void
   readonly connected: boolean
   /** Takes no further table; resolves when the last is on disk. A successor goes on. */
@@ -250,6 +251,7 @@ export function createControl(options: ControlOptions): Control {
 
   return {
     up: (backend) => send({ kind: 'health', backend, up: true, reason: '' }),
+    unwell: (backend, reason) => send({ kind: 'health', backend, up: false, reason }),
     drained: (backend, receipt) => send({ kind: 'drained', backend, receipt }),
     get connected() {
       return socket?.readyState === WebSocket.OPEN

@@ -13,7 +13,7 @@ import { Totals } from './tally.ts'
 export interface Audience {
   /** The processes that take requests. */
   members(): Iterable<Member>
-  daemon(): Pick<Control, 'up' | 'drained'> | undefined
+  daemon(): Pick<Control, 'up' | 'unwell' | 'drained'> | undefined
   warn(sentence: string): void
 }
 
@@ -31,7 +31,10 @@ export class Ledger {
 
   constructor({ members, daemon, warn }: Audience) {
     this.warn = warn
-    this.probes = new Probes(limits, (backend) => daemon()?.up(backend))
+    this.probes = new Probes(limits, {
+      up: (backend) => daemon()?.up(backend),
+      unwell: (backend, reason) => daemon()?.unwell(backend, reason),
+    })
     this.drains = new Drains(members, (backend, receipt) => daemon()?.drained(backend, receipt))
   }
 

@@ -86,6 +86,8 @@ export const limits = {
   /** After an error the client's input is read and thrown away this long, so that a reset does not eat the answer. */
   linger: 2 * SECOND,
   probe: 100,
+  /** From one failed health check to the next; each may be a line in the app's log. */
+  checkPause: 1 * SECOND,
   /** One attempt of a probe; short, because a dyno's network may just be coming up. */
   probeAttempt: 1 * SECOND,
   sweep: 1 * SECOND,

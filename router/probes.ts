@@ -1,16 +1,18 @@
-import { Backend } from './backend.ts'
+import { Backend, type BackendEvents } from './backend.ts'
 import type { Limits } from './limits.ts'
 import type { Table } from './protocol.ts'
+
+export type ProbeEvents = Required<Pick<BackendEvents, 'up' | 'unwell'>>
 
 /** The backends in mode `probe`, tried by one process for all, so that a dyno that boots is not asked once per worker. */
 export class Probes {
   private readonly limits: Limits
-  private readonly up: (backend: string) => void
+  private readonly events: ProbeEvents
   private backends = new Map<string, Backend>()
 
-  constructor(limits: Limits, up: (backend: string) => void) {
+  constructor(limits: Limits, events: ProbeEvents) {
     this.limits = limits
-    this.up = up
+    this.events = events
   }
 
   follow(table: Table): void {
@@ -20,7 +22,7 @@ export class Probes {
       for (const wanted of backends) {
         if (wanted.mode !== 'probe') continue
         const known = before.get(wanted.id)
-        const backend = known?.isAt(wanted) ? known : new Backend(wanted, this.limits, { up: this.up, drained() {} })
+        const backend = known?.isAt(wanted) ? known : new Backend(wanted, this.limits, { ...this.events, drained() {} })
         this.backends.set(wanted.id, backend)
         backend.follow('probe')
       }

@@ -1,3 +1,5 @@
+import { boolean, integer, list, object, oneOf, parseJson, port, short, string } from './shape.ts'
+
 /**
  * The control protocol between a router and the daemon: JSON text messages over one websocket that the router opens to
  * `/routers` with `Authorization: Bearer <router token>`. Down goes the whole wanted table, up come answers and facts.
@@ -12,7 +14,7 @@
  *     |            gone, challenges} -- |   what leads from the table that was told before it, `base`, to a newer one
  *     | -- whole {} ------------------> |   `base` is not what was told; changes mean nothing until a table comes
  *     | -- applied {version} ---------> |   from now on no request follows an older table
- *     | -- health {backend, up} ------> |   for backends in mode `probe`
+ *     | -- health {backend, up} ------> |   for backends in mode `probe`; not up: why their check failed
  *     | -- drained {backend, receipt} > |   for backends in mode `drain`, when the last request ended
  *     | -- log {lines, dropped} ------> |
  *
@@ -26,9 +28,9 @@
  *
  * Daemon and router of one host are upgraded together. One that speaks another protocol is sent away; a router then serves on with the
  * table that it has. Protocol 2 brought certificates, protocol 3 changes, challenges, an app's own bounds and pages, receipts, and who a
- * router is.
+ * router is, protocol 4 health checks.
  */
-export const PROTOCOL = 3
+export const PROTOCOL = 4
 
 export interface Table {
   version: number
@@ -90,10 +92,12 @@ export interface Backend {
   address: string
   port: number
   /**
-   * `probe`: try to connect until it accepts, tell `health`; gets no requests. `serve`: gets requests.
+   * `probe`: try to connect until it accepts, or until its check passes, tell `health`; gets no requests. `serve`: gets requests.
    * `drain`: gets no new requests, running ones go on; tell `drained` when none is left.
    */
   mode: 'probe' | 'serve' | 'drain'
+  /** In mode `probe`: it is up when a GET of this path, with this host, is answered with a status below 400 in `timeout` ms. */
+  check?: { host: string; path: string; timeout: number; content?: string }
 }
 
 /** For a TLS server: PEM texts, the site's own certificate first. */
@@ -327,62 +331,19 @@ function checkBackend(value: unknown): void {
   string(backend.address, 'address')
   port(backend.port)
   oneOf(backend.mode, MODES, 'mode')
+  if (backend.check !== undefined) checkCheck(backend.check)
+}
+
+function checkCheck(value: unknown): void {
+  const check = object(value, 'check')
+  short(check.host, 'check.host')
+  // It becomes a line of a request.
+  if (!/^\/[\x21-\x7e]*$/.test(string(check.path, 'check.path'))) throw new TypeError('check.path is no path')
+  integer(check.timeout, 'check.timeout')
+  if (check.content !== undefined) string(check.content, 'check.content')
 }
 
 function parseLine(value: unknown): LogLine {
   const line = object(value, 'line')
   return { app: string(line.app, 'line.app'), at: integer(line.at, 'line.at'), text: string(line.text, 'line.text') }
-}
-
-/** Without the words of the JSON parser, which repeat what they stumble over. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new TypeError('message is not JSON')
-  }
-}
-
-function object(value: unknown, name: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new TypeError(`${name} is not an object`)
-  return value as Record<string, unknown>
-}
-
-function list(value: unknown, name: string): unknown[] {
-  if (!Array.isArray(value)) throw new TypeError(`${name} is not a list`)
-  return value
-}
-
-function string(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw new TypeError(`${name} is not a string`)
-  return value
-}
-
-/** It is kept and shown. */
-function short(value: unknown, name: string): string {
-  const text = string(value, name)
-  if (!/^[\x20-\x7e]{0,255}$/.test(text)) throw new TypeError(`${name} is not a short text`)
-  return text
-}
-
-function integer(value: unknown, name: string): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw new TypeError(`${name} is not an integer`)
-  return value
-}
-
-function port(value: unknown): number {
-  const number = integer(value, 'port')
-  if (number < 1 || number > 65_535) throw new TypeError('port is no port number')
-  return number
-}
-
-function boolean(value: unknown, name: string): boolean {
-  if (typeof value !== 'boolean') throw new TypeError(`${name} is not true or false`)
-  return value
-}
-
-function oneOf<T extends string>(value: unknown, allowed: readonly T[], name: string): T {
-  if (!allowed.includes(value as T)) throw new TypeError(`${name} is none of ${allowed.join(', ')}`)
-  return value as T
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import { parseBuildpack } from '../app/buildpack.ts'
+import { parseBuildpack } from '../app/buildpack-name.ts'
 import { parseStack, type Stack } from '../app/stack.ts'
+import { placeOf } from '../build/check.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { limits, parseSize } from '../limits.ts'
 import { checkSize, checkVar } from '../release/config.ts'
@@ -37,34 +38,32 @@ export class ManifestError extends UserError {
 }
 
 const Text = z.string().max(10_000)
-const Part = z.object({
-  env: z
-    .record(
-      z.string(),
-      z.union([
-        Text.transform((value) => ({ value })),
-        z.object({
-          value: Text.optional(),
-          required: z.boolean().optional(),
-          generator: z.literal('secret').optional(),
-        }),
-      ]),
-    )
-    .optional(),
-  buildpacks: z.array(z.object({ url: Text })).optional(),
-  formation: z
-    .record(
-      z.string(),
-      z.object({ quantity: z.number().int().min(0).max(limits.dynosPerType).optional(), size: z.string().optional() }),
-    )
-    .optional(),
-  scripts: z.object({ postdeploy: Text.optional() }).optional(),
-  addons: z.array(z.union([Text, z.object({ plan: Text })])).optional(),
-  stack: z.string().optional(),
-})
+/** What may be a text that stands for its one part `key`. */
+const short = <T extends z.ZodType>(key: string, whole: T) =>
+  z.preprocess((value) => (typeof value === 'string' ? { [key]: value } : value), whole)
+const TEXT_OR_OBJECT = { error: 'must be a text or an object' }
+const Var = z.object(
+  { description: Text, value: Text, required: z.boolean(), generator: z.literal('secret') },
+  TEXT_OR_OBJECT,
+)
+const AddOn = z.object({ plan: Text, as: Text.optional(), options: z.unknown().optional() }, TEXT_OR_OBJECT)
+const Process = z.object({ quantity: z.number().int().min(0).max(limits.dynosPerType), size: z.string() })
+const Scripts = z.object({ postdeploy: Text, 'pr-predestroy': Text, test: Text, 'test-setup': Text })
+const Part = z
+  .object({
+    env: z.record(z.string(), short('value', Var.partial())),
+    buildpacks: z.array(z.object({ url: Text })),
+    formation: z.record(z.string(), Process.partial()),
+    scripts: Scripts.partial(),
+    addons: z.array(short('plan', AddOn)),
+    stack: z.string(),
+  })
+  .partial()
 const Whole = Part.extend({
-  success_url: Text.optional(),
-  environments: z.object({ review: Part.optional(), test: Part.optional() }).optional(),
+  ...{ success_url: Text.optional(), environments: z.object({ review: Part, test: Part }).partial().optional() },
+  // For people and catalogues of apps.
+  ...{ name: Text.optional(), description: z.string().optional(), keywords: z.array(Text).optional() },
+  ...{ website: Text.optional(), repository: Text.optional(), logo: Text.optional(), image: Text.optional() },
 })
 
 /** Reads an app.json, with what it says of one environment on top. Throws ManifestError. */
@@ -96,7 +95,10 @@ export function parseManifest(text: string, environment: 'review' | null): Manif
     stack,
     postdeploy: all.scripts?.postdeploy || undefined,
     successUrl: success_url,
-    warnings: (all.addons ?? []).map((one) => noAddOn(typeof one === 'string' ? one : one.plan)),
+    warnings: [
+      ...(all.addons ?? []).map(({ plan }) => noAddOn(plan)),
+      ...(environment === 'review' && all.scripts?.['pr-predestroy'] ? [NO_PREDESTROY] : []),
+    ],
   }
 }
 
@@ -124,17 +126,38 @@ const SECRET = 32
 function read(text: string): z.output<typeof Whole> {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
     throw new ManifestError(['It is not valid JSON.'])
   }
-  const { success, data, error } = Whole.safeParse(json)
+  const { success, data, error } = Whole.safeParse(json, { error: inWords })
   if (success) return data
   throw new ManifestError(
-    error.issues
-      .slice(0, MOST_ERRORS)
-      .map(({ path, message }) => `${path.map(String).join('.') || 'app.json'}: ${message}`),
+    error.issues.slice(0, MOST_ERRORS).map(({ path, message }) => `${placeOf(path) || 'app.json'}: ${message}.`),
   )
+}
+
+const NAMES: Record<string, string> = {
+  ...{ string: 'a text', boolean: 'true or false', int: 'a whole number', number: 'a whole number' },
+  ...{ object: 'an object', record: 'an object', array: 'a list' },
+}
+
+/** What a value must be; who wrote it knows what it is. */
+function inWords(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${NAMES[issue.expected] ?? issue.expected}`
+    case 'invalid_value':
+      return `must be ${issue.values.map((value) => `"${String(value)}"`).join(' or ')}`
+    case 'too_small':
+      return `must be at least ${issue.minimum}`
+    case 'too_big':
+      return issue.origin === 'string'
+        ? `must have at most ${issue.maximum} characters`
+        : `must be at most ${issue.maximum}`
+    default:
+      return 'is not what the schema allows (https://devcenter.heroku.com/articles/app-json-schema)'
+  }
 }
 
 const MOST_ERRORS = 20
@@ -148,6 +171,8 @@ const variable = (one: {
   required: one.required ?? true,
   generator: one.generator,
 })
+
+const NO_PREDESTROY = 'The script pr-predestroy of app.json is not run here: clean up before you destroy the app.'
 
 const noAddOn = (plan: string): string =>
   `The add-on ${plan.slice(0, 100)} of app.json is not available here and was left out: set the config vars that it would bring.`

@@ -4,7 +4,7 @@ import { type Account, accountNamed } from '../account/account.ts'
 import { tell } from '../account/activity.ts'
 import { type App, appsOf, findApp } from '../app/app.ts'
 import { permissionsOf, requirePermission } from '../app/permission.ts'
-import { copySlug, findSlug, insertSlug, removeSlug, type Slug } from '../build/slug.ts'
+import { copySlug, findSlug, insertSlug, removeSlug, type Slug } from '../build/slug/slug.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -192,7 +192,7 @@ async function releaseTo(d: Daemon, promotion: Promotion, target: Target): Promi
       .execute()
     return release
   }).catch(async (error: unknown) => {
-    if (fresh) await removeSlug(d, copy.id)
+    if (fresh) await removeSlug(d, copy)
     throw error
   })
   announceRelease(d, release, account, description)

@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { type Account, accountNamed } from '../account/account.ts'
 import { type App, createApp, findApp, setStack, type Wanted as WantedApp } from '../app/app.ts'
-import { parseBuildpack, replaceInstallations } from '../app/buildpack.ts'
+import { replaceInstallations } from '../app/buildpack.ts'
+import { isName, parseBuildpack } from '../app/buildpack-name.ts'
 import { requirePermission } from '../app/permission.ts'
-import { parseChecksum } from '../build/blob.ts'
+import { requireKnown } from '../build/buildpack/named.ts'
 import { deploy } from '../build/deploy.ts'
-import { parseUrl } from '../build/download.ts'
+import { parseChecksum } from '../build/source/blob.ts'
+import { parseUrl } from '../build/source/download.ts'
+import { refusePointers } from '../build/source/pointer.ts'
 import type { Daemon } from '../daemon.ts'
 import { EngineError } from '../engine/engine.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
@@ -60,7 +63,7 @@ export async function createSetup(d: Daemon, account: Account, { app, order, alo
   if (place.kind === 'url') parseUrl(place.url)
   if (place.kind === 'url' && place.checksum !== null) parseChecksum(place.checksum)
   for (const [name, value] of Object.entries(order.env)) checkVar(name, value)
-  order.buildpacks?.forEach(parseBuildpack)
+  await requireKnown(d, (order.buildpacks ?? []).map(parseBuildpack).filter(isName))
   const id = randomUUID()
   const now = d.clock.now()
   const setup: Omit<Setup, 'app_id'> = {
@@ -120,6 +123,8 @@ async function conduct(d: Daemon, id: string, signal: AbortSignal): Promise<void
     const work = await look(d, id)
     const source = await fetchSource(d, id, work.order.place, signal)
     const manifest = manifestOf(work.order, source)
+    if (work.order.buildpacks === null) await requireBuildpacks(d, manifest, signal)
+    refusePointers(source.pointers, buildpacksOf(work.order, manifest) ?? [])
     const app = await equip(d, work, manifest)
     await advance(d, id, { state: 'build' })
     await build(d, { ...work, app }, source, signal)
@@ -158,12 +163,20 @@ function manifestOf(order: Order, { manifest }: Fetched): Manifest {
   return parseManifest(manifest ?? '{}', order.environment)
 }
 
+async function requireBuildpacks(d: Daemon, { buildpacks = [] }: Manifest, signal: AbortSignal): Promise<void> {
+  await requireKnown(d, buildpacks.filter(isName), signal).catch((error) => {
+    throw error instanceof UserError ? new ManifestError([error.message]) : error
+  })
+}
+
+const buildpacksOf = (order: Order, manifest: Manifest) => order.buildpacks ?? manifest.buildpacks
+
 /** What an app has before its first build. */
 async function equip(d: Daemon, { app, account, order }: Work, manifest: Manifest): Promise<App> {
   for (const text of manifest.warnings) d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
   const config = configFrom(manifest, { ...order.env, ...(await currentConfig(d, app.id)) })
   await changeConfig(d, app, account, config)
-  const buildpacks = order.buildpacks ?? manifest.buildpacks
+  const buildpacks = buildpacksOf(order, manifest)
   if (buildpacks) await replaceInstallations(d, app, account, buildpacks)
   return manifest.stack === undefined || order.stack ? app : setStack(d, app, account, manifest.stack)
 }

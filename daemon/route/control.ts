@@ -18,6 +18,7 @@ import type { Log } from '../log.ts'
 import type { Pair } from './chain.ts'
 import { Receipts } from './receipt.ts'
 import { type KnownRouter, openRegister, type Register } from './register.ts'
+import { Troubles } from './trouble.ts'
 import { WantedTable } from './wanted.ts'
 
 /**
@@ -39,6 +40,8 @@ export interface Routers {
   followed(signal: AbortSignal): Promise<void>
   /** True when every live router has reached this backend. */
   healthy(backend: string): boolean
+  /** What a router found wrong with this backend's health last, in words; also when the backend has gone, for a while. */
+  troubleOf(backend: string): string | undefined
   /** True when every live router says that this backend's last request has ended. */
   drained(backend: string): boolean
   /** How they ended. */
@@ -107,6 +110,7 @@ export function createRouters(
 ): Routers {
   const peers = new Set<Peer>()
   const receipts = new Receipts()
+  const troubles = new Troubles()
   const table = new WantedTable()
   const strangers = new Set<string>()
   let connectedSince = 0
@@ -236,7 +240,10 @@ export function createRouters(
         return log.error('a router refused the table', { version: message.version, reason: message.reason })
       case 'health':
         if (message.up) peer.healthy.add(message.backend)
-        else peer.healthy.delete(message.backend)
+        else {
+          peer.healthy.delete(message.backend)
+          troubles.note(message.backend, message.reason)
+        }
         return changed(message.backend)
       case 'drained':
         peer.drained.add(message.backend)
@@ -368,6 +375,7 @@ export function createRouters(
       })
     },
     healthy: (backend) => every((peer) => peer.healthy.has(backend)),
+    troubleOf: (backend) => troubles.of(backend),
     drained: (backend) => every((peer) => peer.drained.has(backend)),
     receipts,
     graceOf: (app) => table.route(app)?.grace,

@@ -42,7 +42,7 @@ export async function allRoutes(
       release: release?.release_id ?? null,
       candidate: candidate?.release_id ?? null,
       web: release?.web ? (web.get(app.id) ?? 0) : 0,
-      dynos: dynos.get(app.id) ?? [],
+      dynos: (dynos.get(app.id) ?? []).map(({ check, ...dyno }) => ({ ...dyno, check: check && JSON.parse(check) })),
     }
     return routeOf(routed, domain)
   })
@@ -99,11 +99,14 @@ const wishesOf = (rows: readonly { name: string }[]): Wishes =>
 const webDynos = (db: Db, only: Only) => {
   const dynos = db
     .selectFrom('dynos')
-    .select(['app_id', 'id', 'ordinal', 'release_id as release', 'state', 'crashes', 'address', 'port'])
-    .where('type', '=', 'web')
-    .where('one_off', 'is', null)
-    .orderBy('ordinal')
-  return (only ? dynos.where('app_id', 'in', only) : dynos).execute()
+    .innerJoin('releases', 'releases.id', 'dynos.release_id')
+    .leftJoin('slugs', 'slugs.id', 'releases.slug_id')
+    .select(['dynos.app_id', 'dynos.id', 'dynos.ordinal', 'dynos.release_id as release', 'dynos.state'])
+    .select(['dynos.crashes', 'dynos.address', 'dynos.port', webCheck.as('check')])
+    .where('dynos.type', '=', 'web')
+    .where('dynos.one_off', 'is', null)
+    .orderBy('dynos.ordinal')
+  return (only ? dynos.where('dynos.app_id', 'in', only) : dynos).execute()
 }
 
 const servingWithCode = (db: Db, only: Only) => {
@@ -122,6 +125,7 @@ const unsettledWithCode = (db: Db) =>
     .orderBy('rollouts.version')
     .execute()
 
+const webCheck = sql<string | null>`json_extract(slugs.checks, '$.web')`
 const hasWeb = sql<0 | 1>`json_type(slugs.process_types, '$.web') is not null`
 
 /** How many web dynos each app is to have. */

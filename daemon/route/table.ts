@@ -21,6 +21,8 @@ export interface Routed {
 
 export type Wishes = Settings & Pick<AppRoute, 'affinity' | 'redirect' | 'fresh' | 'passContinue'>
 
+type Check = Omit<NonNullable<Backend['check']>, 'host'>
+
 interface RoutedDyno {
   id: string
   ordinal: number
@@ -30,14 +32,17 @@ interface RoutedDyno {
   crashes: number
   address: string | null
   port: number
+  /** Of its release, as the build has read it (build/check.ts). */
+  check: Check | null
 }
 
 /** An app's hosts and backends as the routers should follow them now. */
 export function routeOf(app: Routed, domain: string): AppRoute {
+  const host = `${app.name}.${domain}`
   return {
     id: app.id,
     name: app.name,
-    hosts: [`${app.name}.${domain}`, ...app.domains.map(({ hostname }) => hostname)],
+    hosts: [host, ...app.domains.map(({ hostname }) => hostname)],
     certificates: certificatesOf(app),
     maintenance: app.maintenance,
     ...app.wishes,
@@ -45,7 +50,8 @@ export function routeOf(app: Routed, domain: string): AppRoute {
     backends: app.dynos.flatMap((dyno): Backend[] => {
       const mode = modeOf(dyno, app)
       if (mode === null || dyno.address === null) return []
-      return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode }]
+      const check = mode === 'probe' && dyno.check ? { check: { host, ...dyno.check } } : {}
+      return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode, ...check }]
     }),
   }
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { recoverSlugs, removeSlugs } from '../../daemon/build/slug.ts'
+import { recoverSlugs } from '../../daemon/build/slug/slug.ts'
 import { resumePromotions } from '../../daemon/pipeline/promotion.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
-import { slugArchive, slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
+import { slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { type Host, startHost } from './host.ts'
 import { slugsOf, stageApp } from './pipeline-rig.ts'
@@ -93,9 +93,8 @@ test('a promotion gives the code, as it was built, to the next stage, and leaves
   const [to] = await slugsOf(host, { id: target.app.id })
   assert.is.not(to?.id, from?.id)
   assert.is(to?.checksum, from?.checksum)
-  const archive = (slug: { id: string } | undefined) => stat(slugArchive(host.d.config, slug?.id ?? ''))
-  assert.is((await archive(to)).ino, (await archive(from)).ino)
-  assert.is(await readFile(join(slugTree(host.d.config, to?.id ?? ''), 'content'), 'utf8'), 'plain')
+  assert.is(to?.files, from?.files)
+  assert.is(await readFile(join(slugTree(host.d.config, to?.files ?? ''), 'content'), 'utf8'), 'plain')
   assert.equal(await get('/apps/plain-prod/builds'), [])
 })
 
@@ -146,7 +145,7 @@ test('an older release is promoted when it is named, one that has no code is not
   assert.is((await send('POST', '/pipeline-promotions', body(1))).status, 422)
   const [target] = await ended((await send('POST', '/pipeline-promotions', body(2))).json.id)
   const [slug] = await slugsOf(host, { id: target.app.id })
-  assert.is(await readFile(join(slugTree(host.d.config, slug?.id ?? ''), 'content'), 'utf8'), 'older')
+  assert.is(await readFile(join(slugTree(host.d.config, slug?.files ?? ''), 'content'), 'utf8'), 'older')
 })
 
 test('code is not promoted by who may not read it', async () => {
@@ -220,15 +219,24 @@ test('a daemon that dies in the middle of a promotion goes on with it at its nex
   assert.is((await get('/apps/crashed-prod/releases')).length, 2)
 })
 
-test('promoted code outlives the app that it came from; a promotion whose source is gone says so', async () => {
-  const stages = await pipelineOf('gone', 'gone-prod', 'gone-late')
-  await ended((await promote(stages, ['gone-prod'])).json.id)
-  const [slug] = await slugsOf(host, { id: (await get('/apps/gone-prod')).id })
-  const { id } = await unworked(async () => (await promote(stages, ['gone-late'])).json)
-  await removeSlugs(host.d, stages.source.id)
-  await rm(slugTree(host.d.config, slug?.id ?? ''), { recursive: true })
+test('promoted code outlives the app that it came from', async () => {
+  const stages = await pipelineOf('heir', 'heir-prod')
+  await ended((await promote(stages)).json.id)
+  const [slug] = await slugsOf(host, { id: (await get('/apps/heir-prod')).id })
+  const files = slug?.files ?? ''
+  await send('DELETE', '/apps/heir-staging')
+  await host.settled()
+  assert.is(await readFile(join(slugTree(host.d.config, files), 'content'), 'utf8'), 'heir')
+  await rm(slugTree(host.d.config, files), { recursive: true })
   await recoverSlugs(host.d)
-  assert.is(await readFile(join(slugTree(host.d.config, slug?.id ?? ''), 'content'), 'utf8'), 'gone')
+  assert.is(await readFile(join(slugTree(host.d.config, files), 'content'), 'utf8'), 'heir')
+})
+
+test('a promotion whose source is gone says so', async () => {
+  const stages = await pipelineOf('gone', 'gone-late')
+  const [slug] = await slugsOf(host, stages.source)
+  const { id } = await unworked(async () => (await promote(stages)).json)
+  await rm(slugFolder(host.d.config, slug?.files ?? ''), { recursive: true })
   await resumePromotions(host.d)
   const [lost] = await ended(id)
   assert.match(lost.error_message, 'The files of this slug are no longer here')

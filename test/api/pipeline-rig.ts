@@ -94,7 +94,8 @@ export interface Scripts {
 export function runInstantly(host: Host): Scripts {
   const compiler = createCompiler()
   const scripts: Scripts = { compiler, broken: false, script: { prints: '', exitCode: 0 } }
-  const engine: Pick<Engine, 'build' | 'attach'> = {
+  const engine: Pick<Engine, 'build' | 'attach' | 'images'> = {
+    images: compiler.engine.images,
     async build(spec, signal) {
       if (!scripts.broken) return compiler.engine.build(spec, signal)
       const out = spec.mounts.find(({ path }) => path === '/sluice/out')?.host ?? ''

@@ -1,10 +1,11 @@
 /**
  * The web process of the sample app: Perl, because every stack image has it and nothing needs compiling, so that a push takes as
  * long as Sluice takes. Its answers begin with what the file `version` says. The environment tells it to misbehave:
- * BOOT_DELAY=seconds, BOOT=exit | deaf | wrong-port.
+ * BOOT_DELAY=seconds, BOOT=exit | deaf | wrong-port, HEALTH=ill | seconds of 503.
  *
  *   /            v1 web.1
  *   /env         its environment as JSON
+ *   /healthz     the same as /, but with what HEALTH says for a status
  *   /ready       when it began to listen, ms since the epoch
  *   /slow?s=15   the same as / after so many seconds
  *   /crash       ends the dyno
@@ -28,6 +29,7 @@ my $listener = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port,
   or die "listen: $!";
 print "$version listens on $port\n";
 chomp(my $ready = qx(date +%s%3N));
+my $began = time;
 while (my $client = $listener->accept) {
   my $pid = fork;
   die "fork: $!" unless defined $pid;
@@ -54,10 +56,17 @@ sub serve {
     my ($path) = $head =~ /^\S+ (\S+)/;
     my $body = answer($path);
     my $type = $path eq '/env' ? 'application/json' : 'text/plain';
-    print $client "HTTP/1.1 200 OK\r\nContent-Type: $type\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    my $status = $path eq '/healthz' ? health() : '200 OK';
+    print $client "HTTP/1.1 $status\r\nContent-Type: $type\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
     kill 'KILL', getppid if $path eq '/crash';
     return if $head =~ /^Connection:\s*close/mi;
   }
+}
+
+sub health {
+  my $health = $ENV{HEALTH} // '';
+  return '500 Internal Server Error' if $health eq 'ill';
+  return $health =~ /^\d+$/ && time - $began < $health ? '503 Service Unavailable' : '200 OK';
 }
 
 sub answer {

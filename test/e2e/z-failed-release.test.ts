@@ -121,6 +121,51 @@ test('a config change that breaks the app leaves the old release serving, and do
   assert.is(result.failures.length, 0, describe(result))
 })
 
+/** The next version of the app has a health check. */
+const checked = (source: Source, health: string, check: object = { path: '/healthz' }) =>
+  source.commit({
+    ...{ version: 'v2\n', Procfile: `web: HEALTH=${health} ${web}\n` },
+    'app.json': JSON.stringify({ healthchecks: { web: [check] } }),
+  })
+
+test('a release whose health check fails at first goes live when it passes, without a failed request', async () => {
+  const app = 'slow-to-health'
+  const source = await platform.deploy(app)
+  const load = startLoad(platform.ports.http, `${app}.localhost`)
+  await checked(source, '3')
+  const { code, output } = await platform.push(source, app)
+  const { ready } = await platform.request(app, '/ready').then(({ body }) => ({ ready: Number(body) }))
+  const result = await load.stop()
+  assert.is(code, 0, output)
+  assert.match(output, /remote: -----> Health check of web: GET \/healthz/)
+  assert.is(result.failures.length, 0, describe(result))
+  const first = load.seen('v2 web.1\n')?.first ?? 0
+  assert.ok(first - ready >= 2000, `it served ${first - ready} ms after it began to listen`)
+})
+
+test('a health check that is none fails the build, with its place', async () => {
+  const app = 'badly-checked'
+  const source = await platform.deploy(app)
+  await checked(source, '0', { path: 'healthz' })
+  const { code, output } = await platform.push(source, app)
+  assert.is.not(code, 0)
+  assert.match(output, / ! {5}app\.json: healthchecks\.web\[0\]\.path must begin with "\/"/)
+  assert.match((await platform.request(app)).body, /^v1 /)
+})
+
+early(
+  'a release whose health check never passes fails after the boot timeout, and the push says what it answered',
+  async () => {
+    const app = 'unhealthy'
+    const reason = /web\.1 did not pass its health check within 60 seconds \(R10\): GET \/healthz, it answered 500\./
+    const { output, source } = await failing(app, (source) => checked(source, 'ill'), reason)
+    assert.match(output, /v2 listens on/)
+    const { stdout } = await platform.cli(['logs', '--app', app, '-n', '1500'])
+    assert.match(stdout, /Error R10 \(Boot timeout\) -> Web process did not pass its health check within 60 seconds/)
+    await recovers(app, source)
+  },
+)
+
 early('Z4: releases that never listen, or listen on another port, fail after the boot timeout', async () => {
   const spoil = (boot: string) => (source: Source) => source.version('v2', { web: `BOOT=${boot} ${web}` })
   const timeout = /web\.1 did not accept connections on \$PORT within 60 seconds/

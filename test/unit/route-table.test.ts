@@ -10,6 +10,7 @@ const dyno = (id: string, release: string, state: Routed['dynos'][number]['state
   crashes,
   address: '10.0.0.2',
   port: 5000,
+  check: null,
 })
 
 const app = (over: Partial<Routed>): Routed => ({
@@ -50,6 +51,19 @@ test('what an app asks of the routers is in its route, and nothing that it does 
 test('while a candidate boots only the serving release gets requests', () => {
   const dynos = [dyno('old', 'v2', 'up'), dyno('new', 'v3', 'up'), dyno('newer', 'v3', 'starting')]
   assert.equal(modes(app({ candidate: 'v3', dynos })), { old: 'serve', new: 'probe', newer: 'probe' })
+})
+
+test('a dyno that boots is asked for its health, by the name of its app; one that serves is not', () => {
+  const check = { path: '/healthz', timeout: 5000, content: 'ok' }
+  const dynos = [
+    { ...dyno('old', 'v2', 'up'), check },
+    { ...dyno('new', 'v3', 'starting'), check },
+  ]
+  const { backends } = routeOf(app({ candidate: 'v3', dynos }), 'localhost')
+  assert.equal(
+    backends.map(({ check }) => check),
+    [undefined, { host: 'demo.localhost', ...check }],
+  )
 })
 
 test('in cutover only the candidate gets new requests', () => {

@@ -41,7 +41,7 @@ test('a router of protocol 1 says hello without certificates, so that it can be 
 
 test('what a router says of itself is short and plain, because it is kept and shown', () => {
   const hello = (router: object) => () =>
-    parseUp(JSON.stringify({ kind: 'hello', protocol: 3, applied: 0, certificates: [], router }))
+    parseUp(JSON.stringify({ kind: 'hello', protocol: 4, applied: 0, certificates: [], router }))
   assert.throws(hello({ id: 'x'.repeat(256) }), /router.id is not a short text/)
   assert.throws(hello({ id: 'a', host: 'a\u001b[2J' }), /router.host is not a short text/)
   assert.not.throws(hello({ id: 'a', host: 'edge-1.example.com' }))
@@ -66,6 +66,8 @@ test('every part of an app is looked at', () => {
   const parse = (more: object) => parseTable({ version: 1, apps: [{ ...app, ...more }], challenges: [] })
   const whole = { affinity: true, errorPage: 'https://x.example.com/', hsts: 1, backends: [backend] }
   assert.equal(parse(whole).apps[0], { ...app, certificates: [], ...whole })
+  const check = { host: 'demo.localhost', path: '/healthz', timeout: 5000, content: 'ok' }
+  assert.equal(parse({ backends: [{ ...backend, check }] }).apps[0]?.backends, [{ ...backend, check }])
   const broken: [object, RegExp][] = [
     [{ id: 1 }, /app.id is not a string/],
     [{ name: null }, /app.name is not a string/],
@@ -81,6 +83,11 @@ test('every part of an app is looked at', () => {
     [{ backends: [{ ...backend, port: '1' }] }, /port is not an integer/],
     [{ backends: [{ ...backend, mode: 'gone' }] }, /mode is none of/],
     [{ backends: [{ ...backend, address: undefined }] }, /address is not a string/],
+    [{ backends: [{ ...backend, check: '/' }] }, /check is not an object/],
+    [{ backends: [{ ...backend, check: { ...check, host: 'a\r\nb' } }] }, /check.host is not a short text/],
+    [{ backends: [{ ...backend, check: { ...check, path: '/ HTTP/1.1' } }] }, /check.path is no path/],
+    [{ backends: [{ ...backend, check: { ...check, timeout: '5' } }] }, /check.timeout is not an integer/],
+    [{ backends: [{ ...backend, check: { ...check, content: 1 } }] }, /check.content is not a string/],
   ]
   for (const [more, reason] of broken) assert.throws(() => parse(more), reason)
 })

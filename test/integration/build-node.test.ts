@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listBuilds } from '../../daemon/build/build.ts'
-import { findSlug } from '../../daemon/build/slug.ts'
+import { findSlug } from '../../daemon/build/slug/slug.ts'
 import { changeConfig } from '../../daemon/release/config.ts'
 import { startRig } from './build-rig.ts'
 
@@ -33,6 +33,7 @@ test('a Node.js app with an npm lock file is detected, installed, built and prun
     /^Verifying deploy\.\.\. done\.$/m,
   ])
     assert.match(output, line)
+  assert.not.match(output, /syntax error|\.sh: line/)
   const files = await rig.files(release)
   assert.ok(files.includes('node_modules/ms/index.js'), 'what the app needs')
   assert.not(files.includes('node_modules/semver/index.js'), 'what only its build needs')
@@ -44,7 +45,9 @@ test('a Node.js app with an npm lock file is detected, installed, built and prun
   assert.is(slug.buildpack_description, 'Node.js')
   const [build] = await listBuilds(rig.d.db, app.id)
   assert.is(build?.status, 'succeeded')
-  assert.equal(JSON.parse(build?.buildpacks ?? ''), [{ url: 'heroku/nodejs', name: 'heroku/nodejs' }])
+  const [{ revision, ...used }] = JSON.parse(build?.buildpacks ?? '')
+  assert.equal(used, { url: 'heroku/nodejs', name: 'heroku/nodejs' })
+  assert.match(revision, /^[0-9a-f]{64}$/)
 
   const again = await rig.push(app, 'node-npm', { key: 'a change that node_modules does not depend on' })
   assert.match(again.output, /Using node 22\.\d+\.\d+ from the cache/)
@@ -53,7 +56,8 @@ test('a Node.js app with an npm lock file is detected, installed, built and prun
 
   const same = await rig.push(app, 'node-npm')
   assert.match(same.output, /^-----> Reusing slug of v3 /m)
-  assert.is(same.release?.slug_id, release.slug_id)
+  const shared = await findSlug(rig.d.db, app.id, String(same.release?.slug_id))
+  assert.is(shared.files, slug.files)
 })
 
 test('an app with a yarn lock file is installed with yarn', async () => {
@@ -73,12 +77,36 @@ test('an app with a yarn lock file is installed with yarn', async () => {
 })
 
 test('an app with a pnpm lock file is installed with pnpm', async () => {
-  const { release, output } = await rig.push(await rig.app(), 'node-pnpm')
+  const app = await rig.app()
+  const { release, output } = await rig.push(app, 'node-pnpm')
   if (!release) throw new Error(output)
   assert.match(output, /Using pnpm \d+\.\d+\.\d+/)
   const files = await rig.files(release)
   assert.ok(files.includes('node_modules/ms'))
   assert.not(files.includes('node_modules/semver'))
+  await changeConfig(rig.d, app, { id: app.owner_id, email: 'a@example.com' }, { PNPM_SKIP_PRUNING: 'true' })
+  const whole = await rig.push(app, 'node-pnpm')
+  if (!whole.release) throw new Error(whole.output)
+  assert.ok((await rig.files(whole.release)).includes('node_modules/semver'))
+})
+
+test('folders that package.json names are kept for the next build, and devDependencies when a config var says so', async () => {
+  const app = await rig.app()
+  await changeConfig(rig.d, app, { id: app.owner_id, email: 'a@example.com' }, { NPM_CONFIG_PRODUCTION: 'false' })
+  const files = (version: string) => ({
+    'package.json': JSON.stringify({
+      ...{ name: 'c', version, engines: { node: '22.x' }, cacheDirectories: ['.next/cache', '../up', '/etc'] },
+      ...{ devDependencies: { ms: '2.1.3' }, scripts: { build: 'mkdir -p .next/cache; date +%N >> .next/cache/runs' } },
+    }),
+  })
+  const first = await rig.push(app, files('1.0.0'))
+  assert.match(first.output, /^ {7}Keeping \.next\/cache for the next build$/m)
+  assert.not.match(first.output, /Keeping \S*(up|etc)/)
+  const { release, output } = await rig.push(app, files('1.0.1'))
+  if (!release) throw new Error(output)
+  assert.match(output, /^ {7}Restoring \.next\/cache from the cache$/m)
+  assert.is((await readFile(join(rig.tree(release), '.next/cache/runs'), 'utf8')).split('\n').length, 3)
+  assert.ok((await rig.files(release)).includes('node_modules/ms/index.js'))
 })
 
 test('a build script that fails rejects the push with its own words', async () => {

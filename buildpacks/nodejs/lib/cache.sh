@@ -37,13 +37,50 @@ save_modules() {
   echo "$1" > "$cache_dir/modules.key"
 }
 
+# What package.json asks to be kept, such as the work of a bundler: folders of the app, one a line.
+cached_folders() {
+  jq -r '.cacheDirectories? // .cache_directories? // [] | if type == "array" then .[] else empty end | strings' "$build_dir/package.json" |
+    while IFS= read -r folder; do
+      folder=${folder#./}
+      case /${folder%/}/ in
+        // | */../* | //* | /node_modules/) ;;
+        *) echo "${folder%/}" ;;
+      esac
+    done
+}
+
+restore_folders() {
+  local folder
+  while IFS= read -r folder; do
+    if [[ ! -d $cache_dir/folders/$folder || -e $build_dir/$folder ]]; then continue; fi
+    detail "Restoring $folder from the cache"
+    mkdir -p "$(dirname "$build_dir/$folder")"
+    cp -a --reflink=auto "$cache_dir/folders/$folder" "$build_dir/$folder"
+  done < <(cached_folders)
+}
+
+save_folders() {
+  local folder
+  rm -rf "$cache_dir/folders"
+  while IFS= read -r folder; do
+    if [[ ! -d $build_dir/$folder ]]; then continue; fi
+    detail "Keeping $folder for the next build"
+    mkdir -p "$(dirname "$cache_dir/folders/$folder")"
+    cp -a --reflink=auto "$build_dir/$folder" "$cache_dir/folders/$folder"
+  done < <(cached_folders)
+  if [[ -d $cache_dir/folders ]] && (($(du -sk "$cache_dir/folders" | cut -f 1) > most_cached_kb)); then
+    warn 'What cacheDirectories (package.json) names is larger than 1 GB, so it is not kept.'
+    rm -rf "$cache_dir/folders"
+  fi
+}
+
 # Versions that this build did not use go, and so does a package manager's cache that has grown too large.
 clean_cache() {
   local entry name
   for entry in "$cache_dir"/*; do
     name=${entry##*/}
     case $name in
-      "node-$node_version" | "npm-$npm_version" | *"-$manager_version" | modules | modules.key) ;;
+      "node-$node_version" | "npm-$npm_version" | *"-$manager_version" | modules | modules.key | folders) ;;
       *-cache | *-store)
         if (($(du -sk "$entry" | cut -f 1) > most_cached_kb)); then rm -rf "$entry"; fi
         ;;

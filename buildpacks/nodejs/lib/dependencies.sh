@@ -52,15 +52,19 @@ prune_dependencies() {
   if [[ $(config_var NODE_ENV production) != production ]]; then return; fi
   if jq -e '(.devDependencies // {}) == {} and .workspaces == null' "$build_dir/package.json" > /dev/null; then return; fi
   case $manager in
-    npm) pruned NPM_CONFIG_PRODUCTION npm prune --omit=dev ;;
-    yarn) pruned YARN_PRODUCTION yarn install --frozen-lockfile --production=true --ignore-scripts --prefer-offline --non-interactive ;;
-    pnpm) pruned PNPM_PRODUCTION env CI=true pnpm prune --prod ;;
-    berry) if ((${manager_version%%.*} >= 4)); then pruned YARN_PRODUCTION yarn workspaces focus --all --production; fi ;;
+    npm) pruned NPM_CONFIG_PRODUCTION=false npm prune --omit=dev ;;
+    yarn) pruned YARN_PRODUCTION=false yarn install --frozen-lockfile --production=true --ignore-scripts --prefer-offline --non-interactive ;;
+    pnpm) pruned 'PNPM_PRODUCTION=false PNPM_SKIP_PRUNING=true' env CI=true pnpm prune --prod ;;
+    berry) if ((${manager_version%%.*} >= 4)); then pruned 'YARN_PRODUCTION=false YARN2_SKIP_PRUNING=true' yarn workspaces focus --all --production; fi ;;
   esac
 }
 
+# pruned 'VAR=VALUE ...' COMMAND...: unless one of these config vars has that value.
 pruned() {
-  if [[ $(config_var "$1") == false ]]; then return; fi
+  local unless
+  for unless in $1; do
+    if [[ $(config_var "${unless%=*}") == "${unless#*=}" ]]; then return; fi
+  done
   shift
   step 'Pruning devDependencies'
   for_app "$@" || fail 'Pruning the devDependencies failed. The output is above.'

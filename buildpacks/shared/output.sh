@@ -6,11 +6,11 @@ detail() { echo "       $*"; }
 
 indent() { sed -u 's/^/       /'; }
 
-warn() { printf ' !     %s\n' "$@"; }
+warn() { printf '%s\n' "$@" | sed 's/^/ !     /'; }
 
-# Ends the build; one line an argument.
+# Ends the build; one line or several an argument.
 fail() {
   echo
-  printf ' !     %s\n' "$@"
+  warn "$@"
   exit 1
 }

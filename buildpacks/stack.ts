@@ -97,7 +97,7 @@ async function pullOfficial(socket: string, name: StackName): Promise<boolean> {
   const deadline = setTimeout(() => silence.abort(new Error(`no answer within ${HUB_ANSWERS / 1000} s`)), HUB_ANSWERS)
   try {
     for (const half of ['run', 'build'] as const)
-      await pullImage(socket, official(name, half), () => clearTimeout(deadline), silence.signal)
+      await pullImage(socket, official(name, half), { progress: () => clearTimeout(deadline), signal: silence.signal })
     say(`${name} is Heroku's own image pair`)
     return true
   } catch {

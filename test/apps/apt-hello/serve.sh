@@ -1,0 +1,1 @@
+exec socat "TCP-LISTEN:$PORT,fork,reuseaddr" EXEC:'bash answer.sh'

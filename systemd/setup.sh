@@ -58,9 +58,11 @@ check_machine() {
 for_tests() { [ "$purpose" = test ] || [ "$purpose" = bench ]; }
 
 missing_packages() {
-  local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables)
+  local wanted=(git:git tar:tar zstd:zstd mmdebstrap:mmdebstrap iptables:iptables setpriv:util-linux nft:nftables)
+  registry_there || wanted+=(docker-registry:docker-registry)
   ! for_tests ||
-    wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl pebble:pebble nginx:nginx-light)
+    wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl pebble:pebble nginx:nginx-light shellcheck:shellcheck
+      ip:iproute2)
   [ "$purpose" != bench ] || wanted+=(haproxy:haproxy caddy:caddy wrk:wrk h2load:nghttp2-client taskset:util-linux)
   command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
   modules_match || wanted+=(python3:python3 make:make g++:g++)
@@ -72,6 +74,19 @@ missing_packages() {
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
+# For images that are pushed; one that was named to the daemon runs elsewhere, or not at all.
+registry_there() { [ -n "${SLUICE_REGISTRY:-}" ] || command -v docker-registry || command -v registry; } >/dev/null
+
+# The package starts a service on port 5000, which is the API's; the daemon runs a registry of its own.
+without_service() {
+  local unit=/etc/systemd/system/docker-registry.service options=/etc/default/docker-registry
+  [[ " ${packages[*]} " == *" docker-registry "* ]] || return 0
+  mkdir -p "${unit%/*}"
+  [ -e "$unit" ] || ln -s /dev/null "$unit"
+  # The script of machines without systemd reads this before it looks at what it was told.
+  [ -e "$options" ] || echo '[ "$1" != start ] || exit 0 # started by Sluice, not here' >"$options"
+}
+
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null || fail "These packages are missing and there is no apt-get to install them: ${packages[*]}. Install them by hand."
@@ -79,6 +94,7 @@ install_packages() {
   local apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
   step apt "updating the package lists" "${apt[@]}" update ||
     fail "The package lists could not be fetched. Check the network and the sources in /etc/apt, then run this again."
+  without_service
   step apt "installing ${packages[*]}" "${apt[@]}" install --no-install-recommends "${packages[@]}" ||
     fail "These packages could not be installed: ${packages[*]}. Check the network and the disk, then run this again."
 }

@@ -69,7 +69,8 @@ function appRows(
       { id: randomUUID(), app_id, account_id: friend, role: 'collaborator', permissions, ...at(1) },
     ],
     slugs: slugs.map((id, one) => ({
-      ...{ id, app_id, key: id, commit: 'a'.repeat(40), checksum: `SHA256:${'0'.repeat(64)}`, size: 12_345_678, stack },
+      ...{ id, app_id, key: id, files: id, commit: 'a'.repeat(40), size: 12_345_678, stack },
+      checksum: `SHA256:${'0'.repeat(64)}`,
       process_types: JSON.stringify({ web: 'node server.js', worker: 'node worker.js' }),
       ...{ buildpack_description: 'Node.js', created_at: at(one * CODE).created_at },
     })),

@@ -5,6 +5,7 @@ import { type Platform, startPlatform } from '../e2e/platform.ts'
 import { type Source, sampleFiles } from '../e2e/source.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { measureApi } from './api.ts'
+import { measureBuilds } from './build.ts'
 import { type Floor, measureBuildFloor, measureFloor } from './floor.ts'
 import { measureLogs } from './logs.ts'
 import { measureRouter } from './router.ts'
@@ -19,16 +20,17 @@ const app = 'bench'
 const fast = { within: 120_000, every: 5 }
 
 async function main(): Promise<void> {
-  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone, `router` the router alone.
+  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone, `router` the router alone, `builds` builds alone.
   const [, , only, rounds, part] = process.argv
   const print = (line: string) => process.stdout.write(`${line}\n`)
   if (only === 'router') return measureRouter(print, { rounds: Number(rounds ?? 5), part: part ?? '' })
-  if (only !== 'logs') await measureApi(print)
+  if (only !== 'logs' && only !== 'builds') await measureApi(print)
   if (only === 'api') return
   const platform = await startPlatform({ SLUICE_DRAIN_ALLOW: '127.0.0.1' })
   try {
-    if (only !== 'logs') await deploys(platform)
-    process.stdout.write(`${table(await measureLogs(platform))}\n\n`)
+    if (only !== 'logs' && only !== 'builds') await deploys(platform)
+    if (only !== 'logs') await measureBuilds(platform, print, Number(rounds ?? 3))
+    if (only !== 'builds') print(`${table(await measureLogs(platform))}\n`)
     await printMachine()
   } finally {
     await platform.stop()

@@ -17,11 +17,12 @@ export function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
-const HEAD = ['', 'median', 'range', 'runs', 'engine and boot', 'Sluice adds', 'ratio']
-
-export function table(rows: Row[]): string {
-  const lines = [HEAD, ...rows.map(cells)]
-  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+/** `least` says what the floors are; without floors it is left out. */
+export function table(rows: Row[], least = 'engine and boot'): string {
+  const compared = rows.some(({ floor }) => floor !== undefined) ? [least, 'Sluice adds', 'ratio'] : []
+  const head = ['', 'median', 'range', 'runs', ...compared]
+  const lines = [head, ...rows.map((row) => cells(row).slice(0, head.length))]
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   return lines
     .map((line) => line.map((cell, column) => pad(cell, widths[column] ?? 0, column === 0)).join('  '))
     .join('\n')

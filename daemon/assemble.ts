@@ -4,11 +4,13 @@ import { resolveStacks } from '../buildpacks/stack.ts'
 import { createAttempts } from './account/attempt.ts'
 import { createBrowserLogins } from './account/browser-login.ts'
 import { createRepresent } from './api/webhook-data.ts'
+import { createQueue } from './build/queue.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Daemon } from './daemon.ts'
 import { createDockerEngine } from './engine/docker.ts'
 import type { Placed } from './engine/engine.ts'
+import { type Firewall, raiseFirewall } from './engine/firewall.ts'
 import { eraseApp } from './erase.ts'
 import type { Log } from './log.ts'
 import { createCollector } from './logs/collect.ts'
@@ -18,6 +20,7 @@ import { createTargets } from './logs/drain/target.ts'
 import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { createUnderway } from './pipeline/underway.ts'
+import { createRegistry } from './registry/registry.ts'
 import { createRouters } from './route/control.ts'
 import { createHostCertificates } from './route/host-certificate.ts'
 import { createIssuance } from './route/issuance.ts'
@@ -41,18 +44,26 @@ import { onceWritten } from './store/once.ts'
 import { createSeal, readKey } from './store/seal.ts'
 import { createWebhooks } from './webhook/webhooks.ts'
 
+interface Assembled {
+  d: Daemon
+  placements: Placements
+  firewall: Firewall
+}
+
 /** Makes the parts. They know one another through `d`, which is complete before any of them runs. */
-export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; placements: Placements }> {
+export async function assemble(config: Config, log: Log): Promise<Assembled> {
   const db = await openDatabase(join(config.data, 'sluice.db'))
   const clock = systemClock
+  const installation = await installationId(config.data)
   const engine = createDockerEngine({
     socket: config.engineSocket,
-    installation: await installationId(config.data),
+    installation,
     data: config.data,
     caBundle: config.caBundle,
     log,
   })
   await engine.ping()
+  const firewall = await raiseFirewall({ installation, reach: config.reach, log })
   const stacks = await resolveStacks(config.engineSocket)
   const logs = createLogs(config, log)
   const collector = createCollector(engine, logs, log)
@@ -99,8 +110,10 @@ export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; p
     db,
     seal,
     engine,
+    queue: createQueue(),
     exec,
     runner,
+    registry: createRegistry({ config, clock, log }),
     logs,
     collector,
     drains: createDeliveries({ config, log, logs, clock }),
@@ -121,7 +134,7 @@ export async function assemble(config: Config, log: Log): Promise<{ d: Daemon; p
   }
   const d: Daemon = parts
   const pass = createPass(d, placements, (app) => eraseApp(d, app))
-  return { d, placements }
+  return { d, placements, firewall }
 }
 
 const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: string) => void }) => ({

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
+import { parseDestinations, type Reach } from './engine/reach.ts'
 import { type Allowed, parseAllowed } from './logs/drain/target.ts'
 
 /** The daemon's settings, read once from the environment. The table in README.md is checked against `variables` by a test. */
@@ -16,6 +17,8 @@ export interface Config {
   engineSocket: string
   /** Dyno networks are cut from this /16, one /26 an app. */
   networkPool: string
+  /** Where dynos and builds get to; undefined: wherever the engine lets them. */
+  reach: Reach | undefined
   /** The address whose port 80 ps:exec and its kin come in by. */
   execHost: string
   adminEmail: string
@@ -25,10 +28,18 @@ export interface Config {
   rateLimit: number
   /** The npm registry that bundled buildpacks use; empty means npm's own default. */
   npmRegistry: string | undefined
+  /** The package index of the bundled Python buildpack; its user and password, if any, are secret. */
+  pipIndex: string | undefined
+  /** The registry that names of buildpacks are looked up in; undefined: none. */
+  buildpackRegistry: string | undefined
+  /** The operator's own buildpacks, which come first. */
+  buildpacks: { folder: string } | { mirror: string } | undefined
   /** PEM bundle of the host's certificate authorities, shown to builds and dynos, or undefined for the image's own. */
   caBundle: string | undefined
   /** The public authority that certificates of custom domains come from; undefined: none is asked. */
   acme: { directory: string; contact: string | undefined } | undefined
+  /** Where pushed images are kept: a program that the daemon runs, or a registry that runs elsewhere; undefined: nowhere. */
+  registry: { program: string } | { url: string } | undefined
   /** Where log drains and webhooks may go beside public and private networks. */
   drainAllow: Allowed
 }
@@ -44,17 +55,28 @@ export const variables = {
     'how heroku run connects: rendezvous (clients must trust the authority) or https (they need ssh) (default: rendezvous)',
   SLUICE_ENGINE: "the Docker engine's socket (default: /var/run/docker.sock)",
   SLUICE_NETWORK_POOL: 'a /16 from which each app gets a network (default: 10.213.0.0/16)',
+  SLUICE_FIREWALL:
+    'on or off: whether dynos and builds are kept from this machine, its cloud and other apps (default: on)',
+  SLUICE_NETWORK_ALLOW: 'addresses, networks and ports that dynos and builds may reach all the same (default: none)',
+  SLUICE_NETWORK_DENY: 'further ones that they may not reach (default: none)',
   SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2)',
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
   SLUICE_RATE_LIMIT: 'requests to the API that an account may make in an hour (default: 4500)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
+  SLUICE_PIP_INDEX: 'package index for the bundled Python buildpack (default: what pip on the host uses, else PyPI)',
+  SLUICE_BUILDPACKS:
+    "the operator's own buildpacks, which come first: a folder with NS/NAME/ or NS/NAME.tgz, or the URL of a mirror with NS/NAME.tgz (default: none)",
+  SLUICE_BUILDPACK_REGISTRY:
+    "URL of the registry that names of buildpacks are looked up in, or none (default: Heroku's, https://buildpack-registry.heroku.com)",
   SLUICE_CA_BUNDLE:
     'certificate authorities for builds, dynos, log drains, webhooks and the ACME authority (default: those of the host)',
   SLUICE_ACME_DIRECTORY: 'URL of the directory of an authority that speaks ACME, for heroku certs:auto (default: none)',
   SLUICE_ACME_CONTACT: 'mail address that the authority may write to (default: none)',
+  SLUICE_REGISTRY:
+    'the image registry: path of the program, URL of one that runs elsewhere, or none (default: docker-registry or registry on PATH)',
   SLUICE_DRAIN_ALLOW:
-    'hosts and networks that log drains, webhooks and fetched sources may reach although they are local (default: none)',
+    'hosts and networks that log drains, webhooks and fetched sources and buildpacks may reach although they are local (default: none)',
 } as const
 
 /** Where Debian and Fedora keep what the host trusts; behind an inspecting proxy builds get nowhere without it. */
@@ -63,24 +85,34 @@ const HOST_BUNDLES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/
 type Environment = Partial<Record<keyof typeof variables, string>>
 
 export function readConfig(env: Environment = process.env as Environment): Config {
+  const networkPool = pool(env.SLUICE_NETWORK_POOL || '10.213.0.0/16')
+  const router = {
+    httpPort: port('SLUICE_HTTP_PORT', env.SLUICE_HTTP_PORT, 8080),
+    tlsPort: port('SLUICE_TLS_PORT', env.SLUICE_TLS_PORT, 8443),
+  }
   return {
     data: resolve(env.SLUICE_DATA || '.sluice'),
     api: { hosts: (env.SLUICE_HOST || '127.0.0.1,::1').split(','), port: port('SLUICE_PORT', env.SLUICE_PORT, 5000) },
-    router: {
-      httpPort: port('SLUICE_HTTP_PORT', env.SLUICE_HTTP_PORT, 8080),
-      tlsPort: port('SLUICE_TLS_PORT', env.SLUICE_TLS_PORT, 8443),
-    },
+    router,
     domain: (env.SLUICE_DOMAIN || 'localhost').toLowerCase(),
-    attach: attachForm(env.SLUICE_ATTACH || 'rendezvous'),
+    attach: either('SLUICE_ATTACH', env.SLUICE_ATTACH || 'rendezvous', ['rendezvous', 'https']),
     engineSocket: env.SLUICE_ENGINE || '/var/run/docker.sock',
-    networkPool: pool(env.SLUICE_NETWORK_POOL || '10.213.0.0/16'),
+    networkPool,
+    reach:
+      either('SLUICE_FIREWALL', env.SLUICE_FIREWALL || 'on', ['on', 'off']) === 'on'
+        ? reach(env, networkPool, router)
+        : undefined,
     execHost: env.SLUICE_EXEC_HOST || '127.0.0.2',
     adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
     rateLimit: count('SLUICE_RATE_LIMIT', env.SLUICE_RATE_LIMIT, 4500),
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
+    pipIndex: packageIndex(env.SLUICE_PIP_INDEX),
+    buildpackRegistry: registry(env.SLUICE_BUILDPACK_REGISTRY || 'https://buildpack-registry.heroku.com'),
+    buildpacks: ownBuildpacks(env.SLUICE_BUILDPACKS),
     caBundle: env.SLUICE_CA_BUNDLE || HOST_BUNDLES.find((path) => existsSync(path)),
     acme: authority(env.SLUICE_ACME_DIRECTORY, env.SLUICE_ACME_CONTACT),
+    registry: imageRegistry(env.SLUICE_REGISTRY || ''),
     drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
   }
 }
@@ -100,6 +132,32 @@ function count(name: string, value: string | undefined, fallback: number): numbe
   return number
 }
 
+function packageIndex(url: string | undefined): string | undefined {
+  if (!url) return undefined
+  if (!isWebUrl(url)) throw new Error('SLUICE_PIP_INDEX must be an http or https URL, such as https://pypi.org/simple.')
+  return url
+}
+
+function registry(value: string): string | undefined {
+  if (value === 'none') return undefined
+  if (!isWebUrl(value))
+    throw new Error(`SLUICE_BUILDPACK_REGISTRY is "${value}"; it must be an http or https URL, or none.`)
+  return value
+}
+
+function ownBuildpacks(value: string | undefined): Config['buildpacks'] {
+  if (!value) return undefined
+  if (isWebUrl(value)) return { mirror: value }
+  if (!value.startsWith('/') || !existsSync(value))
+    throw new Error(
+      `SLUICE_BUILDPACKS is "${value}"; it must be the whole path of a folder that is there, or an http or https URL.`,
+    )
+  return { folder: value }
+}
+
+const isWebUrl = (value: string): boolean =>
+  URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol)
+
 function authority(directory: string | undefined, contact: string | undefined): Config['acme'] {
   if (!directory) return undefined
   if (!URL.canParse(directory) || new URL(directory).protocol !== 'https:')
@@ -109,10 +167,29 @@ function authority(directory: string | undefined, contact: string | undefined): 
   return { directory, contact: contact || undefined }
 }
 
-function attachForm(value: string): Config['attach'] {
-  if (value !== 'rendezvous' && value !== 'https')
-    throw new Error(`SLUICE_ATTACH is "${value}"; it must be rendezvous or https.`)
-  return value
+const REGISTRY_PROGRAMS = ['docker-registry', 'registry']
+
+function imageRegistry(value: string): Config['registry'] {
+  if (value === 'none') return undefined
+  if (/^https?:\/\//.test(value) && URL.canParse(value)) return { url: value }
+  if (value.startsWith('/') && existsSync(value)) return { program: value }
+  if (value !== '') throw new Error('SLUICE_REGISTRY must be the path of a program, an http or https URL, or none.')
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const found = REGISTRY_PROGRAMS.flatMap((name) => folders.map((folder) => join(folder, name)))
+  const program = found.find((path) => existsSync(path))
+  return program === undefined ? undefined : { program }
+}
+
+const reach = (env: Environment, pool: string, { httpPort, tlsPort }: Config['router']): Reach => ({
+  pool,
+  routerPorts: [httpPort, tlsPort],
+  allow: parseDestinations('SLUICE_NETWORK_ALLOW', env.SLUICE_NETWORK_ALLOW || ''),
+  deny: parseDestinations('SLUICE_NETWORK_DENY', env.SLUICE_NETWORK_DENY || ''),
+})
+
+function either<Word extends string>(name: string, value: string, [one, other]: readonly [Word, Word]): Word {
+  if (value === one || value === other) return value as Word
+  throw new Error(`${name} is "${value}"; it must be ${one} or ${other}.`)
 }
 
 function pool(value: string): string {

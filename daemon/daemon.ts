@@ -1,5 +1,6 @@
 import type { Attempts } from './account/attempt.ts'
 import type { BrowserLogins } from './account/browser-login.ts'
+import type { Queue } from './build/queue.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Engine } from './engine/engine.ts'
@@ -9,6 +10,7 @@ import type { Deliveries } from './logs/drain/deliveries.ts'
 import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
 import type { Underway } from './pipeline/underway.ts'
+import type { Registry } from './registry/registry.ts'
 import type { Routers } from './route/control.ts'
 import type { Issuance } from './route/issuance.ts'
 import type { Exec } from './run/exec.ts'
@@ -32,9 +34,13 @@ export interface Daemon {
   /** Logins that are finished in a browser. */
   browserLogins: BrowserLogins
   engine: Engine
+  /** Builds take turns in it. */
+  queue: Queue
   /** Further processes in running dynos, as many as each may have. */
   exec: Exec
   runner: Runner
+  /** Keeps images that are pushed. */
+  registry: Registry
   /** Lines of apps, for `heroku logs`. */
   logs: Logs
   /** Reads the output of dynos into `logs`. */

@@ -1,25 +1,32 @@
 import { forgetApp } from './app/app.ts'
-import { removeCache } from './build/cache.ts'
-import { removeSlugs } from './build/slug.ts'
+import { endBuildOf } from './build/build.ts'
+import { removeCache } from './build/slug/cache.ts'
+import { remainsOf, removeSlug } from './build/slug/slug.ts'
+import { within } from './clock.ts'
 import type { Daemon } from './daemon.ts'
 import { removeRepository } from './git/git.ts'
+import { limits } from './limits.ts'
 
 /**
- * Ends an app that has no dynos left: everything that it has on disk and in the engine goes, its rows last. Safe to repeat, so a
- * crash in the middle leaves an app that is destroyed a little more at the next look.
+ * Ends an app that has no dynos left: its build, which would make some of it again; then everything that it has on disk and in the engine goes, then its rows. Safe to repeat, so a
+ * crash in the middle leaves an app that is destroyed a little more at the next look. Files of slugs, which other apps may share, go when
+ * no row has them; what a crash leaves of them goes at the next start.
  */
 export async function eraseApp(d: Daemon, app: { id: string }): Promise<void> {
+  await within(d.clock, limits.buildEnd, endBuildOf(app.id))
   await d.engine.removeApp(app.id)
   await removeRepository(d, app.id)
+  await d.registry.remove(app.id)
   await removeTranscripts(d, app.id)
-  await removeSlugs(d, app.id)
   await removeCache(d, app.id)
   d.drains.endAll(app.id)
   await d.logs.remove(app.id)
   const releases = await d.db.selectFrom('releases').select('id').where('app_id', '=', app.id).execute()
+  const slugs = await remainsOf(d.db, app.id)
   await forgetApp(d.db, app.id)
   // Who waits for one of them finds it gone.
   for (const { id } of releases) d.settlements.announce(id)
+  for (const slug of slugs) await removeSlug(d, slug)
   d.log.info('app erased', { app: app.id })
 }
 

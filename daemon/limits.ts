@@ -21,6 +21,11 @@ export const limits = {
   receiptsHeld: 100_000,
   /** A router that is silent this long no longer holds up a cutover; shorter than `boot`, so that no dyno counts as not booted for it. */
   routerSilence: 30 * SECOND,
+  /** Of a health check: its path, what must be in the answer, why it failed; and of how many dynos that is remembered. */
+  checkPath: 1024,
+  checkContent: 1024,
+  checkTrouble: 200,
+  checkTroubles: 1000,
   /** A router that hands over is waited for so long before it counts as lost. */
   routerHandover: 15 * SECOND,
   /** Routers that are remembered; the one that was seen longest ago makes room. */
@@ -64,14 +69,39 @@ export const limits = {
   sftpWindow: 3 * MiB,
   sftpPacket: 256 * KiB,
   buildTime: 15 * MINUTE,
+  /** How long the erasing of an app waits for its build to end. */
+  buildEnd: 20 * SECOND,
   buildMemory: 2 * GiB,
   buildPids: 2048,
   /** Source, cache and slug of one build together. */
   buildDisk: 6 * GiB,
+  buildFiles: 2_000_000,
+  /** What is kept of one build for the next; a larger cache is dropped. */
+  buildCache: 2 * GiB,
+  /** How long the copy of a cache waits for a build. */
+  spareCache: 60 * MINUTE,
   /** Builds stop when the disk has less than this left. */
   diskReserve: 512 * MiB,
+  filesReserve: 50_000,
+  /** How often it is looked at what is free, and, which takes a walk over all files, what a build uses. */
+  diskFreeEvery: 0.5 * SECOND,
+  diskUsedEvery: 5 * SECOND,
   buildpackTime: 60 * SECOND,
   buildpackSize: 64 * MiB,
+  /** What a git server says of its branches and tags; a hundred thousand of them. */
+  repositoryRefs: 16 * MiB,
+  /** Of one buildpack or commit, with those of its submodules. */
+  submodules: 50,
+  /** How long a fetched buildpack is kept that no build uses, and how much of all of them is kept at most. */
+  buildpackKept: 30 * DAY,
+  buildpacksSize: 4 * GiB,
+  /** A registry of buildpacks that has not answered by then cannot be reached, and is not asked again for so long. */
+  registryAnswer: 4 * SECOND,
+  registryOutage: 5 * MINUTE,
+  /** How long what it said is good, how much one answer may be, and how many are remembered. */
+  registryKept: MINUTE,
+  registryAnswerSize: 2 * MiB,
+  registryAnswers: 500,
   sourceSize: 1 * GiB,
   /** Files, folders and links in an uploaded or fetched source, or in an uploaded slug. */
   sourceEntries: 250_000,
@@ -103,6 +133,26 @@ export const limits = {
   /** A git client that has read nothing for so long, although there was something, is let go. */
   gitStall: 10 * MINUTE,
   slugSize: 1 * GiB,
+  /** Of an image that is pushed; what a manifest or a list of tags may be. */
+  layerSize: 10 * GiB,
+  manifestBytes: 4 * MiB,
+  imageTags: 100,
+  /** Layers on their way at once. */
+  uploadsPerAccount: 50,
+  /** A client of the registry that neither sends nor reads for so long is let go. */
+  registryStall: 5 * MINUTE,
+  /** How long requests wait for a registry that is being started. */
+  registryStart: 5 * SECOND,
+  /** How long it may take to end. */
+  registryStop: 5 * SECOND,
+  /** Blobs are collected when nobody has pushed for so long. */
+  registryQuiet: 15 * MINUTE,
+  /** For that, while pushes wait. */
+  registryCollect: 5 * MINUTE,
+  /** For the engine to fetch an image. */
+  imagePull: 15 * MINUTE,
+  /** A larger one is warned of. */
+  slugSoft: 300 * MiB,
   configSize: 64 * KiB,
   /** Of a one-off process. */
   commandSize: 64 * KiB,
@@ -128,6 +178,9 @@ export const limits = {
   /** What SQLite leaves of its write-ahead log after a checkpoint. */
   walSize: 64 * MiB,
   appsPerEngine: 1000,
+  /** How often it is looked whether the firewall is there, and how long one change of it may take. */
+  firewallEvery: 30 * SECOND,
+  firewallTime: 10 * SECOND,
   dynosPerType: 100,
   /** Addresses of an app's /26 but for the network's own, the gateway's and a spare. */
   dynosPerApp: 60,
@@ -169,6 +222,9 @@ export const limits = {
   logRate: { lines: 25_000, bytes: 10 * MiB },
   /** The same for what a build prints, which git and the transcript have whole. */
   buildLogRate: { lines: 5000, bytes: 2 * MiB },
+  /** Stored output of one build or release command, and what is stored of its end when it has more. Heroku keeps 300 MB. */
+  transcript: 16 * MiB,
+  transcriptEnd: 64 * KiB,
   pipelinesPerOwner: 500,
   appsPerPromotion: 100,
   /** Of a pipeline, the newest. */

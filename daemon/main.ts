@@ -9,8 +9,9 @@ import { createApi } from './api/api.ts'
 import { assemble } from './assemble.ts'
 import { failInterrupted } from './build/build.ts'
 import { deploy } from './build/deploy.ts'
+import { endCopies } from './build/slug/cache.ts'
+import { recoverUploads } from './build/source/upload.ts'
 import { sweep } from './build/sweep.ts'
-import { recoverUploads } from './build/upload.ts'
 import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
@@ -22,6 +23,8 @@ import { openDrains } from './logs/drain/drain.ts'
 import { resumePromotions } from './pipeline/promotion.ts'
 import { destroyStale } from './pipeline/review-app.ts'
 import { resumeSetups } from './pipeline/setup.ts'
+import { createEndpoint } from './registry/endpoint.ts'
+import { sweepRegistry } from './registry/registry.ts'
 import { startRetention } from './retention.ts'
 import { ensureCertificates } from './route/certificate.ts'
 import { meet } from './run/bridge.ts'
@@ -38,7 +41,7 @@ async function main(): Promise<void> {
   const config = readConfig()
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   await chmod(config.data, 0o700)
-  const { d, placements } = await assemble(config, log)
+  const { d, placements, firewall } = await assemble(config, log)
   await recover(d)
   const stopping = new AbortController()
   const server = await serve(d)
@@ -50,6 +53,7 @@ async function main(): Promise<void> {
   await signalled()
   log.info('stopping')
   clearInterval(sweeping)
+  firewall.close()
   stopping.abort(new Error('the daemon is stopping'))
   // Before their place in the logs is taken from them; what is written from here on they get after the restart.
   await d.drains.stop()
@@ -58,9 +62,11 @@ async function main(): Promise<void> {
   d.browserLogins.close()
   await server.close()
   d.routers.close()
+  await d.registry.stop()
   await d.acm.stop()
   await d.underway.stop()
   await d.runner.stop()
+  await endCopies()
   await d.webhooks.stop()
   await retention.close()
   await watching
@@ -82,6 +88,7 @@ async function recover(d: Daemon): Promise<void> {
   await sweep(d)
   await endAttached(d)
   await openDrains(d)
+  await d.registry.start()
   await resumePromotions(d)
   await resumeSetups(d)
   await d.routers.publish()
@@ -90,6 +97,7 @@ async function recover(d: Daemon): Promise<void> {
 
 function sweepAll(d: Daemon): void {
   sweep(d)
+  sweepRegistry(d).catch((error: unknown) => d.log.warn('the image registry was not swept', { error }))
   // Certificates of the apps' own hosts are renewed by being named anew.
   d.routers.publish().catch((error: unknown) => d.log.error('the routers cannot be told', { error }))
   destroyStale(d).catch((error: unknown) => d.log.error('stale review apps were not destroyed', { error }))
@@ -99,12 +107,23 @@ async function serve(d: Daemon) {
   const { config } = d
   const tls = await ensureCertificates(config)
   const git = await createGit(d, (request) => deploy(d, request))
+  const registry = createEndpoint(d)
   const routerToken = await secretFile(join(config.data, 'router.token'))
   const routers = (socket: WebSocket, { socket: { remoteAddress } }: IncomingMessage) =>
     d.routers.accept(socket, remoteAddress)
   const rendezvous = (socket: Duplex, secret: string) => meet(d, socket, secret)
   const attach = createAttach({ ...d, hostKey: await readHostKey(join(config.data, 'ssh.key')) })
-  const parts = { api: createApi(d), git: git.handle, routers, rendezvous, attach, routerToken, tls, log: d.log }
+  const parts = {
+    api: createApi(d),
+    git: git.handle,
+    registry: registry.handle,
+    routers,
+    rendezvous,
+    attach,
+    routerToken,
+    tls,
+    log: d.log,
+  }
   const server = createServer(parts, config)
   await server.listen()
   await d.tunnel.listen()

@@ -21,6 +21,8 @@ export interface Parts {
   api: RequestListener
   /** True when the request was for a repository, and is being answered. */
   git(req: IncomingMessage, res: ServerResponse): boolean
+  /** True when the request was for the image registry, and is being answered. */
+  registry(req: IncomingMessage, res: ServerResponse): boolean
   routers(socket: WebSocket, req: IncomingMessage): void
   /** A client whose first message over TLS was a secret in place of an HTTP request. */
   rendezvous(socket: Duplex, secret: string): void
@@ -49,7 +51,7 @@ const LINGER = 3000
 
 /**
  * One port for everything, because the CLI writes git remotes as https whatever HEROKU_HOST says: the first byte tells TLS from HTTP,
- * and behind both is the same HTTP server for API, git and the routers' websocket.
+ * and behind both is the same HTTP server for API, git, images and the routers' websocket.
  */
 export function createServer(parts: Parts, config: Config): ApiServer {
   const sockets = new Set<Socket>()
@@ -57,7 +59,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     { maxHeaderSize: HEAD_BYTES, headersTimeout: HEAD_TIME, requestTimeout: 0 },
     (req, res) => {
       try {
-        if (!parts.git(req, res)) parts.api(req, res)
+        if (!parts.git(req, res) && !parts.registry(req, res)) parts.api(req, res)
       } catch (error) {
         // whatever a stranger sends, the daemon outlives it
         const request = firstId(String(req.headers['request-id'] ?? '')) ?? randomUUID()

@@ -135,7 +135,7 @@ export async function serializeApps(d: Daemon, ctx: Viewed, apps: App[]): Promis
       name: app.name,
       acm: app.acm === 1,
       archived_at: null,
-      buildpack_provided_description: slug?.buildpack_description ?? null,
+      buildpack_provided_description: slug?.buildpack_description || null,
       build_stack: named('stack', app.stack),
       create_status: 'complete',
       created_at: time(app.created_at),

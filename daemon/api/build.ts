@@ -1,11 +1,13 @@
 import type { Build as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
 import type { App } from '../app/app.ts'
+import { isName, urnOf } from '../app/buildpack-name.ts'
 import { permissionsOf } from '../app/permission.ts'
-import { type Build, buildsOf, cancelBuild, findBuild, sourceUrl } from '../build/build.ts'
-import { purgeCache } from '../build/cache.ts'
-import { publicSource } from '../build/download.ts'
+import { type Build, buildsOf, cancelBuild, findBuild, type Recorded, sourceUrl } from '../build/build.ts'
+import { kindOf } from '../build/kind.ts'
 import { requestBuild } from '../build/request.ts'
+import { purgeCache } from '../build/slug/cache.ts'
+import { publicSource } from '../build/source/download.ts'
 import type { Daemon } from '../daemon.ts'
 import { emailsOf } from './app.ts'
 import { body } from './body.ts'
@@ -103,11 +105,22 @@ export function buildRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): An
 
 const columns = { created_at: 'created_at', id: 'id', updated_at: 'updated_at' }
 
+/** Which version it was: a commit is named as `buildpacks:set` takes it, so that the same can be had again. */
+const pinned = ({ url, name, revision }: Recorded) => ({
+  url: isName(url)
+    ? urnOf(url)
+    : /^[0-9a-f]{40}$/.test(revision ?? '')
+      ? `${url.replace(/#.*/s, '')}#${revision}`
+      : url,
+  name,
+  ...(revision === undefined ? {} : { revision }),
+})
+
 export const serialize = (build: Build, { source, email }: { source: string; email: string }) =>
   ({
     id: build.id,
     app: { id: build.app_id },
-    buildpacks: JSON.parse(build.buildpacks),
+    buildpacks: (JSON.parse(build.buildpacks) as Recorded[]).map(pinned),
     generation: 'cedar',
     source_blob: {
       checksum: build.source_checksum,
@@ -116,7 +129,7 @@ export const serialize = (build: Build, { source, email }: { source: string; ema
       version_description: build.version_description,
     },
     release: build.release_id === null ? null : { id: build.release_id },
-    slug: build.slug_id === null ? null : { id: build.slug_id },
+    slug: build.slug_id === null || kindOf(build) === 'container' ? null : { id: build.slug_id },
     stack: build.stack,
     status: build.status,
     user: { id: build.account_id, email },

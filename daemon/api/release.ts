@@ -100,9 +100,10 @@ export const serialize = (app: App, release: Release, email: string) =>
     addon_plan_names: [],
     app: { id: app.id, name: app.name },
     user: { id: release.account_id, email },
-    slug: release.slug_id === null ? null : { id: release.slug_id },
+    slug: release.slug_id === null || release.images === 1 ? null : { id: release.slug_id },
     oci_image: null,
-    artifacts: release.slug_id === null ? [] : [{ type: 'slug', id: release.slug_id }],
+    artifacts:
+      release.slug_id === null ? [] : [{ type: release.images === 1 ? 'oci-image' : 'slug', id: release.slug_id }],
     created_at: time(release.created_at),
     updated_at: time(release.updated_at),
   }) satisfies Body

@@ -61,7 +61,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   const open: Routes = new Router<State>()
   const closed: Routes = new Router<State>()
   const streamUrl = streamRoutes(open, d)
-  buildpackRoutes(open)
+  buildpackRoutes(open, d)
   statusRoutes(open, d)
   logSessionRoutes({ open, closed }, d)
   accountRoutes(closed, d)

@@ -2,13 +2,13 @@ import type { Slug as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
 import { type Permission, permissionsOf } from '../app/permission.ts'
 import { parseStack, stacks } from '../app/stack.ts'
-import { parseChecksum } from '../build/blob.ts'
-import { linkTo } from '../build/link.ts'
 import { checkTypes } from '../build/procfile.ts'
-import { announceSlug, findSlug, type Slug } from '../build/slug.ts'
-import { receiveSlug, sendSlug } from '../build/slug-upload.ts'
+import { announceSlug, findSlug, type Slug } from '../build/slug/slug.ts'
+import { receiveSlug, sendSlug } from '../build/slug/upload.ts'
+import { parseChecksum } from '../build/source/blob.ts'
+import { linkTo } from '../build/source/link.ts'
 import type { Daemon } from '../daemon.ts'
-import { notFound } from '../errors.ts'
+import { invalid, notFound } from '../errors.ts'
 import { body } from './body.ts'
 import { line } from './build.ts'
 import { type Context, created, param, type Routes, withApp } from './context.ts'
@@ -38,6 +38,7 @@ export function slugRoutes({ open, closed }: { open: Routes; closed: Routes }, d
     '/apps/:app/slugs/:slug',
     withApp(d, 'view', async (app, ctx) => {
       const slug = await findSlug(d.db, app.id, param(ctx, 'slug'))
+      if (slug.images !== null) throw notFound('slug', 'slug')
       return answer(ctx, slug, await permissionsOf(d, app, ctx.state.account))
     }),
   )
@@ -52,7 +53,7 @@ export function slugRoutes({ open, closed }: { open: Routes; closed: Routes }, d
         checksum: wanted.checksum ? `SHA256:${parseChecksum(wanted.checksum)}` : '',
         commit: wanted.commit || null,
         commit_description: wanted.commit_description ?? null,
-        stack: wanted.stack ? parseStack(stackNamed(wanted.stack)) : app.stack,
+        stack: slugStack(wanted.stack ? parseStack(stackNamed(wanted.stack)) : app.stack),
       })
       return created(ctx, answer(ctx, slug, ['deploy']))
     }),
@@ -64,12 +65,18 @@ export function slugRoutes({ open, closed }: { open: Routes; closed: Routes }, d
   open.get('/slugs/:slug', async (ctx) => {
     requireLink(d, ctx, 'get')
     const slug = await d.db.selectFrom('slugs').selectAll().where('id', '=', param(ctx, 'slug')).executeTakeFirst()
-    if (slug?.archive !== 'ready') throw notFound('slug', 'slug')
+    if (slug?.archive !== 'ready' || slug.images !== null) throw notFound('slug', 'slug')
     ctx.type = 'application/gzip'
     ctx.set('Cache-Control', 'private, no-store')
     ctx.status = 200
     if (ctx.method !== 'HEAD') ctx.body = sendSlug(d, slug)
   })
+}
+
+function slugStack(stack: string): string {
+  if (stack === 'container')
+    throw invalid('Apps of the stack container run images, not slugs. Push a Dockerfile, or name another stack.')
+  return stack
 }
 
 /** Clients name a stack by its name or by its id. */

@@ -28,9 +28,12 @@ export function stackRoutes(routes: Routes, d: Daemon): void {
 
 /** Clients print this header; it is how `heroku stack` shows which images stand behind a name. */
 function warnOfOrigin(d: Daemon, ctx: Context): void {
-  const own = stacks.filter((name) => origin(d, name) === 'debian')
+  const own = stacks.filter((name) => name !== 'container' && origin(d, name) === 'debian')
   if (own.length > 0)
-    ctx.set('X-Heroku-Warning', `On this host ${own.join(' and ')} means Sluice's own Debian images, not Heroku's.`)
+    ctx.set(
+      'X-Heroku-Warning',
+      `On this host ${own.join(' and ')} ${own.length > 1 ? 'mean' : 'means'} Sluice's own Debian images, not Heroku's.`,
+    )
 }
 
 /** A stack whose images are not there yet has none. */

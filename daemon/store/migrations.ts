@@ -305,4 +305,11 @@ export const migrations: readonly string[] = [
   ALTER TABLE slugs ADD COLUMN images TEXT;
   ALTER TABLE slugs ADD COLUMN checks TEXT;
   `,
+  // slugs that share files; keys that were plain hashes of config vars are forgotten
+  `
+  ALTER TABLE slugs ADD COLUMN files TEXT NOT NULL DEFAULT '';
+  UPDATE slugs SET files = CASE WHEN images IS NULL THEN id ELSE '' END, key = '';
+  CREATE INDEX slugs_files ON slugs (files);
+  CREATE INDEX slugs_checksum ON slugs (checksum);
+  `,
 ]

@@ -41,9 +41,9 @@ export interface Schema {
   app_transfers: AppTransfers // app/transfer.ts
   buildpack_installations: BuildpackInstallations // app/buildpack.ts
   app_features: AppFeatures // app/feature.ts
-  sources: Sources // build/upload.ts
+  sources: Sources // build/source/upload.ts
   builds: Builds // build/build.ts
-  slugs: Slugs // build/slug.ts
+  slugs: Slugs // build/slug/slug.ts
   releases: Releases // release/release.ts
   rollouts: Rollouts // run/rollout.ts
   receipts: Receipts // run/takeover.ts
@@ -151,7 +151,7 @@ interface Builds {
   source_url: string | null
   source_checksum: string | null
   stack: string
-  /** JSON list of `{url, name?}`. */
+  /** JSON list of `{url, name, revision}`, the buildpacks as they were (build/build.ts). */
   buildpacks: string
   slug_id: string | null
   release_id: string | null
@@ -163,8 +163,10 @@ interface Builds {
 interface Slugs {
   id: string
   app_id: string
-  /** Hash of source tree, buildpacks, build configuration and stack. */
+  /** Of source tree, buildpacks, build configuration and stack (build/slug/key.ts); empty: not to be used for another build. */
   key: string
+  /** Name of the folder with its archive and tree, which slugs may share; empty when it has none. */
+  files: string
   commit: string | null
   commit_description: string | null
   /** awaited: made by a client that has not sent its archive yet. ready: its files are there. */
@@ -176,7 +178,7 @@ interface Slugs {
   process_types: string
   buildpack_description: string
   stack: string
-  /** Of the container stack: JSON object, process type to the image that it runs (build/image.ts); no files then. Null for a slug. */
+  /** Of the container stack: JSON object, process type to the image that it runs (build/container/image.ts); no files then. Null for a slug. */
   images: string | null
   /** JSON object, process type to its health check, from `app.json`; null when there is none. */
   checks: string | null

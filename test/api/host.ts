@@ -12,6 +12,7 @@ import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApi } from '../../daemon/api/api.ts'
 import { createRepresent } from '../../daemon/api/webhook-data.ts'
 import { type App, forgetApp } from '../../daemon/app/app.ts'
+import { createQueue } from '../../daemon/build/queue.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
@@ -22,6 +23,8 @@ import { createTargets } from '../../daemon/logs/drain/target.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
+import { createEndpoint } from '../../daemon/registry/endpoint.ts'
+import { createRegistry } from '../../daemon/registry/registry.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { createIssuance } from '../../daemon/route/issuance.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
@@ -36,6 +39,7 @@ import { createRunner } from '../../daemon/runner.ts'
 import { decide, openDatabase, type Tx } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { createWebhooks } from '../../daemon/webhook/webhooks.ts'
+import { createImageStore, createMemoryImages } from '../engine/memory-images.ts'
 import { differences } from '../schema/schema.ts'
 
 /** The API on a port, over a real database; only what runs dynos is replaced, by rows that are up at once. */
@@ -77,7 +81,9 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
   const logged: string[] = []
   const d = await assemble(data, logged, settings)
   await ensureAdmin(d.daemon)
-  const server = createServer(createApi(d.daemon))
+  const api = createApi(d.daemon)
+  const registry = createEndpoint(d.daemon)
+  const server = createServer((req, res) => registry.handle(req, res) || api(req, res))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://localhost:${(server.address() as AddressInfo).port}`
   return {
@@ -98,6 +104,7 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
       d.daemon.rendezvous.close()
       d.daemon.browserLogins.close()
       await new Promise((resolve) => server.close(resolve))
+      await d.daemon.registry.stop()
       await d.daemon.acm.stop()
       await d.daemon.underway.stop()
       await d.daemon.runner.stop()
@@ -115,6 +122,7 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     SLUICE_DATA: data,
     SLUICE_ADMIN_EMAIL: 'admin@example.com',
     SLUICE_ADMIN_TOKEN: TOKEN,
+    SLUICE_BUILDPACK_REGISTRY: 'none',
     ...settings,
     SLUICE_EXEC_HOST: `127.78.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`,
   })
@@ -142,8 +150,9 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     asked.add(app)
     instant.poke(app)
   }
-  const engine = new Proxy({} as Daemon['engine'], {
-    get: (_, name) => () => Promise.reject(new Error(`engine.${String(name)}`)),
+  const images = createMemoryImages(createImageStore())
+  const engine = new Proxy({ images } as Daemon['engine'], {
+    get: (_, name) => (name === 'images' ? images : () => Promise.reject(new Error(`engine.${String(name)}`))),
   })
   const seal = createSeal(Buffer.alloc(32, 7))
   const routers: Daemon['routers'] = {
@@ -158,6 +167,7 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     list: () => [],
     forget: () => 'unknown' as const,
     receipts: new Receipts(),
+    troubleOf: () => undefined,
     graceOf: () => undefined,
     close() {},
   }
@@ -173,8 +183,10 @@ async function assemble(data: string, logged: string[], settings: Record<string,
       represent: (include, app, subject) => createRepresent(daemon)(include, app, subject),
     }),
     engine,
+    queue: createQueue(),
     exec: createExec(engine),
     runner: { ...instant, poke },
+    registry: createRegistry({ config, clock: systemClock, log }),
     logs,
     drains: createDeliveries({ config, log, logs, clock: systemClock }),
     collector: { follow() {}, settled: async () => {}, tail: () => [], close: async () => {} },
@@ -246,7 +258,14 @@ async function deploy(d: Daemon, app: App, processTypes: Record<string, string>)
     await tx
       .insertInto('slugs')
       .values({
-        ...{ id: slugId, app_id: app.id, key: slugId, commit: 'a'.repeat(40), checksum: `SHA256:${'0'.repeat(64)}` },
+        ...{
+          id: slugId,
+          app_id: app.id,
+          key: slugId,
+          files: slugId,
+          commit: 'a'.repeat(40),
+          checksum: `SHA256:${'0'.repeat(64)}`,
+        },
         ...{ size: 12_345_678, process_types: JSON.stringify(processTypes), buildpack_description: 'Node.js' },
         ...{ stack: app.stack, created_at: d.clock.now() },
       })

@@ -31,7 +31,13 @@ test.before(async () => {
   const tls = await ensureCertificates(config)
   server = createServer(
     {
-      ...{ api: createApi(host.d), git: () => false, routers: (socket) => socket.close(), rendezvous: refuse },
+      ...{
+        api: createApi(host.d),
+        git: () => false,
+        registry: () => false,
+        routers: (socket) => socket.close(),
+        rendezvous: refuse,
+      },
       ...{ attach: (_, socket) => refuse(socket), routerToken: 'router', tls, log: host.d.log },
     },
     config,

@@ -194,7 +194,7 @@ test('impossible scaling is refused as a whole', async () => {
   await refused(scale({ type: 'web', quantity: '1e3' }), 422, /must be a number/)
   await refused(scale({ type: 'web', quantity: 101 }), 422, /at most 100/)
   await refused(scale({ type: 'web', size: 'Huge' }), 422, /No such dyno size/)
-  await refused(scale({ type: 'web', docker_image: 'sha256:1' }), 422, /not supported yet/)
+  await refused(scale({ type: 'web', docker_image: 'sha256:1' }), 422, /HOST\/NAME@sha256|container stack/)
   assert.is((await get('/apps/bounded/formation/web')).quantity, 1)
 })
 
@@ -334,7 +334,7 @@ test('what other commands look at is there, empty', async () => {
   await refused(get('/apps/bare/pipeline-couplings'), 404, /pipeline coupling/)
 })
 
-test('the catalogue: one region, two stacks, Heroku’s dyno sizes', async () => {
+test('the catalogue: one region, three stacks, Heroku’s dyno sizes', async () => {
   assert.equal(
     (await get('/regions')).map(({ name }: { name: string }) => name),
     ['us'],
@@ -345,6 +345,7 @@ test('the catalogue: one region, two stacks, Heroku’s dyno sizes', async () =>
     [
       ['heroku-24', true],
       ['heroku-26', false],
+      ['container', false],
     ],
   )
   assert.match(headers.get('x-heroku-warning') ?? '', /Debian/)

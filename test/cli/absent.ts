@@ -18,7 +18,6 @@ export const absent: Record<string, string[]> = {
     'ps:autoscale:*',
   ],
   'Fir only: apps here are of the Cedar generation': ['telemetry:*'],
-  'releases of Docker images come later, and the CLI derives no registry from a URL': ['container:*'],
   'opens a page of Heroku’s dashboard': ['orgs:open', 'pipelines:open'],
   'prints only that it is gone': ['console', 'rake'],
   'on the client alone: it asks no platform': ['mcp:*', 'repl'],

@@ -4,11 +4,17 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createCompiler } from '../api/compiler.ts'
+import { serveBuildpacks } from '../integration/buildpack-server.ts'
 import { type Rig, startRig } from './rig.ts'
 
-const rig: Rig = await startRig()
+/** The registry that this platform's own passes questions on to. */
+const registry = await serveBuildpacks()
+const rig: Rig = await startRig({ SLUICE_BUILDPACK_REGISTRY: registry.url('registry') })
 const { heroku, refused, host, home } = rig
-test.after(() => rig.close())
+test.after(async () => {
+  await rig.close()
+  await registry.close()
+})
 const compiler = createCompiler()
 host.d.engine = compiler.engine
 await host.request('POST', '/apps', { body: { name: 'demo' } })
@@ -64,6 +70,46 @@ test('heroku buildpacks:search, buildpacks:info and buildpacks:versions know the
   assert.match(await heroku('buildpacks:info heroku/nodejs'), /description: +Node\.js with npm, yarn or pnpm/)
   assert.match(await heroku('buildpacks:versions heroku/nodejs'), /1 +\S+ +published/)
   assert.match(await refused('buildpacks:info heroku/cobol'), "Could not find the buildpack 'heroku/cobol'")
+})
+
+test('heroku buildpacks takes every name that the registry knows, and no other', async () => {
+  const blob_url = await registry.addArchive('known.tgz', { 'bin/compile': 'x' })
+  const support = { method: 'email', address: 'mailto:tools@acme.example' }
+  const says = (path: string, body: unknown) =>
+    registry.answers.set(`/registry/buildpacks/acme%2Fknown${path}`, (_, res) => res.end(JSON.stringify(body)))
+  says('', {
+    namespace: 'acme',
+    name: 'known',
+    description: 'From Acme',
+    category: 'tools',
+    blob_url,
+    support,
+    source: {},
+  })
+  says('/revisions', [{ release: 3, created_at: '2026-01-02T03:04:05Z', status: 'published', license: 'ISC' }])
+  says('/readme', { content: 'aGVsbG8=', encoding: 'base64' })
+  const info = await heroku('buildpacks:info acme/known')
+  for (const words of [/description: +From Acme/, /license: +ISC/, /support: +tools@acme\.example/, /hello/])
+    assert.match(info, words)
+  assert.match(await heroku('buildpacks:set acme/known -a demo'), /Next release on .*demo will use acme\/known\./)
+  assert.match(await heroku('buildpacks -a demo'), /^acme\/known$/m)
+  assert.match(
+    await refused('buildpacks:add heroku/cobol -a demo'),
+    /heroku\/cobol is not in the buildpack registry\. See `heroku buildpacks:search`/,
+  )
+  assert.match(
+    await refused('buildpacks:add acme/known -a demo'),
+    'The buildpack acme/known is already set on your app.',
+  )
+  assert.match(
+    await heroku('buildpacks:remove acme/known -a demo'),
+    /Next release on .*demo will detect buildpacks normally\./,
+  )
+  await heroku('config:set BUILDPACK_URL=heroku/procfile -a demo')
+  assert.match(await heroku('buildpacks:clear -a demo'), /The BUILDPACK_URL config var is still set/)
+  assert.match(await build('web: legacy\n', 'v9'), / ! {5}Warning: The BUILDPACK_URL config var is deprecated/)
+  assert.is(compiler.buildpacks, 'heroku/procfile\n')
+  await heroku('config:unset BUILDPACK_URL -a demo')
 })
 
 test('heroku stack, apps:stacks and stack:set choose what the next build is made for', async () => {

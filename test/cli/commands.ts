@@ -21,7 +21,7 @@ const byAlias = new Map(
 /** How tests run the CLI: through a rig, in a list of words, or as a person types it into a terminal. */
 const CALLS = [
   /\bheroku\(\s*(?:`|'|")([a-z][\w:-]*)/g,
-  /(?:\bcli\(\s*|\.\.\.)\[\s*'([a-z][\w:-]*)'/g,
+  /(?:\bcli(?:AtTerminal)?\(\s*|\.\.\.)\[\s*'([a-z][\w:-]*)'/g,
   /\b(?:enter|execute|type)\([^)]*?\bheroku ([a-z][\w:-]*)/g,
 ]
 

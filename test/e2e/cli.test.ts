@@ -195,7 +195,7 @@ test('domains, :add, :info, :remove, :clear', async () => {
 })
 
 test('stack, regions', async () => {
-  assert.match((await heroku('stack')).stdout, /=== crisp-morning Available Stacks\n\n\* heroku-24/)
+  assert.match((await heroku('stack')).stdout, /=== crisp-morning Available Stacks\n\n {2}container\n\* heroku-24/)
   assert.match((await heroku('regions')).stdout, /^ +us /m)
 })
 

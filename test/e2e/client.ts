@@ -76,7 +76,7 @@ export const requestHost = (port: number, host: string, path: string, asked: Ask
 export interface Tools {
   cli(args: string[], options?: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv }): Command
   /** The same at a terminal, where what it writes has `\r\n`, and stays as long as the test does not end its input. */
-  cliAtTerminal(args: string[], options?: { cwd?: string }): Command
+  cliAtTerminal(args: string[], options?: { cwd?: string; env?: NodeJS.ProcessEnv }): Command
   git(dir: string, ...args: string[]): Command
   /** A terminal in which `heroku` is a command; whoever opens one closes it. */
   terminal(cwd: string, size?: { columns: number; rows: number }): Promise<Terminal>
@@ -120,7 +120,11 @@ export async function createTools(target: { port: number; token: string; data: s
       run([process.execPath, '--no-deprecation', heroku, ...args], { ...options, env: { ...env, ...options?.env } }),
     cliAtTerminal: (args, options) => {
       const line = [process.execPath, '--no-deprecation', heroku, ...args].map(quote).join(' ')
-      return run(['script', '-qfec', line, '/dev/null'], { ...options, env: { ...env, TERM: 'xterm' }, input: null })
+      return run(['script', '-qfec', line, '/dev/null'], {
+        ...options,
+        env: { ...env, TERM: 'xterm', ...options?.env },
+        input: null,
+      })
     },
     git: (cwd, ...args) => run(['git', ...args], { cwd, env }),
     terminal: (cwd, size) => openTerminal(env, { cli: heroku, cwd, ...size }),

@@ -141,6 +141,7 @@ function environmentOf(data: string, { ports, pool }: Berth): NodeJS.ProcessEnv 
     // tests ask again and again instead of waiting
     SLUICE_RATE_LIMIT: '1000000',
     SLUICE_NETWORK_POOL: pool,
+    SLUICE_BUILDPACK_REGISTRY: 'none',
   }
 }
 

@@ -25,9 +25,19 @@ interface Rule {
   because: string
 }
 
-const daemonFolders = ['account', 'api', 'app', 'build', 'git', 'pipeline', 'release', 'route', 'run', 'webhook'].map(
-  (name) => `daemon/${name}/`,
-)
+const daemonFolders = [
+  'account',
+  'api',
+  'app',
+  'build',
+  'git',
+  'pipeline',
+  'registry',
+  'release',
+  'route',
+  'run',
+  'webhook',
+].map((name) => `daemon/${name}/`)
 const inDaemon = (...names: string[]): string[] => names.map((name) => `daemon/${name}/`)
 
 const rules: Rule[] = [
@@ -88,9 +98,14 @@ const rules: Rule[] = [
     because: 'all of them tell it what has happened; what the API says of a thing is handed in',
   },
   {
-    from: inDaemon('build', 'account', 'app'),
-    never: inDaemon('api', 'git'),
-    because: 'the two front doors are on top',
+    from: inDaemon('build', 'account', 'app', 'release', 'route', 'run'),
+    never: inDaemon('api', 'git', 'registry'),
+    because: 'the front doors are on top',
+  },
+  {
+    from: inDaemon('registry'),
+    never: inDaemon('api', 'git', 'pipeline'),
+    because: 'the API is on top, and no front door leads through another',
   },
   {
     from: inDaemon('account', 'app', 'build', 'git', 'release', 'route', 'run'),

@@ -8,6 +8,7 @@ import { record } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import { listInstallations } from '../app/buildpack.ts'
 import type { deploy } from '../build/deploy.ts'
+import { asUserError } from '../build/refusal.ts'
 import type { Source } from '../build/source/blob.ts'
 import { refusePointers } from '../build/source/pointer.ts'
 import type { Daemon } from '../daemon.ts'
@@ -112,8 +113,10 @@ async function receive(
     if (source) sideband.write(`Verifying deploy...\n\n!\tPush rejected to ${push.app.name}.\n\n`)
     sideband.end()
     if (error instanceof UserError && source) return answer(req, res, { accepted: false })
-    const why = error instanceof UserError ? error.message : signal.aborted ? messageOf(signal.reason) : FAULT
-    if (why === FAULT) d.log.error('deploy failed', { app: push.app.id, error })
+    const refusal = asUserError(error)
+    const interrupted = refusal !== error && signal.aborted
+    const why = interrupted ? messageOf(signal.reason) : refusal.message
+    if (refusal !== error && !interrupted) d.log.error('deploy failed', { app: push.app.id, error })
     else tell(d, push.app, `Push of ${commit.slice(0, 8)} refused: ${why.replaceAll('\n', ' ')}`)
     answer(req, res, { accepted: false, why })
   } finally {
@@ -148,7 +151,6 @@ async function openPushed(
 const tell = (d: Daemon, app: App, text: string): void =>
   d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
 
-const FAULT = 'Something went wrong on the platform. Its log has the cause.'
 const OVERTAKEN = 'Another push has moved the branch since this one began. Fetch and look, then push again.'
 
 /** True when git would refuse to move the branch after the deploy, because it is no longer where the client saw it. */

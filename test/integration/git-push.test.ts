@@ -78,6 +78,14 @@ test('a refused deploy refuses the push: its reason is shown, the branch does no
   assert.is((await copy.git('push', 'heroku', 'main')).code, 0)
 })
 
+test('a disk that is full when a push begins is told as such', async () => {
+  const full = Object.assign(new Error('SQLITE_FULL: database or disk is full'), { code: 'SQLITE_FULL' })
+  rig.behave(() => Promise.reject(full))
+  const { code, stderr } = await copy.git('push', 'heroku', 'main')
+  assert.is(code, 1)
+  assert.match(stderr, /The disk of this host is full/)
+})
+
 test('a fault of the platform refuses the push without telling secrets', async () => {
   rig.behave(() => Promise.reject(new Error('SQLITE_CORRUPT at secret')))
   const { code, stderr } = await copy.git('push', 'heroku', 'main')

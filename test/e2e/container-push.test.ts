@@ -141,6 +141,13 @@ test('container:pull brings the image back, container:run runs it here, containe
   assert.match(docker('image', 'inspect', `${registry}/shop/web`), /VERSION=v2/)
   const ran = await ok(platform.cliAtTerminal(['container:run', 'web', 'id', '-a', 'shop'], { env, cwd: folder }))
   assert.match(ran, /Running .*id.* on registry\.localhost[\s\S]*uid=/)
+  // The CLI leaves the container that it has run.
+  docker(
+    'rm',
+    ...docker('ps', '-aq', '--filter', 'status=exited', '--filter', `ancestor=${registry}/shop/web`)
+      .split('\n')
+      .filter(Boolean),
+  )
   await ok(platform.cli(['container:logout'], { env }))
   assert.not.match(readFileSync(join(folder, 'config.json'), 'utf8'), registry)
 })

@@ -20,7 +20,7 @@ export interface Checks {
 const SECOND = 1000
 const STANDARD = 5
 const bad = (error: string) => ({ error })
-const any = z.unknown().optional()
+const unread = z.unknown().optional()
 const path = z
   .string(bad('must be a text'))
   .max(limits.checkPath, `must have at most ${limits.checkPath} characters`)
@@ -36,10 +36,10 @@ const content = z
 const One = z.strictObject(
   {
     ...{ type: z.enum(['startup', 'readiness', 'liveness'], bad('must be startup, readiness or liveness')).optional() },
-    ...{ name: any, path: path.optional(), timeout: timeout.optional(), content: content.optional() },
-    ...{ attempts: any, wait: any, initialDelay: any, warn: any, onFailure: any },
-    ...{ command: any, listening: any, uptime: any },
-    ...{ port: any, scheme: any, httpHeaders: any },
+    ...{ name: unread, path: path.optional(), timeout: timeout.optional(), content: content.optional() },
+    ...{ attempts: unread, wait: unread, initialDelay: unread, warn: unread, onFailure: unread },
+    ...{ command: unread, listening: unread, uptime: unread },
+    ...{ port: unread, scheme: unread, httpHeaders: unread },
   },
   {
     error: ({ code, keys }) =>

@@ -81,8 +81,9 @@ test('a request that is under way when its dyno is told to end is answered to it
 PORT=5001 bash .heroku/static/start > /dev/null & server=$!
 until curl -so /dev/null localhost:5001; do sleep 0.1; done
 trap : TERM
-(trap '' TERM; curl -s --limit-rate 15M localhost:5001/big | wc -c) & client=$!
-sleep 0.7; kill -TERM 0
+(trap '' TERM; curl -so got --limit-rate 15M localhost:5001/big; wc -c < got) & client=$!
+until [ -s got ]; do sleep 0.1; done
+kill -TERM 0
 for job in $client $server; do until wait $job; do kill -0 $job 2> /dev/null || break; done; done
 curl -s localhost:5001 || echo 'nobody listens any more'`
   await platform.api('POST', '/apps/site/dynos', { command: script, attach: false })

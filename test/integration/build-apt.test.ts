@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { aptSources } from '../../buildpacks/stack/mirror.ts'
 import { run } from '../../daemon/build/command.ts'
 import { startRig } from './build-rig.ts'
 import { type Served, serveBuildpacks } from './buildpack-server.ts'
@@ -73,7 +74,8 @@ test('without its sources an unchanged Aptfile is installed from the cache, a ne
 })
 
 test('packages come from other sources and from URLs, too', async () => {
-  const source = 'http://deb.debian.org/debian'
+  const [main = ''] = (await aptSources()).split('\n')
+  const [, source] = main.split(' ')
   const { release, output } = await rig.push(await rig.app([APT]), {
     Aptfile: `:repo:deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${source} bookworm main\nfiglet/bookworm jo # two on a line\n`,
   })

@@ -32,7 +32,8 @@ test.after(async () => {
 })
 /** As typed in the terminal; the screen once it shows what is waited for. */
 const heroku = async (line: string, shows: string | RegExp) => {
-  await terminal.enter(`clear; heroku ${line}`)
+  await terminal.clear()
+  await terminal.enter(`heroku ${line}`)
   return terminal.shows(shows)
 }
 

@@ -11,6 +11,8 @@ export interface Terminal {
   enter(line: string): Promise<void>
   /** Presses keys by tmux's names: `C-c`, `Up`, `Enter`. */
   press(...keys: string[]): Promise<void>
+  /** Empties the screen, before it returns: what is shown from then on is new. The shell's own `clear` runs later. */
+  clear(): Promise<void>
   /** What is on the screen now, without trailing blanks. */
   screen(): Promise<string>
   /** Waits until the screen shows this; the error shows the screen. */
@@ -58,6 +60,7 @@ export async function openTerminal(
       await tmux('send-keys', '-l', line)
       await tmux('send-keys', 'Enter')
     },
+    clear: async () => void (await tmux('send-keys', '-R')),
     press: async (...keys) => void (await tmux('send-keys', ...keys)),
     resize: async (columns, rows) => void (await tmux('resize-window', '-x', String(columns), '-y', String(rows))),
     async close() {

@@ -42,6 +42,8 @@ export interface Config {
   registry: { program: string } | { url: string } | undefined
   /** Where log drains and webhooks may go beside public and private networks. */
   drainAllow: Allowed
+  /** Tests put here what is to strike the daemon, and where (failpoint.ts); undefined everywhere else. */
+  failpoints: string | undefined
 }
 
 export const variables = {
@@ -77,6 +79,7 @@ export const variables = {
     'the image registry: path of the program, URL of one that runs elsewhere, or none (default: docker-registry or registry on PATH)',
   SLUICE_DRAIN_ALLOW:
     'hosts and networks that log drains, webhooks and fetched sources and buildpacks may reach although they are local (default: none)',
+  SLUICE_FAILPOINTS: 'for tests only: a folder that says where the daemon is to be struck (default: none)',
 } as const
 
 /** Where Debian and Fedora keep what the host trusts; behind an inspecting proxy builds get nowhere without it. */
@@ -114,6 +117,7 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     acme: authority(env.SLUICE_ACME_DIRECTORY, env.SLUICE_ACME_CONTACT),
     registry: imageRegistry(env.SLUICE_REGISTRY || ''),
     drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
+    failpoints: env.SLUICE_FAILPOINTS || undefined,
   }
 }
 

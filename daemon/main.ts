@@ -16,6 +16,7 @@ import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
 import { messageOf } from './errors.ts'
+import { armFailpoints } from './failpoint.ts'
 import { createGit } from './git/git.ts'
 import { limits } from './limits.ts'
 import { createLog } from './log.ts'
@@ -39,6 +40,7 @@ import { onceWritten } from './store/once.ts'
 async function main(): Promise<void> {
   const log = createLog()
   const config = readConfig()
+  armFailpoints(config.failpoints)
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   await chmod(config.data, 0o700)
   const { d, placements, firewall } = await assemble(config, log)

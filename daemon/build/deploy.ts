@@ -3,6 +3,7 @@ import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
 import { keepDetected } from '../app/buildpack.ts'
 import type { Daemon } from '../daemon.ts'
+import { failpoint } from '../failpoint.ts'
 import { announceRelease, createRelease, deployed, type Release } from '../release/release.ts'
 import { rowsOf } from '../run/formation.ts'
 import { scaledTo } from '../run/notice.ts'
@@ -119,6 +120,7 @@ async function makeRelease(deploy: Deploy, made: Made): Promise<Release> {
     await removeSlug(d, made.slug)
     throw error
   })
+  await failpoint('release.made')
   announceRelease(d, release, account, deployed(version))
   if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
   tell(d, app, 'Build succeeded')

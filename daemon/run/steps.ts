@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely'
 import { within } from '../clock.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import type { Schema } from '../store/schema.ts'
 import { backoff, crashesAfter } from './backoff.ts'
@@ -105,6 +106,7 @@ async function start(stage: Stage, step: Step & { do: 'start' }): Promise<void> 
     updated_at: now,
   }
   await insertDyno(d.db, dyno)
+  await failpoint('dyno.inserted')
   tell(stage, dyno, notice.taking(predecessor(stage, dyno)?.state))
 }
 
@@ -207,6 +209,7 @@ async function tellLeaving(stage: Stage, dyno: Dyno): Promise<void> {
 async function advance(stage: Stage, step: Step & { do: 'advance' }): Promise<void> {
   const { d, dynos } = stage
   if (!(await advanceRollout(d.db, step.release, step.to, d.clock.now()))) return
+  if (step.to === 'cutover') await failpoint('rollout.cutover')
   const command = [...dynos.values()].some(({ type, release_id }) => type === 'release' && release_id === step.release)
   if (step.to === 'booting' && command) await tellRelease(stage, step.release, notice.releaseCreated)
   if (step.to === 'booting' && d.routers.connected === 0) {

@@ -1,0 +1,47 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Failpoint, Strike } from '../../daemon/failpoint.ts'
+import { waitFor } from './wait.ts'
+
+/** Strikes the daemon of a platform at named steps (daemon/failpoint.ts). */
+export interface Failpoints {
+  /** For `startPlatform`. */
+  settings: { SLUICE_FAILPOINTS: string }
+  /** The next time that the daemon comes there, once. */
+  arm(name: Failpoint, strike: Strike): Promise<void>
+  /** Resolves when it has struck. */
+  struck(name: Failpoint): Promise<void>
+  /** Lets a daemon that was paused there go on; takes back what has not struck. */
+  release(name: Failpoint): Promise<void>
+  /** The steps that were passed since the last call. */
+  passed(): Promise<Set<string>>
+  close(): Promise<void>
+}
+
+export async function openFailpoints(): Promise<Failpoints> {
+  const folder = join(tmpdir(), `sluice-failpoints-${randomUUID()}`)
+  await mkdir(folder)
+  const reached = (name: Failpoint) => join(folder, `${name}.reached`)
+  return {
+    settings: { SLUICE_FAILPOINTS: folder },
+    async arm(name, strike) {
+      await rm(reached(name), { force: true })
+      await writeFile(join(folder, name), strike)
+    },
+    struck: async (name) =>
+      void (await waitFor(`the daemon to come to ${name}`, () => existsSync(reached(name)), { every: 5 })),
+    async release(name) {
+      await rm(join(folder, name), { force: true })
+      await rm(reached(name), { force: true })
+    },
+    async passed() {
+      const text = await readFile(join(folder, 'passed'), 'utf8').catch(() => '')
+      await rm(join(folder, 'passed'), { force: true })
+      return new Set(text.split('\n').filter(Boolean))
+    },
+    close: () => rm(folder, { recursive: true, force: true }),
+  }
+}

@@ -18,11 +18,10 @@ export async function openEnd(
   { id, name, terminal }: { id: string; name: string; terminal: Terminal },
   ends: Ends,
 ): Promise<Process> {
-  const container = engine.docker.getContainer(name)
   const path = `/containers/${name}/attach?stream=1&stdin=1&stdout=1&stderr=1&detachKeys=${NO_DETACH}`
   const socket = await hijack(engine, 'attach to the dyno', path, {})
   // Asked for before the start, because it may be removed right after its end.
-  const waited: Promise<{ StatusCode: number }> = container.wait({ condition: 'next-exit' })
+  const waited: Promise<{ StatusCode: number }> = engine.docker.getContainer(name).wait({ condition: 'next-exit' })
   const ended = waited.then(
     ({ StatusCode }) => StatusCode,
     (error: unknown) => {
@@ -36,7 +35,9 @@ export async function openEnd(
     mark: markOf(id),
     ended: () => ended,
     resize: (columns, rows) =>
-      unlessOver(engine.ask('resize the terminal', () => container.resize({ w: columns, h: rows }))),
+      unlessOver(
+        engine.ask('resize the terminal', (docker) => docker.getContainer(name).resize({ w: columns, h: rows })),
+      ),
     async hangup() {
       const steps = stepsOf(limits.stopGrace, { hangup: limits.hangup, tty })
       await terminate(engine, name, steps, () => ends.killing(id))

@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream'
-import { type Connection, explain } from './connection.ts'
-import { inspectContainer, removeContainer } from './container.ts'
+import { failpoint } from '../failpoint.ts'
+import { limits } from '../limits.ts'
+import { type Connection, explain, isSilence } from './connection.ts'
+import { exitOf, inspectContainer, removeContainer } from './container.ts'
 import { containers } from './dyno.ts'
 import type { Ends } from './ends.ts'
 import type { BuildProcess, BuildSpec } from './engine.ts'
@@ -15,7 +17,7 @@ interface Parts {
   ends: Ends
 }
 
-/** Starts a build container; from then on `exit` owns it and removes it whatever happens. */
+/** Starts a build container; from then on `exit` owns it and has it removed whatever happens. */
 export async function runBuild(parts: Parts, spec: BuildSpec, signal: AbortSignal): Promise<BuildProcess> {
   signal.throwIfAborted()
   const { engine } = parts
@@ -25,20 +27,31 @@ export async function runBuild(parts: Parts, spec: BuildSpec, signal: AbortSigna
     await parts.networks.ofBuilds()
     const image = await engine.ask('find the image of the build', (docker) => docker.getImage(spec.image).inspect())
     const options = buildContainer(site, spec, image.Config?.Env ?? [])
-    const container = await engine.ask('create the build', (docker) => docker.createContainer(options))
-    const attached = await engine.ask('attach to the build', () =>
-      container.attach({ stream: true, stdout: true, stderr: true }),
+    await engine.ask('create the build', (docker) => docker.createContainer(options))
+    await failpoint('build.created')
+    const attached = await engine.ask('attach to the build', (docker) =>
+      docker.getContainer(name).attach({ stream: true, stdout: true, stderr: true }),
     )
     signal.throwIfAborted()
-    await engine.ask('start the build', () => container.start())
+    await engine.ask('start the build', (docker) => docker.getContainer(name).start())
     const exit = ended(parts, { id: spec.id, name }, signal)
     exit.catch(() => {})
     return { output: outputOf(engine, attached as unknown as Readable, signal), exit }
   } catch (error) {
-    await removeContainer(engine, name).catch(() => {})
+    await clearAway(engine, name)
+    // An engine that was only late makes it after that; one that is later still leaves it to the sweeps.
+    if (isSilence(error)) setTimeout(() => void clearAway(engine, name), limits.engineAnswer).unref()
     throw error
   }
 }
+
+const TRIES = 10
+
+/** A container that cannot be removed now is tried again later; after that the sweeps find it (disk/stray.ts). Never rejects. */
+const clearAway = (engine: Connection, name: string, tries = TRIES): Promise<void> =>
+  removeContainer(engine, name).catch(() => {
+    if (tries > 1) setTimeout(() => void clearAway(engine, name, tries - 1), limits.engineAnswer).unref()
+  })
 
 /** Removes every build container of this installation, and their network. */
 export async function removeBuilds({ engine, site, networks }: Parts): Promise<void> {
@@ -60,20 +73,23 @@ async function ended(
   build: { id: string; name: string },
   signal: AbortSignal,
 ): Promise<{ exitCode: number; outOfMemory: boolean }> {
-  const removal = () => void removeContainer(engine, build.name).catch(() => {})
+  const removal = () => void clearAway(engine, build.name)
   signal.addEventListener('abort', removal)
   try {
     if (signal.aborted) removal()
-    const waited: { StatusCode: number } = await engine.docker.getContainer(build.name).wait()
+    const exitCode = await exitOf(engine, build.name)
     const exited = await inspectContainer(engine, build.name)
+    await failpoint('build.ended')
     signal.throwIfAborted()
-    const exitCode = waited.StatusCode
-    return { exitCode, outOfMemory: ends.outOfMemory(build.id, exitCode, exited?.State.OOMKilled) }
+    // A build goes on after such a kill or does not, but hardly ever as it should.
+    const starved = exited?.State.OOMKilled === true
+    return { exitCode, outOfMemory: starved || ends.outOfMemory(build.id, { exitCode, at: Date.now() }) }
   } catch (error) {
     signal.throwIfAborted()
     throw explain(engine.socket, 'wait for the build', error)
   } finally {
     signal.removeEventListener('abort', removal)
-    await removeContainer(engine, build.name)
+    // What has ended has ended: an engine that only cannot remove it makes no build fail.
+    await clearAway(engine, build.name)
   }
 }

@@ -1,6 +1,8 @@
+import { Agent } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { EngineError } from './engine.ts'
 
 /** A Docker engine behind a unix socket. */
@@ -8,23 +10,26 @@ export interface Connection {
   readonly socket: string
   /** For streams, which may be silent for long; everything else goes through `ask`. */
   readonly docker: Docker
-  /** One bounded call. `what` completes "The Docker engine could not …". Rejects with EngineError. */
+  /**
+   * One bounded call. `what` completes "The Docker engine could not …". Rejects with EngineError. A call that is given up loses its
+   * connection, so an engine that hangs for days does not use up our descriptors, and a stream that comes too late is held by nobody.
+   */
   ask<T>(what: string, call: (docker: Docker) => Promise<T>, timeout?: number): Promise<T>
 }
 
-/** Longest wait for one answer; a start on a busy machine takes seconds. */
-const ANSWER = 60_000
-
 export function connect(socket: string): Connection {
   // `host: undefined` keeps a DOCKER_HOST in the environment from winning over the socket.
-  const docker = new Docker({ socketPath: socket, protocol: 'http', host: undefined } as Docker.DockerOptions)
+  const through = (agent?: Agent) =>
+    new Docker({ socketPath: socket, protocol: 'http', host: undefined, agent } as Docker.DockerOptions)
   return {
     socket,
-    docker,
-    async ask(what, call, timeout = ANSWER) {
+    docker: through(),
+    async ask(what, call, timeout = limits.engineAnswer) {
+      const agent = new Agent()
       try {
-        return await within(timeout, call(docker))
+        return await within(timeout, call(through(agent)))
       } catch (error) {
+        if (error instanceof NoAnswer) agent.destroy()
         throw explain(socket, what, error)
       }
     },
@@ -32,7 +37,7 @@ export function connect(socket: string): Connection {
 }
 
 /** One bounded call that the engine answers by turning the connection into a stream both ways. `path` has a query. */
-export async function hijack(engine: Connection, what: string, path: string, body: object): Promise<Duplex> {
+export function hijack(engine: Connection, what: string, path: string, body: object): Promise<Duplex> {
   const options = {
     path: `${path}&`,
     method: 'POST',
@@ -41,22 +46,13 @@ export async function hijack(engine: Connection, what: string, path: string, bod
     hijack: true,
     statusCodes: { 101: true },
   }
-  let late = false
-  const dial = ({ modem }: Docker) =>
-    new Promise<Duplex>((resolve, reject) =>
-      modem.dial(options, (error: unknown, socket: unknown) => {
-        if (error) return reject(error)
-        // An answer that comes when nobody waits for it any more would be held by nobody.
-        if (late) (socket as Duplex).destroy()
-        resolve(socket as Duplex)
-      }),
-    )
-  try {
-    return await engine.ask(what, dial)
-  } catch (error) {
-    late = true
-    throw error
-  }
+  return engine.ask(
+    what,
+    ({ modem }) =>
+      new Promise((resolve, reject) =>
+        modem.dial(options, (error: unknown, socket: unknown) => (error ? reject(error) : resolve(socket as Duplex))),
+      ),
+  )
 }
 
 /** The HTTP status that the engine answered with, if it was the engine that refused. */
@@ -102,6 +98,9 @@ export function reasonOf(error: unknown): string {
 }
 
 class NoAnswer extends Error {}
+
+/** The engine did not refuse; it said nothing, for as long as it is waited for. */
+export const isSilence = (error: unknown): boolean => error instanceof EngineError && error.cause instanceof NoAnswer
 
 async function within<T>(timeout: number, call: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined

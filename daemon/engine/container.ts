@@ -1,5 +1,5 @@
 import type Docker from 'dockerode'
-import { type Connection, explain, statusOf, unlessMissing } from './connection.ts'
+import { type Connection, isSilence, statusOf, unlessMissing } from './connection.ts'
 import { EngineError } from './engine.ts'
 
 /** From SIGKILL until the engine must have seen the end. */
@@ -23,14 +23,14 @@ export const stepsOf = (grace: number, { hangup, tty }: { hangup?: number | unde
   ]
 }
 
-/** Sends the signals of one step after the other until `ended`; false when it did not end. */
+/** Sends the signals of one step after the other until `ended`, or there is nothing to send them to; false when it did not end. */
 export async function escalate(
   steps: Step[],
-  send: (signal: string) => Promise<void>,
+  send: (signal: string) => Promise<'sent' | 'over'>,
   ended: Promise<unknown>,
 ): Promise<boolean> {
   for (const { signals, within } of steps) {
-    for (const signal of signals) await send(signal)
+    for (const signal of signals) if ((await send(signal)) === 'over') return true
     if (await atMost(within, ended)) return true
   }
   return false
@@ -38,17 +38,30 @@ export async function escalate(
 
 /** Resolves when it has ended. `killing` is called before a SIGKILL. */
 export async function terminate(engine: Connection, name: string, steps: Step[], killing: () => void): Promise<void> {
-  const container = engine.docker.getContainer(name)
-  const ended = container.wait().catch((error: unknown) => {
-    if (!isOver(error)) throw explain(engine.socket, 'wait for the end of a container', error)
+  const ended = exitOf(engine, name).catch((error: unknown) => {
+    if (!isOver(error)) throw error
   })
   ended.catch(() => {})
   const send = async (signal: string) => {
     if (signal === 'SIGKILL') killing()
-    await signalled(engine, container, signal)
+    return signalled(engine, name, signal)
   }
   if (await escalate(steps, send, ended)) return
   throw new EngineError(`The Docker engine did not end the container ${name} although it was killed.`)
+}
+
+/**
+ * The exit code, when it has ended. An engine that hangs may forget that somebody waits, so it is asked again now and then; of one that
+ * has ended it says so at once.
+ */
+export async function exitOf(engine: Connection, name: string): Promise<number> {
+  for (;;)
+    try {
+      const wait = (docker: Docker): Promise<{ StatusCode: number }> => docker.getContainer(name).wait()
+      return (await engine.ask('wait for the end of a container', wait)).StatusCode
+    } catch (error) {
+      if (!isSilence(error)) throw error
+    }
 }
 
 /** Kills and removes, with the volumes that its image asks for; resolves when it is gone. A missing one is success, as is one that is being removed already. */
@@ -77,12 +90,14 @@ export const inspectContainer = (engine: Connection, name: string): Promise<Dock
 /** Gone, or not running. */
 const isOver = (error: unknown): boolean => statusOf(error) === 404 || statusOf(error) === 409
 
-async function signalled(engine: Connection, container: Docker.Container, signal: string): Promise<void> {
+async function signalled(engine: Connection, name: string, signal: string): Promise<'sent' | 'over'> {
   try {
-    await engine.ask('signal a container', () => container.kill({ signal }))
+    await engine.ask('signal a container', (docker) => docker.getContainer(name).kill({ signal }))
   } catch (error) {
     if (!isOver(error)) throw error
+    return 'over'
   }
+  return 'sent'
 }
 
 async function atMost(limit: number, ended: Promise<unknown>): Promise<boolean> {

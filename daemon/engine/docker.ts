@@ -8,9 +8,12 @@ import type { Engine } from './engine.ts'
 import { watchEvents } from './events.ts'
 import { runExec } from './exec.ts'
 import { createImages } from './images.ts'
+import { listenersOf } from './listen.ts'
 import { createDynoLogs } from './logs.ts'
 import { createNetworks } from './network.ts'
-import type { Site } from './spec.ts'
+import { listOwners, removeBuild } from './owners.ts'
+import { nameOf, type Site } from './spec.ts'
+import { memoryUsed } from './usage.ts'
 
 export interface DockerOptions {
   /** Path of the engine's unix socket. */
@@ -30,15 +33,19 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
   const engine = connect(socket)
   const networks = createNetworks(engine, installation)
   const logs = createDynoLogs(engine, installation)
-  const ends = createEnds()
 
   let known: Site | undefined
+  const ends = createEnds(() => known?.tellsMemory ?? true)
   const site = async (): Promise<Site> => {
     if (known) return known
-    const { NCPU, ServerVersion, CgroupVersion } = await engine.ask('describe itself', (docker) => docker.info())
+    const { NCPU, ServerVersion, CgroupVersion, OomKillDisable } = await engine.ask('describe itself', (docker) =>
+      docker.info(),
+    )
     const cgroup = CgroupVersion === '2' ? 2 : 1
-    log.info('engine', { version: ServerVersion, cores: NCPU, cgroup })
-    known = { installation, data, caBundle, cores: NCPU, cgroup }
+    // With v1 the engine listens at the file that this option is written to.
+    const tellsMemory = cgroup === 2 || OomKillDisable
+    log.info('engine', { version: ServerVersion, cores: NCPU, cgroup, tellsMemory })
+    known = { installation, data, caBundle, cores: NCPU, cgroup, tellsMemory }
     return known
   }
 
@@ -52,6 +59,8 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
     exec: (spec, signal) => runExec(parts, spec, signal),
     list: dynos.list,
     watch: (signal) => watchEvents(engine, installation, ends, signal),
+    listens: async (id) => listenersOf(engine, nameOf((await site()).installation, id)),
+    memoryUsed: async (id) => memoryUsed(engine, nameOf((await site()).installation, id)),
     logs: logs.follow,
     build: (spec, signal) => runBuild(parts, spec, signal),
     images,
@@ -60,6 +69,9 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
       await removeBuilds(parts)
       await dynos.sweep()
     },
+    owners: () => listOwners({ ...parts, images }),
+    written: dynos.written,
+    removeBuild: (build) => removeBuild({ ...parts, images }, build),
     removeApp: dynos.eraseApp,
     ping: async () => void (await engine.ask('answer', (docker) => docker.ping(), PING)),
   }

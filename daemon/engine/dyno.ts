@@ -11,13 +11,15 @@
  */
 import type Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { openEnd } from './attach.ts'
 import type { Attached } from './attached.ts'
 import { type Connection, statusOf } from './connection.ts'
 import { inspectContainer, removeContainer, stepsOf, terminate } from './container.ts'
-import type { Ends } from './ends.ts'
+import type { End, Ends } from './ends.ts'
 import { type DynoSpec, EngineError, type Placed, type Process } from './engine.ts'
+import { createListing } from './listing.ts'
 import type { DynoLogs } from './logs.ts'
 import type { Networks } from './network.ts'
 import { createSlots } from './slots.ts'
@@ -29,6 +31,7 @@ export interface Dynos {
   stop(id: string, grace: number, hangup?: number): Promise<void>
   attach(id: string, signal?: AbortSignal): Promise<Process>
   list(): Promise<Placed[]>
+  written(): Promise<Map<string, number>>
   /** Removes whatever an app has left. */
   eraseApp(app: string): Promise<void>
   /** Removes dynos that were created and never started, and layers without a dyno. */
@@ -44,18 +47,20 @@ export interface Parts {
   attached: Attached
 }
 
-/** Inspections at once while listing. */
-const LOOKS_AT_ONCE = 16
-
 export function createDynos({ engine, site, networks, logs, ends, attached }: Parts): Dynos {
   const starting = new Map<string, { placed: Promise<Placed>; abort: AbortController }>()
   const slots = createSlots(limits.startsAtOnce)
+  const listed = createListing(async (container) => {
+    const found = await inspectContainer(engine, container)
+    return found && placedOf(found, ends)
+  })
 
   const erase = async (id: string): Promise<void> => {
     const here = await site()
     ends.killing(id)
     attached.drop(id)
     await removeContainer(engine, nameOf(here.installation, id))
+    await failpoint('container.removed')
     await removeVolume(engine, here, id)
   }
 
@@ -82,11 +87,13 @@ export function createDynos({ engine, site, networks, logs, ends, attached }: Pa
       if (prepared.status === 'rejected') throw prepared.reason
       signal.throwIfAborted()
       if (!found) await create(engine, dynoContainer(here, spec, prepared.value), spec.name)
+      await failpoint('container.created')
       signal.throwIfAborted()
       const { terminal } = spec
       const held = terminal && (await openEnd(engine, { id: spec.id, name, terminal }, ends))
       if (held) attached.hold(spec.id, held)
       await run(engine, name, spec.name)
+      await failpoint('container.started')
       // No script of ours is there to do it.
       if (terminal?.kind === 'tty' && spec.code.command === null)
         await held?.resize(terminal.columns, terminal.rows).catch(() => {})
@@ -145,17 +152,16 @@ export function createDynos({ engine, site, networks, logs, ends, attached }: Pa
         await terminate(engine, name, steps, () => ends.killing(id))
       }
       if (found) await logs.settled(id)
+      await failpoint('container.ended')
       await erase(id)
     },
+
+    written: async () => writtenBy(engine, await site()),
 
     async list() {
       const here = await site()
       const all = await containers(engine, labelFilter(here.installation, { kind: 'dyno' }))
-      const found = await inspectAll(
-        engine,
-        all.filter(({ Labels }) => !starting.has(Labels[LABEL.id] ?? '')).map(({ Id }) => Id),
-      )
-      return found.map((one) => placedOf(one, ends))
+      return listed(all.filter(({ Labels }) => !starting.has(Labels[LABEL.id] ?? '')))
     },
 
     async eraseApp(app) {
@@ -176,6 +182,20 @@ export function createDynos({ engine, site, networks, logs, ends, attached }: Pa
       for (const id of ids) if (!whole.has(id) && !starting.has(id)) await erase(id)
     },
   }
+}
+
+/** By id of the dyno. */
+async function writtenBy(engine: Connection, { installation }: Site): Promise<Map<string, number>> {
+  const filters = { label: labelFilter(installation, { kind: 'dyno' }) }
+  const sized = await engine.ask('measure containers', (docker) =>
+    docker.listContainers({ all: true, size: true, filters }),
+  )
+  return new Map(sized.map(({ Labels, ...found }) => [Labels[LABEL.id] ?? '', (found as Sized).SizeRw ?? 0]))
+}
+
+/** What the engine adds when it is asked for sizes. */
+interface Sized {
+  SizeRw?: number
 }
 
 /** Containers that carry all these labels, running or not. */
@@ -204,18 +224,11 @@ const startFailed = (error: unknown): EngineError =>
 const run = (engine: Connection, name: string, shown: string): Promise<unknown> =>
   engine.ask(`start ${shown}`, (docker) => docker.getContainer(name).start())
 
-async function inspectAll(engine: Connection, ids: string[]): Promise<Docker.ContainerInspectInfo[]> {
-  const found: Docker.ContainerInspectInfo[] = []
-  const rest = [...ids]
-  const look = async () => {
-    for (let id = rest.pop(); id !== undefined; id = rest.pop()) {
-      const one = await inspectContainer(engine, id)
-      if (one) found.push(one)
-    }
-  }
-  await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, look))
-  return found
-}
+const endOf = ({ ExitCode, FinishedAt, OOMKilled }: Docker.ContainerInspectInfo['State']): End => ({
+  exitCode: ExitCode,
+  at: Date.parse(FinishedAt),
+  starved: OOMKilled,
+})
 
 function placedOf({ Config, State, NetworkSettings }: Docker.ContainerInspectInfo, ends: Ends): Placed {
   const label = (name: keyof typeof LABEL) => Config.Labels[LABEL[name]] ?? ''
@@ -230,7 +243,7 @@ function placedOf({ Config, State, NetworkSettings }: Docker.ContainerInspectInf
     name: label('name'),
     running: State.Running,
     exitCode: ended ? State.ExitCode : null,
-    outOfMemory: ended && ends.outOfMemory(label('id'), State.ExitCode, State.OOMKilled),
+    outOfMemory: ended && ends.outOfMemory(label('id'), endOf(State)),
     address: State.Running ? (addresses.find(Boolean) ?? null) : null,
     startedAt: Math.max(startedAt, 0),
     attached: label('attached') !== '',

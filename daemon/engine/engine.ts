@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { Space } from '../space.ts'
 
 /**
  * What Sluice asks of a container engine. `docker.ts` runs on one machine; every implementation passes `test/engine/contract.ts`.
@@ -21,8 +22,12 @@ export interface Engine {
   exec(spec: ExecSpec, signal?: AbortSignal): Promise<Process>
   /** Every dyno container, running or exited, that carries this installation's label. */
   list(): Promise<Placed[]>
+  /** Bytes that a dyno uses now; null when it does not run or nobody says. Never rejects. */
+  memoryUsed(id: string): Promise<number | null>
   /** Changes as they happen, from now on. Ends when `signal` aborts; throws when the engine goes away (call again). */
   watch(signal: AbortSignal): AsyncIterable<EngineEvent>
+  /** On which ports the processes of a running dyno accept TCP connections; none when nobody can tell. */
+  listens(id: string): Promise<Listener[]>
   /** Output of one dyno from `since` (ms) on, following until it ends or `signal` aborts. */
   logs(id: string, since: number, signal: AbortSignal): AsyncIterable<LogChunk>
   /** Runs a build container; aborting `signal` kills and removes it. */
@@ -33,10 +38,23 @@ export interface Engine {
    * layers without a dyno.
    */
   sweepBuilds(): Promise<void>
+  /** Whose things it has. */
+  owners(): Promise<Owners>
+  /** Bytes that each dyno has written beside the layer of its /app: into its image, such as /tmp. By id; takes the engine a walk over those files. */
+  written(): Promise<Map<string, number>>
+  /** Removes what one build has left. A missing one is success. */
+  removeBuild(build: string): Promise<void>
   /** Removes what an app without dynos leaves: its network and volumes. */
   removeApp(app: string): Promise<void>
   /** Resolves when the engine answers; rejects with EngineError otherwise. */
   ping(): Promise<void>
+}
+
+/** Ids of what has anything in an engine; of builds also the holders of what is being fetched. */
+export interface Owners {
+  apps: Set<string>
+  dynos: Set<string>
+  builds: Set<string>
 }
 
 /** Images of apps. Names are `REPOSITORY:TAG`, and this installation's own: those of others on the same engine are different ones. */
@@ -52,10 +70,14 @@ export interface Images {
    * still: then it is to be called again. What is not there is success.
    */
   forget(name: string): Promise<boolean>
+  /** Removes a reference that was pulled, and the image if nothing else holds it. False when a container uses it; a missing one is success. */
+  drop(reference: string): Promise<boolean>
   /** All names that hold something. */
   kept(): Promise<string[]>
-  /** Bytes that are left where images are. */
-  free(): Promise<number>
+  /** Everything that the engine has, whoever it is of. */
+  list(): Promise<ListedImage[]>
+  /** What is left where images are. */
+  space(): Promise<Space>
   /**
    * Builds one image of a Dockerfile; `context` is a plain tar. What it makes is held by the repository `buildRepository(spec.build)`, which
    * is the caller's to forget; one that fails or is aborted leaves nothing. Rejects with EngineError, a BuilderError for what is the app's
@@ -72,6 +94,16 @@ export interface PullOptions {
   signal?: AbortSignal
   /** It is held under this name from now on, and no longer by its reference, unless it was there before. */
   as?: string
+}
+
+export interface ListedImage {
+  id: string
+  /** With the layers that it shares with others. */
+  bytes: number
+  /** Under which it is held here. */
+  kept: string[]
+  /** Its other ones, as everybody on the engine sees them. */
+  names: string[]
 }
 
 export interface ImageInfo {
@@ -195,6 +227,7 @@ export interface Placed {
   running: boolean
   /** Set when it has ended. */
   exitCode: number | null
+  /** It ended because the kernel had killed a process of it, for its memory. */
   outOfMemory: boolean
   /** Where routers reach it, IPv4; null when it does not run. */
   address: string | null
@@ -203,8 +236,16 @@ export interface Placed {
   attached: boolean
 }
 
+export interface Listener {
+  port: number
+  /** From within the dyno only. */
+  local: boolean
+}
+
 export type EngineEvent =
   | { kind: 'started'; id: string; app: string }
+  /** The kernel has killed a process of it, for its memory. */
+  | { kind: 'starved'; id: string; app: string }
   | { kind: 'exited'; id: string; app: string; exitCode: number; outOfMemory: boolean }
 
 export interface LogChunk {
@@ -233,7 +274,10 @@ export interface BuildSpec {
 export interface BuildProcess {
   /** stdout and stderr as they come, in order. Ends when the container has ended. */
   output: AsyncIterable<Buffer>
-  /** Resolves after the container has ended; rejects with the abort reason when aborted. The container is gone by then. */
+  /**
+   * Resolves after the container has ended; rejects with the abort reason when aborted. The container is gone by then,
+   * or goes as soon as the engine removes it.
+   */
   exit: Promise<{ exitCode: number; outOfMemory: boolean }>
 }
 

@@ -6,10 +6,11 @@ import { LABEL, labelFilter } from './spec.ts'
 
 interface Message {
   Action?: string
+  timeNano?: number
   Actor?: { Attributes?: Record<string, string> }
 }
 
-/** Starts and ends of dynos from the moment of the call: the engine keeps what happens until the stream is open. */
+/** Starts and ends of dynos, and what the kernel kills in them, from the moment of the call: the engine keeps what happens until the stream is open. */
 export function watchEvents(
   engine: Connection,
   installation: string,
@@ -33,7 +34,7 @@ async function* messages(
 ): AsyncGenerator<Message> {
   const filters = {
     type: ['container' as const],
-    event: ['start', 'die'],
+    event: ['start', 'oom', 'die'],
     label: labelFilter(installation, { kind: 'dyno' }),
   }
   let stream: Readable | undefined
@@ -65,6 +66,11 @@ function eventOf(message: Message, ends: Ends): EngineEvent | null {
   const app = attributes[LABEL.app]
   if (id === undefined || app === undefined) return null
   if (message.Action === 'start') return { kind: 'started', id, app }
+  const at = (message.timeNano ?? 0) / 1e6
+  if (message.Action === 'oom') {
+    ends.starved(id, at)
+    return { kind: 'starved', id, app }
+  }
   const exitCode = Number(attributes.exitCode)
-  return { kind: 'exited', id, app, exitCode, outOfMemory: ends.outOfMemory(id, exitCode) }
+  return { kind: 'exited', id, app, exitCode, outOfMemory: ends.outOfMemory(id, { exitCode, at }) }
 }

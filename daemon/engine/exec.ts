@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import type Docker from 'dockerode'
 import { limits } from '../limits.ts'
 import { unlessOver } from './attach.ts'
 import { type Connection, hijack, statusOf, unlessMissing } from './connection.ts'
 import { escalate, inspectContainer, stepsOf } from './container.ts'
-import { type Code, EngineError, type ExecSpec, type Process } from './engine.ts'
+import { type Code, EngineError, type ExecSpec, type Process, type Terminal } from './engine.ts'
 import { markOf } from './mark.ts'
 import { createProcess } from './process.ts'
 import { dynoExec, execSignal, LABEL, nameOf, type Site } from './spec.ts'
@@ -27,8 +28,15 @@ export async function runExec({ engine, site }: Parts, spec: ExecSpec, signal?: 
   const code = await codeIn(engine, name)
   const exec = await create(engine, name, dynoExec(spec, mark, code))
   signal?.throwIfAborted()
-  const path = `/exec/${exec.id}/start?`
-  const socket = await hijack(engine, 'run a command in the dyno', path, { Tty: spec.terminal.kind === 'tty' })
+  // SIGNAL wakes what was stopped.
+  const steps = stepsOf(limits.stopGrace, { hangup: limits.hangup, tty: false })
+  const signalled = (ended: Promise<unknown>) =>
+    escalate(steps, (one) => send(engine, name, execSignal(one, mark, code)), ended)
+  const socket = await start(engine, exec, spec.terminal).catch((error: unknown) => {
+    // The engine may have started it all the same, and nobody would ever end it.
+    signalled(exitOf(engine, exec)).catch(() => {})
+    throw error
+  })
   let exit: Promise<number> | undefined
   const ended = (): Promise<number> => {
     exit ??= exitOf(engine, exec)
@@ -39,11 +47,11 @@ export async function runExec({ engine, site }: Parts, spec: ExecSpec, signal?: 
     mark,
     ended,
     resize: (columns, rows) =>
-      unlessOver(engine.ask('resize the terminal', () => exec.resize({ w: columns, h: rows }))),
+      unlessOver(
+        engine.ask('resize the terminal', (docker) => docker.getExec(exec.id).resize({ w: columns, h: rows })),
+      ),
     async hangup() {
-      // SIGNAL wakes what was stopped.
-      const steps = stepsOf(limits.stopGrace, { hangup: limits.hangup, tty: false })
-      if (await escalate(steps, (one) => send(engine, name, execSignal(one, mark, code)), ended())) return
+      if (await signalled(ended())) return
       throw new EngineError(`The Docker engine did not end a command in the container ${name} although it was killed.`)
     },
   })
@@ -77,11 +85,14 @@ async function create(engine: Connection, name: string, options: Docker.ExecCrea
   }
 }
 
+const start = (engine: Connection, { id }: Docker.Exec, { kind }: Terminal): Promise<Duplex> =>
+  hijack(engine, 'run a command in the dyno', `/exec/${id}/start?`, { Tty: kind === 'tty' })
+
 /** The engine tells the end of such a process only to those who ask. */
-async function exitOf(engine: Connection, exec: Docker.Exec): Promise<number> {
+async function exitOf(engine: Connection, { id }: Docker.Exec): Promise<number> {
   for (let pause: number = LOOK_AGAIN.first; ; pause = Math.min(pause * 2, LOOK_AGAIN.longest)) {
     const now = await unlessMissing(
-      engine.ask('look up a command', () => exec.inspect()),
+      engine.ask('look up a command', (docker) => docker.getExec(id).inspect()),
       null,
     )
     if (!now) return SIGKILLED
@@ -91,7 +102,7 @@ async function exitOf(engine: Connection, exec: Docker.Exec): Promise<number> {
 }
 
 /** The engine cannot signal such a process: another one does. In a dyno that has ended there is nothing to signal. */
-async function send(engine: Connection, name: string, options: Docker.ExecCreateOptions): Promise<void> {
+async function send(engine: Connection, name: string, options: Docker.ExecCreateOptions): Promise<'sent'> {
   await unlessOver(
     engine.ask('signal a command', async (docker) => {
       const exec = await docker.getContainer(name).exec(options)
@@ -99,4 +110,5 @@ async function send(engine: Connection, name: string, options: Docker.ExecCreate
       for await (const _ of output);
     }),
   )
+  return 'sent'
 }

@@ -11,6 +11,7 @@
 import type { Readable } from 'node:stream'
 import type Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { type Connection, explain, reasonOf, statusOf, unlessMissing } from './connection.ts'
 import { inspectContainer, removeContainer } from './container.ts'
 import {
@@ -21,9 +22,9 @@ import {
   type ImageBuildSpec,
   type Images,
 } from './engine.ts'
-import { freeSpace, type Message, messages, removeName, statusIn } from './image.ts'
+import { type Message, messages, removeName, spaceOfImages, statusIn } from './image.ts'
 import type { ImageParts } from './images.ts'
-import { imageBuildQuery } from './spec.ts'
+import { imageBuildQuery, imageNameOf } from './spec.ts'
 
 interface Parts extends ImageParts {
   images: Images
@@ -50,10 +51,13 @@ export async function buildImage(parts: Parts, { spec, context, signal }: Wanted
   signal.throwIfAborted()
   const { engine, networks } = parts
   const own = `${spec.build}-${spec.name}`
-  const network = await networks.ofImageBuild(own)
   const cut = new AbortController()
-  const query = imageBuildQuery(await parts.site(), spec, network)
-  const stream = await send(engine, { query, context, signal, cut }).catch(async (error: unknown) => {
+  const begun = async () => {
+    const network = await networks.ofImageBuild(own)
+    const query = imageBuildQuery(await parts.site(), spec, network)
+    return { network, stream: await send(engine, { query, context, signal, cut }) }
+  }
+  const { network, stream } = await begun().catch(async (error: unknown) => {
     await networks.removeOfImageBuild(own).catch(() => {})
     throw error
   })
@@ -76,19 +80,26 @@ export async function buildImage(parts: Parts, { spec, context, signal }: Wanted
   done.catch(() => {})
 
   async function* output(): AsyncGenerator<Buffer> {
+    let fault: unknown
     try {
       for await (const message of messages(stream)) {
-        await follow(parts, spec, progress, message)
+        await follow(parts, spec, progress, message).catch((error: unknown) => {
+          // The builder is seen to its end, so that nothing of it comes after it was cleared away.
+          if (fault === undefined) abort()
+          fault ??= error
+        })
+        if (fault !== undefined) continue
         const text = message.stream ?? lineOf(statusIn(message))
         if (text) yield Buffer.from(text)
       }
       signal.throwIfAborted()
+      if (fault !== undefined) throw fault
       const id = progress.stages.at(-1)
       if (id === undefined) throw new EngineError('The Docker engine ended the build without an image.')
       settle({ id, stages: progress.stages })
     } catch (error) {
       await clear(parts, spec, progress)
-      fail(signal.aborted ? signal.reason : wordsOf(engine.socket, error))
+      fail(signal.aborted ? signal.reason : wordsOf(engine.socket, fault ?? error))
     } finally {
       progress.over = true
       signal.removeEventListener('abort', abort)
@@ -132,17 +143,25 @@ async function end(parts: Parts, progress: Progress, cut: AbortController): Prom
   if (!progress.over) cut.abort()
 }
 
-/** At start: what the builds of a daemon that crashed have left. */
-export async function sweepImageBuilds({ engine, networks, images }: Parts): Promise<void> {
-  const network = await networks.ofImageBuilds()
+/** What builds of a daemon that crashed have left, or one that could not be cleared then. */
+export async function sweepImageBuilds({ engine, site, networks, images }: Sweeping, build = ''): Promise<void> {
+  const network = await networks.ofImageBuilds(build)
   const left =
     network.length === 0
       ? []
       : await engine.ask('list containers', (docker) => docker.listContainers({ all: true, filters: { network } }))
   for (const { Id } of left) await removeContainer(engine, Id)
-  const builds = new Set((await images.kept()).filter((name) => name.startsWith(buildRepository(''))))
-  for (const name of builds) await images.forget(name)
+  for (const name of network) await networks.remove(name)
+  const { installation } = await site()
+  const builds = new Set((await images.kept()).filter((name) => name.startsWith(buildRepository(build))))
+  for (const name of builds) {
+    // The builder may have gone a step further than the daemon that died.
+    await removeAbove({ engine }, imageNameOf(installation, name))
+    await images.forget(name)
+  }
 }
+
+type Sweeping = Pick<Parts, 'engine' | 'site' | 'networks' | 'images'>
 
 const LAYER = /^ ---> ([0-9a-f]{12})\n$/
 const RUNNING = /^ ---> Running in ([0-9a-f]{12})\n$/
@@ -156,6 +175,7 @@ async function follow(parts: Parts, spec: ImageBuildSpec, progress: Progress, me
     progress.layer = layer
     const name = `${buildRepository(spec.build)}:${spec.name}-${progress.stages.length}`
     await unlessMissing(parts.images.keep(layer, name), undefined)
+    await failpoint('image.layer')
   }
   if (message.aux?.ID) progress.stages.push(message.aux.ID)
 }
@@ -191,15 +211,40 @@ const CLEARED = 20_000
 const LOOK_AGAIN = 100
 const pause = (delay: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delay))
 
-/** A last layer of a build that was left alone. */
-async function removeAbove({ engine, images }: Parts, layer: string): Promise<boolean> {
+/**
+ * What a build that was left alone has made on top of a layer since that was held. The layer may be an image that others build on too, and
+ * what they made before is theirs. False when something of it cannot be removed yet.
+ */
+async function removeAbove({ engine }: Pick<Parts, 'engine'>, layer: string): Promise<boolean> {
+  const last = await inspected(engine, layer)
+  if (!last) return true
+  const held = Date.parse(last.Metadata.LastTagTime)
   const filters = JSON.stringify({ dangling: ['true'] })
   const dangling = await engine.ask('list images', (docker) => docker.listImages({ filters }))
-  const last = await images.inspect(layer)
-  const above = dangling.filter(({ ParentId }) => ParentId === last?.id)
-  for (const { Id } of above) if (!(await removeName(engine, Id))) return false
+  for (const { Id } of dangling) {
+    const below: { Id: string }[] = await unlessMissing(
+      engine.ask('look into an image', (docker) => docker.getImage(Id).history()),
+      [],
+    )
+    if (!below.some((one) => one.Id === last.Id)) continue
+    const above = await inspected(engine, Id)
+    if (above && Date.parse(above.Created) >= held && !(await removeName(engine, Id))) return false
+  }
   return true
 }
+
+/** As the engine has it; when it got a name last is not in the types. */
+interface Inspected {
+  Id: string
+  Created: string
+  Metadata: { LastTagTime: string }
+}
+
+const inspected = (engine: Connection, image: string): Promise<Inspected | null> =>
+  unlessMissing(
+    engine.ask('look up an image', async (docker) => (await docker.getImage(image).inspect()) as unknown as Inspected),
+    null,
+  )
 
 async function usageOf(engine: Connection, { container, layer }: Progress): Promise<{ used: number; free: number }> {
   const size = async (what: Promise<unknown>): Promise<number> => {
@@ -210,7 +255,7 @@ async function usageOf(engine: Connection, { container, layer }: Progress): Prom
     ? await size(engine.ask('measure a build', (docker) => docker.getContainer(container).inspect(SIZE)))
     : 0
   const committed = layer ? await size(engine.ask('measure a build', (docker) => docker.getImage(layer).inspect())) : 0
-  return { used: written + committed, free: await freeSpace(engine) }
+  return { used: written + committed, free: (await spaceOfImages(engine)).free }
 }
 
 /** The types do not know it. */

@@ -1,7 +1,8 @@
-import { statfs } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import type Docker from 'dockerode'
+import { limits } from '../limits.ts'
+import { type Space, spaceOf } from '../space.ts'
 import { type Connection, connect, explain, statusOf, unlessMissing } from './connection.ts'
 import { EngineError, type PullOptions } from './engine.ts'
 
@@ -86,7 +87,7 @@ export async function tagImage(socket: string, from: string, to: string): Promis
 /** Removes the tag, and the image when no tag and no container needs it any more. A missing one is success. */
 export async function removeImage(socket: string, name: string): Promise<void> {
   await unlessMissing(
-    connect(socket).ask(`remove the image ${name}`, (docker) => docker.getImage(name).remove(), TRANSFER),
+    connect(socket).ask(`remove the image ${name}`, (docker) => docker.getImage(name).remove(), limits.imageRemoval),
     undefined,
   )
 }
@@ -95,7 +96,7 @@ export async function removeImage(socket: string, name: string): Promise<void> {
 export async function removeName(engine: Connection, name: string): Promise<boolean> {
   try {
     await unlessMissing(
-      engine.ask('remove an image', (docker) => docker.getImage(name).remove(), TRANSFER),
+      engine.ask('remove an image', (docker) => docker.getImage(name).remove(), limits.imageRemoval),
       undefined,
     )
     return true
@@ -105,11 +106,10 @@ export async function removeName(engine: Connection, name: string): Promise<bool
   }
 }
 
-/** Bytes that are left where the engine has its images. */
-export async function freeSpace(engine: Connection): Promise<number> {
+/** What is left where the engine has its images. */
+export async function spaceOfImages(engine: Connection): Promise<Space> {
   const { DockerRootDir } = await engine.ask('describe itself', (docker) => docker.info())
-  const { bavail, bsize } = await statfs(DockerRootDir)
-  return bavail * bsize
+  return spaceOf(DockerRootDir)
 }
 
 async function transfer(

@@ -1,7 +1,7 @@
 import type Docker from 'dockerode'
 import { type Connection, unlessMissing } from './connection.ts'
 import type { Images } from './engine.ts'
-import { freeSpace, pullImage, removeName, splitName } from './image.ts'
+import { pullImage, removeName, spaceOfImages, splitName } from './image.ts'
 import { buildImage, sweepImageBuilds } from './image-build.ts'
 import type { Networks } from './network.ts'
 import { imageNameOf, type Site } from './spec.ts'
@@ -55,6 +55,7 @@ export function createImages(parts: ImageParts): Images & { sweep(): Promise<voi
       for (const one of names) gone.push(await forget(engine, await full(one)))
       return gone.every(Boolean)
     },
+    drop: (reference) => removeName(engine, reference),
     async kept() {
       const prefix = await full('')
       const reference = JSON.stringify({ reference: [`${prefix}*`] })
@@ -64,7 +65,16 @@ export function createImages(parts: ImageParts): Images & { sweep(): Promise<voi
         .filter((tag) => tag.startsWith(prefix))
         .map((tag) => tag.slice(prefix.length))
     },
-    free: () => freeSpace(engine),
+    async list() {
+      const prefix = await full('')
+      const all = await engine.ask('list images', (docker) => docker.listImages())
+      return all.map(({ Id, Size, RepoTags, RepoDigests }) => {
+        const names = [...(RepoTags ?? []), ...(RepoDigests ?? [])].filter((name) => !name.startsWith('<none>'))
+        const kept = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length))
+        return { id: Id, bytes: Size, kept, names: names.filter((name) => !name.startsWith(prefix)) }
+      })
+    },
+    space: () => spaceOfImages(engine),
     build: (spec, context, signal) => buildImage({ ...parts, images }, { spec, context, signal }),
   }
   return { ...images, sweep: () => sweepImageBuilds({ ...parts, images }) }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type Connection, explain, statusOf } from './connection.ts'
+import { exitOf } from './container.ts'
 import { createDoubt, type Doubt } from './doubt.ts'
 import type { LogChunk } from './engine.ts'
 import { createFraming, frames } from './frames.ts'
@@ -80,7 +81,7 @@ async function* whole(engine: Connection, from: Position, signal: AbortSignal): 
     if (!doubt.raised) break
     since = pieces.again().since ?? since
   }
-  await unlessAborted(engine.docker.getContainer(from.name).wait(), signal)
+  await unlessAborted(exitOf(engine, from.name), signal)
   since = pieces.end().since ?? since
   yield* read(engine, { ...from, since }, signal, { pieces })
 }

@@ -1,4 +1,5 @@
 import type Docker from 'dockerode'
+import { failpoint } from '../failpoint.ts'
 import { type Connection, statusOf, unlessMissing } from './connection.ts'
 import { EngineError } from './engine.ts'
 import {
@@ -19,8 +20,9 @@ export interface Networks {
   /** Makes a network for one build of an image and tells its name: its steps are root, and could take the place of others on a common one. */
   ofImageBuild(build: string): Promise<string>
   removeOfImageBuild(build: string): Promise<void>
-  /** Names of those that there are. */
-  ofImageBuilds(): Promise<string[]>
+  /** Names of those that there are, of one build or of all. */
+  ofImageBuilds(build?: string): Promise<string[]>
+  remove(name: string): Promise<void>
   removeOfApp(app: string): Promise<void>
   /** For when no build runs. */
   removeOfBuilds(): Promise<void>
@@ -71,10 +73,11 @@ export function createNetworks(engine: Connection, installation: string): Networ
       return name
     },
     removeOfImageBuild: (build) => remove(engine, imageBuildNetworkOf(installation, build)),
-    async ofImageBuilds() {
+    remove: (name) => remove(engine, name),
+    async ofImageBuilds(build = '') {
       const label = labelFilter(installation, { kind: 'build' })
       const found = await engine.ask('list networks', (docker) => docker.listNetworks({ filters: { label } }))
-      return found.map(({ Name }) => Name).filter((name) => name.startsWith(imageBuildNetworkOf(installation, '')))
+      return found.map(({ Name }) => Name).filter((name) => name.startsWith(imageBuildNetworkOf(installation, build)))
     },
     removeOfApp: (app) => removeAll(engine, labelFilter(installation, { app })),
     removeOfBuilds: () => removeAll(engine, labelFilter(installation, { kind: 'build' })),
@@ -86,6 +89,7 @@ async function make(engine: Connection, what: string, options: Docker.NetworkCre
   if (await unlessMissing(there, null)) return
   try {
     await engine.ask(what, (docker) => docker.createNetwork(options))
+    await failpoint(options.Labels?.[LABEL.app] === undefined ? 'network.of-build' : 'network.made')
   } catch (error) {
     if (statusOf(error) === 409) return
     if (error instanceof Error && /overlap/i.test(error.message)) throw overlap(options, error)

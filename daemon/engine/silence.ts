@@ -15,12 +15,15 @@ const SOON = 300
 const SELDOM = 60_000
 const LONGEST = 600_000
 
+/** Those who began at once, as all do when the daemon starts, do not look at once. */
+const sometime = (wait: number): number => (wait === SOON ? wait : wait * (1 + Math.random()))
+
 /** `behind` asks whether the engine stores more than was read. `stalled` is called once at most. */
 export function createSilence(behind: () => Promise<boolean>, stalled: () => void): Silence {
   let wait = SELDOM
   let heard = 0
   let ended = false
-  let timer = setTimeout(look, wait)
+  let timer = setTimeout(look, sometime(wait))
 
   async function look(): Promise<void> {
     const before = heard
@@ -28,7 +31,7 @@ export function createSilence(behind: () => Promise<boolean>, stalled: () => voi
     if (ended) return
     if (missing && heard === before) return stalled()
     if (heard === before) wait = Math.min(LONGEST, wait * 2)
-    timer = setTimeout(look, wait)
+    timer = setTimeout(look, sometime(wait))
   }
 
   return {

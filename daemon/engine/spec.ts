@@ -24,6 +24,8 @@ export interface Site {
   /** The engine's own; more cannot be given to a container. */
   cores: number
   cgroup: 1 | 2
+  /** The engine tells when the kernel kills a process for its memory. */
+  tellsMemory: boolean
 }
 
 export type Kind = 'dyno' | 'build'
@@ -261,6 +263,9 @@ const NO_LOG = { Type: 'none', Config: {} }
 const sizeOf = (terminal: Terminal | undefined): string[] =>
   terminal?.kind === 'tty' ? [String(terminal.columns), String(terminal.rows)] : ['', '']
 
+/** Where more want the CPU than there is, a dyno gets as much as its size has cores, by the weight of a core. */
+const CORE_SHARES = 1024
+
 const isolation = (site: Site, { memory, cpu, pids }: { memory: number; cpu: number; pids: number }) => ({
   CapDrop: ['ALL'],
   SecurityOpt: ['no-new-privileges'],
@@ -269,6 +274,9 @@ const isolation = (site: Site, { memory, cpu, pids }: { memory: number; cpu: num
   Memory: memory,
   // Equal to Memory: no swap beyond it.
   MemorySwap: memory,
+  CpuShares: Math.round(Math.min(cpu, site.cores) * CORE_SHARES),
+  // When memory runs out the kernel ends dynos before what carries them, the daemon, the routers and the engine.
+  OomScoreAdj: 250,
   NanoCpus: Math.round(Math.min(cpu, site.cores) * 1e9),
   PidsLimit: pids,
   RestartPolicy: { Name: 'no' },

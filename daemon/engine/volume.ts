@@ -1,6 +1,7 @@
 import { chown, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { removeTree } from '../remove.ts'
 import { type Connection, unlessMissing } from './connection.ts'
 import { DYNO_UID, type DynoSpec, EngineError } from './engine.ts'
@@ -14,10 +15,12 @@ export async function createVolume(engine: Connection, site: Site, spec: DynoSpe
     await mkdir(upper, { recursive: true, mode: 0o755 })
     await mkdir(work, { recursive: true, mode: 0o700 })
     await chown(upper, DYNO_UID, DYNO_UID)
+    await failpoint('layer.made')
   } catch (error) {
     throw new EngineError(`The private layer of ${spec.name} could not be made below ${site.data}.`, { cause: error })
   }
   await engine.ask(`make the volume of ${spec.name}`, (docker) => docker.createVolume(volume))
+  await failpoint('volume.made')
 }
 
 /** Removes it with everything that the dyno wrote. A missing one is success. */
@@ -26,6 +29,7 @@ export async function removeVolume(engine: Connection, site: Site, id: string): 
   await unlessMissing(remove, undefined).catch((error: unknown) => {
     if (!MISCOUNTED.test(messageOf(error))) throw error
   })
+  await failpoint('volume.removed')
   await removeLayer(site, id)
 }
 

@@ -1,6 +1,6 @@
 import type { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { EngineError } from '../../daemon/engine/engine.ts'
+import { EngineError, type EngineEvent } from '../../daemon/engine/engine.ts'
 import {
   appOf,
   collectEvents,
@@ -205,6 +205,28 @@ function tells(test: Declare, rig: Rig): void {
     assert.equal(last?.kind === 'exited' && [last.exitCode, last.outOfMemory], [137, false])
   })
 
+  test('what the kernel kills for its memory is told, whether the dyno lives on or ends of it', async ({
+    id: app,
+    spec,
+  }) => {
+    const memory = 64 * 1024 * 1024
+    const lives = spec(commands.starves, { memory })
+    const dies = spec(commands.starvesToDeath, { memory, name: 'web.2' })
+    const seen = collectEvents(
+      engine,
+      (events) => events.some(({ id, kind }) => id === lives.id && kind === 'starved') && events.some(hasEnded),
+    )
+    await engine.start(lives)
+    await engine.start(dies)
+    const events = await seen
+    assert.equal(events.filter(hasEnded), [{ kind: 'exited', id: dies.id, app, exitCode: 7, outOfMemory: true }])
+    const list = await engine.list()
+    const found = (id: string) => list.find((one) => one.id === id)
+    assert.equal([found(lives.id)?.running, found(lives.id)?.outOfMemory], [true, false])
+    assert.equal([found(dies.id)?.exitCode, found(dies.id)?.outOfMemory], [7, true])
+    await engine.stop(lives.id, 10_000)
+  })
+
   test('a watch ends when it is aborted, before and after it began', async () => {
     const abort = new AbortController()
     const events = engine.watch(abort.signal)[Symbol.asyncIterator]()
@@ -214,6 +236,8 @@ function tells(test: Declare, rig: Rig): void {
     for await (const event of engine.watch(abort.signal)) assert.unreachable(event.kind)
   })
 }
+
+const hasEnded = ({ kind }: EngineEvent): boolean => kind === 'exited'
 
 function reads(test: Declare, rig: Rig): void {
   const engine = rig.engine()
@@ -288,6 +312,30 @@ function builds(test: Declare, rig: Rig): void {
   test('a build that cannot start rejects with an EngineError', async ({ build }) => {
     const error = await rejection(engine.build(build(commands.buildStays, { image: 'sluice/no-such-image:1' }), never))
     assert.instance(error, EngineError)
+  })
+
+  test('it tells whose things it has, and one build or dyno can be taken away without the others', async ({
+    spec,
+    build,
+  }) => {
+    const wanted = [spec(commands.stays), spec(commands.stays)] as const
+    for (const one of wanted) await engine.start(one)
+    const builds = [build(commands.buildStays), build(commands.buildStays)] as const
+    const running = [await engine.build(builds[0], never), await engine.build(builds[1], never)] as const
+    for (const { exit } of running) exit.catch(() => {})
+    const before = await engine.owners()
+    for (const { id, app } of wanted) assert.ok(before.dynos.has(id) && before.apps.has(app.id))
+    for (const { id } of builds) assert.ok(before.builds.has(id))
+    const written = await engine.written()
+    assert.ok(wanted.every(({ id }) => written.has(id)) && builds.every(({ id }) => !written.has(id)))
+    await engine.removeBuild(builds[0].id)
+    for await (const _ of running[0].output);
+    await engine.stop(wanted[0].id, 0)
+    const { dynos, builds: left } = await engine.owners()
+    assert.equal([dynos.has(wanted[0].id), dynos.has(wanted[1].id)], [false, true])
+    assert.equal([left.has(builds[0].id), left.has(builds[1].id)], [false, true])
+    await engine.removeBuild(builds[1].id)
+    for await (const _ of running[1].output);
   })
 
   test('builds that a crashed daemon left are swept, dynos are not', async ({ spec, build }) => {

@@ -39,6 +39,8 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
       stays: 'echo ready; exec sleep 600',
       ignoresTerm: 'trap "" TERM; echo ready; while :; do sleep 0.1; done',
       exits: (code) => `exit ${code}`,
+      starves: `echo ready; ${greedy}; exec sleep 600`,
+      starvesToDeath: `${greedy} || exit 7`,
       prints: (count) => `for n in $(seq ${count}); do echo "line $n"; done; echo "the end" >&2`,
       echoes: 'echo ready; cat; echo "end of input"',
       shows: `if [ -t 0 ]; then echo yes; else echo no; fi; show() { echo "size $(stty size)"; }; trap show WINCH; show; ${idle}`,
@@ -69,6 +71,8 @@ export async function createDockerRig(third: number, caBundle?: string): Promise
   }
 }
 
+/** Takes more memory than a test gives it. */
+const greedy = `perl -e 'my $x = "x" x 300_000_000; sleep 9'`
 const idle = 'while :; do sleep 0.1; done'
 
 export const bash = (script: string): string[] => ['/bin/bash', '-c', script]

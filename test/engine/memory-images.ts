@@ -68,7 +68,8 @@ export function createMemoryImages(store: ImageStore): Images {
       const found = registries.get(reference)
       if (!found) throw new EngineError(`The Docker engine could not pull the image ${reference}: not found`)
       images.set(found.id, found)
-      if (as !== undefined) names.set(as, found.id)
+      if (as === undefined) images.set(reference, found)
+      else names.set(as, found.id)
       return found.id
     },
     async keep(id, name) {
@@ -79,8 +80,25 @@ export function createMemoryImages(store: ImageStore): Images {
       const all = name.includes(':') ? [name] : [...names.keys()].filter((one) => one.startsWith(`${name}:`))
       return all.map(forgetOne).every(Boolean)
     },
+    async drop(reference) {
+      const found = images.get(reference)
+      if (found && store.used(found.id)) return false
+      images.delete(reference)
+      return true
+    },
     kept: async () => [...names.keys()],
-    free: async () => Number.MAX_SAFE_INTEGER,
+    list: async () =>
+      [...new Set(images.values())].map(({ id, size: bytes }) => ({
+        id,
+        bytes,
+        kept: [...names].flatMap(([name, held]) => (held === id ? [name] : [])),
+        names: [...images].flatMap(([name, image]) => (image.id === id && name !== id ? [name] : [])),
+      })),
+    space: async () => ({
+      size: Number.MAX_SAFE_INTEGER,
+      free: Number.MAX_SAFE_INTEGER,
+      files: Number.MAX_SAFE_INTEGER,
+    }),
     build: (spec, context, signal) => build(store, { spec, context, signal }),
   }
 }

@@ -23,8 +23,12 @@ export interface Script {
   prints?: { stream?: 'stdout' | 'stderr'; text: string }[]
   /** Ends by itself. */
   exits?: { after: number; code: number; outOfMemory?: boolean }
-  /** From when on it accepts connections; without it, never. */
-  listens?: { after: number }
+  /** The kernel kills a process of it then, and it lives on. */
+  starves?: { after: number }
+  /** From when on it accepts connections on $PORT; without it, never. With a port of its own, or from within only, nobody reaches it. */
+  listens?: { after: number; port?: number; local?: boolean }
+  /** Bytes; without it nobody knows. */
+  uses?: number
   ignoresTerm?: boolean
   ignoresHangup?: boolean
   /** What it does with its input and output when a client holds them; it ends with the code that comes of it. */
@@ -78,7 +82,7 @@ export function listening({ clock, dynos }: World, id: string): boolean {
   const dyno = dynos.get(id)
   if (!dyno?.placed.running) return false
   const { listens } = dyno.script
-  return listens !== undefined && clock.now() >= dyno.placed.startedAt + listens.after
+  return listens !== undefined && listens.port === undefined && clock.now() >= dyno.placed.startedAt + listens.after
 }
 
 /** Ends a dyno as if by itself. */
@@ -111,6 +115,10 @@ export function createMemoryEngine(world: World): Engine {
     )
     dynos.set(spec.id, { ...dyno, image: spec.image })
     tell({ kind: 'started', id: spec.id, app: spec.app.id })
+    if (script.starves) {
+      const starve = () => dyno.placed.running && tell({ kind: 'starved', id: spec.id, app: spec.app.id })
+      clock.at(clock.now() + script.starves.after, starve)
+    }
     if (spec.terminal) {
       attached.hold(spec.id, talk(clock, dyno, spec.terminal))
       attached.offer(spec.id)
@@ -163,6 +171,13 @@ export function createMemoryEngine(world: World): Engine {
       return events.read()
     },
 
+    memoryUsed: async (id) => (dynos.get(id)?.placed.running ? (dynos.get(id)?.script.uses ?? null) : null),
+
+    async listens(id) {
+      const { port, local = false } = dynos.get(id)?.script.listens ?? {}
+      return port !== undefined && dynos.get(id)?.placed.running ? [{ port, local }] : []
+    },
+
     logs(id, since, signal) {
       const chunks = createChannel<LogChunk>()
       const dyno = dynos.get(id)
@@ -187,6 +202,23 @@ export function createMemoryEngine(world: World): Engine {
       for (const name of left) await images.forget(name)
       for (const build of builds.values()) build.end(137)
       builds.clear()
+    },
+
+    owners: async () => ({
+      apps: new Set([...dynos.values()].map(({ placed }) => placed.app).concat([...networks.values()])),
+      dynos: new Set(dynos.keys()),
+      builds: new Set([
+        ...builds.keys(),
+        ...(await images.kept()).flatMap((name) => /^build-([^:]+)/.exec(name)?.[1] ?? []),
+      ]),
+    }),
+
+    written: async () => new Map([...dynos.keys()].map((id) => [id, 0])),
+
+    async removeBuild(build) {
+      builds.get(build)?.end(137)
+      builds.delete(build)
+      await images.forget(buildRepository(build))
     },
 
     async removeApp(app) {

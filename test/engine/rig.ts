@@ -30,6 +30,10 @@ export interface Commands {
   stays: string
   ignoresTerm: string
   exits(code: number): string
+  /** A process of it is killed for its memory, of which it has 64 MiB; it stays. */
+  starves: string
+  /** As before, but it ends of it, with another status than that of SIGKILL. */
+  starvesToDeath: string
   /** `line 1` to `line <count>` on stdout, then `the end` on stderr, then exit 0. */
   prints(count: number): string
   /** Prints `ready`, then its input, and after that `end of input`. */

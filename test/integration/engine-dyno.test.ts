@@ -108,12 +108,12 @@ test('every process of a dyno gets SIGTERM and may finish its work, whatever she
   await engine.removeApp(id)
 })
 
-test('a dyno ends with the exit code of its command, and 137 taken for a lack of memory', async () => {
+test('a dyno ends with the exit code of its command, and only the kernel’s SIGKILL is taken for a lack of memory', async () => {
   const { id, spec } = appOf(rig)
   for (const [command, code, memory] of [
     ['no-such-command', 127, false],
     ['kill -TERM $$', 143, false],
-    ['kill -KILL $$', 137, true],
+    ['kill -KILL $$', 137, false],
     ['exec perl -e \'my $x = "x" x 300_000_000; sleep 9\'', 137, true],
   ] as const) {
     const dyno = spec(command, { memory: 64 * 1024 * 1024 })
@@ -143,6 +143,58 @@ test('memory without swap, CPU and processes are bounded, and no more CPU is ask
     /Resource temporarily unavailable/,
   )
 })
+
+test('a dyno has CPU by its size where there is too little, is ended before what carries it, and after builds', async () => {
+  const read =
+    'cat /sys/fs/cgroup/cpu/cpu.shares 2>/dev/null || cat /sys/fs/cgroup/cpu.weight; cat /proc/self/oom_score_adj'
+  const [one, two] = [await run(read, { cpu: 1 }), await run(read, { cpu: 2 })].map((text) => text.trim().split('\n'))
+  const ratio = Number(two?.[0]) / Number(one?.[0])
+  assert.ok(ratio > 1.9 && ratio < 2.1, `${one} and ${two}`)
+  assert.equal([one?.[1], two?.[1]], ['250', '250'])
+})
+
+test('the engine says what a dyno uses, and of one that does not run nothing', async () => {
+  const { id, spec } = appOf(rig)
+  const dyno = spec(`printf -v held '%*s' 60000000 ''; echo held; sleep 600; echo "$held"`)
+  await engine.start(dyno)
+  for await (const { data } of engine.logs(dyno.id, 0, new AbortController().signal))
+    if (data.toString().includes('held')) break
+  const used = await engine.memoryUsed(dyno.id)
+  assert.ok(used !== null && used > 60_000_000 && used < dyno.memory, String(used))
+  await engine.removeApp(id)
+  assert.is(await engine.memoryUsed(dyno.id), null)
+})
+
+test('a build that burns CPU leaves it to a dyno that does too', async () => {
+  const { id, spec } = appOf(rig)
+  const burn = 'for n in $(seq 4); do while :; do :; done & done; wait'
+  const dyno = spec(burn, { cpu: 1000 })
+  const { memory, pids } = dyno
+  const ended = new AbortController()
+  const build = { id: `${id}-burn`, app: id, image: rig.image, command: ['/bin/bash', '-c', burn], env: [], mounts: [] }
+  await engine.start(dyno)
+  const running = await engine.build({ ...build, memory, pids, cpu: 1000 }, ended.signal)
+  const before = [await cpuOf('dyno'), await cpuOf('build')] as const
+  let after = before
+  while (after[0] - before[0] < CPU_SECOND) after = [await cpuOf('dyno'), await cpuOf('build')]
+  ended.abort(new Error('enough'))
+  await running.exit.catch(() => {})
+  await engine.stop(dyno.id, 0)
+  await engine.removeApp(id)
+  await engine.sweepBuilds()
+  const [ofDyno, ofBuild] = [after[0] - before[0], after[1] - before[1]]
+  assert.ok(ofDyno > 3 * ofBuild, `of the dyno ${ofDyno} ns, of the build ${ofBuild} ns`)
+})
+
+const CPU_SECOND = 1e9
+
+/** CPU time of the container of this kind, ns. */
+async function cpuOf(kind: string): Promise<number> {
+  const found = (await listContainers(rig.installation)).find(({ Labels }) => Labels['sluice.kind'] === kind)
+  const path = `/containers/${found?.Id}/stats?stream=false&one-shot=true`
+  return (await call<{ cpu_stats: { cpu_usage: { total_usage: number } } }>('GET', path)).cpu_stats.cpu_usage
+    .total_usage
+}
 
 test('dynos of one app reach one another, those of another app do not', async () => {
   const reach = { pool: '10.102.1.0/24', routerPorts: [8080], allow: [], deny: [] }

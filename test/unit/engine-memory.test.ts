@@ -80,6 +80,8 @@ const rig: Rig = {
   commands: {
     stays: script('stays', { prints: ready }),
     ignoresTerm: script('ignores', { prints: ready, ignoresTerm: true }),
+    starves: script('starves', { prints: ready, starves: { after: 5 } }),
+    starvesToDeath: script('starves to death', { exits: { after: 5, code: 7, outOfMemory: true } }),
     exits: (code) => script(`exits ${code}`, { exits: { after: 5, code } }),
     prints: (count) =>
       script(`prints ${count}`, {

@@ -19,7 +19,7 @@ const spec: DynoSpec = {
 }
 
 function told(cgroup: 1 | 2, env: string[] = spec.env): string[] {
-  const site = { installation: 'i', data: '/data', caBundle: undefined, cores: 2, cgroup }
+  const site = { installation: 'i', data: '/data', caBundle: undefined, cores: 2, cgroup, tellsMemory: true }
   const { Env = [] } = dynoContainer(site, { ...spec, env }, [])
   return Env.filter((one) => one.startsWith('MEMORY'))
 }

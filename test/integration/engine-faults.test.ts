@@ -1,0 +1,188 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createDockerEngine } from '../../daemon/engine/docker.ts'
+import { type Engine, EngineError, type Process, type Terminal } from '../../daemon/engine/engine.ts'
+import { limits } from '../../daemon/limits.ts'
+import { createLog } from '../../daemon/log.ts'
+import { call, idLabel, listContainers } from '../e2e/engine.ts'
+import { openEngineProxy } from '../e2e/engine-proxy.ts'
+import { waitFor } from '../e2e/wait.ts'
+import { contextOf } from '../engine/contract-images.ts'
+import { createDockerRig } from '../engine/docker-rig.ts'
+import { appOf } from '../engine/rig.ts'
+
+/** The engine refuses, loses its answer or never gives one, at each kind of call that the tests of whole platforms do not strike. */
+const rig = await createDockerRig(14)
+const { id: app, spec, imageBuild, build } = appOf(rig)
+const direct = rig.engine()
+const dyno = spec('exec sleep 601')
+await direct.start(dyno)
+test.after(async () => {
+  await direct.removeApp(app)
+  await rig.close()
+})
+
+const before = await rig.leftovers()
+/** But for the one network of all builds. */
+const isLeft = (one: string): boolean => !before.includes(one) && !/^network sluice-build-[^-]+$/.test(one)
+
+/** Further processes in the dyno. */
+async function commandsIn(): Promise<string[]> {
+  const dynos = (await listContainers(rig.installation)).filter(({ Labels }) => Labels[idLabel] === dyno.id)
+  const path = `/containers/${dynos[0]?.Id}/top?ps_args=-eo%20pid,args`
+  const { Processes } = await call<{ Processes: string[][] }>('GET', path)
+  return Processes.filter(([, args = '']) => args.startsWith(COMMAND)).map(([, args = '']) => args)
+}
+
+const COMMAND = 'sleep 600'
+const pipes: Terminal = { kind: 'pipes' }
+const tty: Terminal = { kind: 'tty', columns: 80, rows: 24 }
+const exec = (engine: Engine, terminal: Terminal = pipes): Promise<Process> =>
+  engine.exec({ id: dyno.id, command: `exec ${COMMAND}`, env: ['TERM=dumb'], terminal })
+
+async function drained({ output, exit }: { output: AsyncIterable<unknown>; exit: Promise<unknown> }): Promise<unknown> {
+  for await (const _ of output);
+  return exit
+}
+
+async function hungUp(process: Process): Promise<void> {
+  await Promise.all([process.hangup(), drained(process)])
+}
+
+/** What an image that is there is held by. */
+async function held(change: (name: string) => Promise<unknown>): Promise<void> {
+  const name = `faults-${crypto.randomUUID()}:web`
+  const { id = '' } = (await direct.images.inspect(rig.image)) ?? {}
+  await direct.images.keep(id, name)
+  try {
+    await change(name)
+  } finally {
+    await direct.images.forget(name)
+  }
+}
+
+interface Work {
+  kind: string
+  work(engine: Engine, signal: AbortSignal): Promise<unknown>
+  /** What it comes to instead of an error. */
+  without?: unknown
+  /** It may take long, so whoever wants it says until when. Its answer comes while it works, so that is not lost as a whole. */
+  long?: true
+}
+
+const works: Work[] = [
+  { kind: 'GET /_ping', work: (engine) => engine.ping() },
+  { kind: 'GET /info', work: (engine) => engine.images.space() },
+  { kind: 'GET /containers/json', work: (engine) => engine.list() },
+  {
+    kind: 'GET /events',
+    async work(engine) {
+      const enough = new AbortController()
+      const events = engine.watch(enough.signal)[Symbol.asyncIterator]()
+      try {
+        await Promise.all([events.next(), terminal(direct)])
+      } finally {
+        enough.abort()
+      }
+    },
+  },
+  { kind: 'GET /containers/*/stats', work: (engine) => engine.memoryUsed(dyno.id), without: null },
+  { kind: 'POST /containers/*/exec', work: async (engine) => hungUp(await exec(engine)) },
+  { kind: 'POST /exec/*/start', work: async (engine) => hungUp(await exec(engine)) },
+  { kind: 'GET /exec/*/json', work: async (engine) => hungUp(await exec(engine)) },
+  {
+    kind: 'POST /exec/*/resize',
+    async work(engine) {
+      const process = await exec(engine, tty)
+      try {
+        await process.resize(100, 30)
+      } finally {
+        await hungUp(process)
+      }
+    },
+  },
+  { kind: 'POST /containers/*/attach', work: (engine) => terminal(engine) },
+  {
+    kind: 'POST /containers/*/attach of a build',
+    work: async (engine, signal) => drained(await builds(engine, signal)),
+  },
+  {
+    kind: 'POST /build',
+    long: true,
+    async work(engine, signal) {
+      const wanted = imageBuild()
+      const { output, done } = await engine.images.build(wanted, contextOf(rig.dockerfiles.good), signal)
+      await drained({ output, exit: done })
+      await direct.images.forget(`build-${wanted.build}`)
+    },
+  },
+  { kind: 'POST /images/*/tag', work: (engine) => held((name) => engine.images.keep(rig.image, name)) },
+  { kind: 'GET /images/*/json', work: (engine) => held((name) => engine.images.forget(name)) },
+  { kind: 'DELETE /images/*', work: (engine) => held((name) => engine.images.forget(name)) },
+  { kind: 'GET /images/json', work: (engine) => engine.images.kept() },
+]
+
+const builds = (engine: Engine, signal: AbortSignal) => engine.build(build(rig.commands.buildPrints(1, 0)), signal)
+
+/** A dyno whose output a client holds. */
+async function terminal(engine: Engine): Promise<void> {
+  const wanted = spec('true', { terminal: pipes })
+  const attached = engine.attach(wanted.id)
+  attached.catch(() => {})
+  try {
+    await engine.start(wanted)
+    await drained(await attached)
+  } finally {
+    await direct.stop(wanted.id, 0)
+  }
+}
+
+/** Longer than what a busy machine takes for an honest answer. */
+const ANSWER = 15_000
+Object.assign(limits, { engineAnswer: ANSWER, imageRemoval: ANSWER, hangup: 300, stopGrace: 300 })
+
+/** What comes of it when one call is struck, and of the same thing after that. */
+async function faultsOf({ kind, work, without, long }: Work, fault: 'error' | 'lost' | 'hang'): Promise<string[]> {
+  const proxy = await openEngineProxy()
+  const socket = proxy.settings.SLUICE_ENGINE
+  const { installation, data } = rig
+  const engine = createDockerEngine({ socket, installation, data, log: createLog(() => {}) })
+  const strike = proxy.strike(kind, fault)
+  const signal = long ? AbortSignal.timeout(ANSWER) : new AbortController().signal
+  let came: unknown
+  void work(engine, signal).then(
+    (result) => (came = { result }),
+    (error: unknown) => (came = error),
+  )
+  try {
+    await waitFor(`the end of ${kind} with ${fault}`, () => came !== undefined)
+    const faults: string[] = []
+    if (!strike.done) faults.push('was not made')
+    if (without !== undefined) assert.equal(came, { result: without })
+    else if (long && fault === 'hang') assert.is(came, signal.reason)
+    else if (!(came instanceof EngineError) || !/^The Docker engine |struck/.test(came.message))
+      faults.push(`came to ${String(came)}`)
+    await work(engine, new AbortController().signal).catch((error: unknown) =>
+      faults.push(`did not work after that: ${String(error)}`),
+    )
+    return faults.map((one) => `${kind} ${one}`)
+  } finally {
+    proxy.heal()
+    await proxy.close()
+  }
+}
+
+for (const fault of ['error', 'lost', 'hang'] as const)
+  test(`a call that the engine answers with ${fault} ends with a sentence, leaves nothing, and works the next time`, async () => {
+    const struck = works.filter(({ long }) => !long || fault !== 'lost')
+    const faults = await Promise.all(struck.map((one) => faultsOf(one, fault)))
+    assert.equal(faults.flat(), [])
+    const left = async () => [...(await commandsIn()), ...(await rig.leftovers()).filter(isLeft)]
+    await waitFor('nothing to be left', async () => {
+      const now = await left()
+      if (now.length > 0) throw new Error(now.join(', '))
+      return true
+    })
+  })
+
+test.run()

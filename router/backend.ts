@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { now } from './clock.ts'
 import { Crowd } from './crowd.ts'
-import { ask } from './health.ts'
+import { askAll } from './health.ts'
 import type { Limits } from './limits.ts'
 import type { Receipt, Backend as Route } from './protocol.ts'
 import { Quarantine } from './quarantine.ts'
@@ -16,8 +16,8 @@ const none: Receipt = { inFlight: 0, finished: 0, cut: 0, failed: 0, took: 0 }
 /**
  * One dyno as the router sees it. The table says the mode; every table may say it again.
  *
- *   (new) --probe--> probing --accepts, or its check passes--> up  (tells `health`, again with each table)
- *                    probing --its check fails--> probing          (tells why, once for each reason)
+ *   (new) --probe--> probing --accepts, and passes its checks--> up  (tells `health`, again with each table)
+ *                    probing --a check fails--> probing              (tells why, once for each reason)
  *   probing, up, (new) --serve--> serving     gets requests
  *   serving --drain--> draining               no new requests, no idle connections; running ones go on, tunnels for the app's grace
  *   draining --last user gone--> drained      (tells `drained`, again with each table)
@@ -43,8 +43,10 @@ export class Backend {
   private receipt = none
   private probing = false
   private readonly idle: Upstream[] = []
-  private check: Route['check']
-  /** What its check has found wrong, and was told. */
+  /** By what the master has found: it gets requests only when there is nobody better. */
+  unwell = false
+  private readonly checks: Route['checks']
+  /** What a check has found wrong, and was told. */
   private trouble: string | null = null
   private readonly limits: Limits
   private readonly events: BackendEvents
@@ -54,7 +56,7 @@ export class Backend {
     this.dyno = route.dyno
     this.address = route.address
     this.port = route.port
-    this.check = route.check
+    this.checks = route.checks
     this.quarantine = new Quarantine(limits)
     this.limits = limits
     this.events = events
@@ -162,9 +164,9 @@ export class Backend {
     socket.on('close', () => void this.probed(answered, attempt))
   }
 
-  /** The check begins with the first connection that is accepted; until then nothing of the app can answer. */
+  /** Checks begin with the first connection that is accepted; until then nothing of the app can answer. */
   private async probed(accepts: boolean, attempt: number): Promise<void> {
-    const trouble = !accepts || this.check === undefined ? null : await ask(this, this.check)
+    const trouble = !accepts || this.checks === undefined ? null : await askAll(this, this.checks)
     if (this.mode !== 'probe') return this.stopProbing()
     if (accepts && trouble === null) {
       this.up = true
@@ -187,7 +189,7 @@ export class Backend {
 export interface BackendEvents {
   /** Without it nothing is probed. */
   up?(backend: string): void
-  /** Its check failed; told when the reason changes. */
+  /** A check failed; told when the reason changes. */
   unwell?(backend: string, reason: string): void
   drained(backend: string, receipt: Receipt): void
 }

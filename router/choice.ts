@@ -1,3 +1,5 @@
+import { panics } from './protocol.ts'
+
 /** Which backend a request goes to. Pure but for chance, which is handed in. */
 
 /** A backend as choosing sees it. */
@@ -6,24 +8,27 @@ export interface Candidate {
   readonly users: { readonly size: number }
   /** Until when it is out of the choice, ms since the epoch. */
   readonly quarantine: { readonly until: number }
+  /** A check of it fails. */
+  readonly unwell: boolean
 }
 
 /**
- * Those that may get a request: not tried by it, with fewer than `most` users, and not in quarantine. When more than half of an app's
- * backends are in quarantine it is the router whose view is wrong, and the quarantine means nothing (panic), so that it never empties
- * an app. Those in quarantine are also the last resort of a request that has tried all others.
+ * Those that may get a request: not tried by it, with fewer than `most` users, and not out, which is in quarantine or unwell. When more
+ * than half of an app's backends are out it is a shared cause, or the router whose view is wrong, and being out means nothing (panic), so
+ * that it never empties an app. Those that are out are also the last resort of a request that has tried all others.
  */
 export function eligible<B extends Candidate>(
   serving: readonly B[],
   { tried, most, now }: { tried: readonly B[]; most: number; now: number },
 ): readonly B[] {
-  if (tried.length === 0 && !serving.some((one) => one.users.size >= most || one.quarantine.until > now)) return serving
+  if (tried.length === 0 && !serving.some((one) => one.users.size >= most || isOut(one, now))) return serving
   const open = serving.filter((one) => one.users.size < most && !tried.includes(one))
-  const out = serving.filter((one) => one.quarantine.until > now)
-  if (out.length * 2 > serving.length) return open
-  const well = open.filter((one) => one.quarantine.until <= now)
+  if (panics(serving.filter((one) => isOut(one, now)).length, serving.length)) return open
+  const well = open.filter((one) => !isOut(one, now))
   return well.length > 0 ? well : open
 }
+
+const isOut = ({ quarantine, unwell }: Candidate, now: number): boolean => unwell || quarantine.until > now
 
 /** The less busy of two random ones, which spreads load nearly as well as looking at all of them. */
 export function lessBusy<B extends Candidate>(from: readonly B[], random: () => number = Math.random): B | undefined {

@@ -7,6 +7,7 @@ import type { Batches } from './lines.ts'
 import {
   type Certificates,
   type Down,
+  type Failing,
   HANDOVER,
   type Identity,
   MAX_MESSAGE,
@@ -17,6 +18,7 @@ import {
   type Receipt,
   type Table,
   type Up,
+  type WatchKind,
 } from './protocol.ts'
 
 /** By `require`: an `import` first looks through it for what it exports, by a parser that then stays in memory (8 MB). */
@@ -31,6 +33,8 @@ const { WebSocket } = createRequire(import.meta.url)('ws') as typeof Ws
 export interface Control {
   up(backend: string): void
   unwell(backend: string, reason: string): void
+  checked(backend: string, check: WatchKind, reason: string | null): void
+  failing(checks: readonly Failing[]): void
   drained(backend: string, receipt: Receipt): void
   readonly connected: boolean
   /** Takes no further table; resolves when the last is on disk. A successor goes on. */
@@ -122,6 +126,7 @@ export function createControl(options: ControlOptions): Control {
         certificates: [...held.keys()],
         router: options.router,
       })
+      flush()
     })
     dialled.on('message', (data) => {
       heard()
@@ -215,11 +220,12 @@ export function createControl(options: ControlOptions): Control {
     applying = null
   }
 
+  /** At once; what the daemon does not take yet goes when it has taken what was sent before. */
   const flush = (): void => {
     if (socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > limits.responseBuffer) return
     const { batches } = options
     for (let batch = batches.take(); batch !== undefined; batch = batches.take()) {
-      socket.send(batch.text, { binary: false })
+      socket.send(batch.text, { binary: false }, flush)
       if (socket.bufferedAmount > limits.responseBuffer) return
     }
   }
@@ -229,14 +235,13 @@ export function createControl(options: ControlOptions): Control {
     if (Date.now() - heardAt > limits.silence) return socket.terminate()
     socket.ping()
   }, limits.ping)
-  const flushes = setInterval(flush, limits.logEvery)
+  options.batches.added = flush
   void dial()
 
   const stop = (): void => {
     closed = true
     clearTimeout(timer)
     clearInterval(pings)
-    clearInterval(flushes)
   }
 
   const goodbye = (code: number, reason: string): Promise<void> => {
@@ -252,6 +257,8 @@ export function createControl(options: ControlOptions): Control {
   return {
     up: (backend) => send({ kind: 'health', backend, up: true, reason: '' }),
     unwell: (backend, reason) => send({ kind: 'health', backend, up: false, reason }),
+    checked: (backend, check, reason) => send({ kind: 'check', backend, check, reason }),
+    failing: (checks) => send({ kind: 'failing', checks: [...checks] }),
     drained: (backend, receipt) => send({ kind: 'drained', backend, receipt }),
     get connected() {
       return socket?.readyState === WebSocket.OPEN

@@ -7,13 +7,16 @@ import type { Member } from './member.ts'
 import type { Word } from './orders.ts'
 import { Probes } from './probes.ts'
 import type { Table } from './protocol.ts'
+import { Rounds } from './rounds.ts'
 import { Totals } from './tally.ts'
 
 /** Who can be told, at the moment. */
 export interface Audience {
   /** The processes that take requests. */
   members(): Iterable<Member>
-  daemon(): Pick<Control, 'up' | 'unwell' | 'drained'> | undefined
+  /** Tells them of a backend. */
+  judge(backend: string, unwell: boolean): void
+  daemon(): Pick<Control, 'up' | 'unwell' | 'checked' | 'failing' | 'drained'> | undefined
   warn(sentence: string): void
 }
 
@@ -21,19 +24,26 @@ export interface Audience {
 export class Ledger {
   readonly batches = new Batches(limits.logQueue)
   readonly totals = new Totals(limits.countedApps)
+  readonly rounds: Rounds
   private readonly drains: Drains<Member>
   private readonly probes: Probes
+  private readonly daemon: Audience['daemon']
   private readonly warn: (sentence: string) => void
   /** Lines that workers could not keep. */
   private dropped = 0
   /** Troubles that have been said since the last table: each worker has the same. */
   private readonly said = new Set<string>()
 
-  constructor({ members, daemon, warn }: Audience) {
+  constructor({ members, judge, daemon, warn }: Audience) {
+    this.daemon = daemon
     this.warn = warn
     this.probes = new Probes(limits, {
       up: (backend) => daemon()?.up(backend),
       unwell: (backend, reason) => daemon()?.unwell(backend, reason),
+    })
+    this.rounds = new Rounds(limits, {
+      wellness: judge,
+      checked: (backend, check, reason) => daemon()?.checked(backend, check, reason),
     })
     this.drains = new Drains(members, (backend, receipt) => daemon()?.drained(backend, receipt))
   }
@@ -73,6 +83,7 @@ export class Ledger {
   follow({ table, apps }: Edition): void {
     this.said.clear()
     this.probes.follow(table)
+    this.rounds.follow(table)
     this.totals.keep((app) => apps.has(app))
   }
 
@@ -84,6 +95,7 @@ export class Ledger {
   /** Tells again what the daemon may have missed. */
   report(): void {
     this.probes.report()
+    this.daemon()?.failing(this.rounds.failing())
     this.drains.report()
   }
 }

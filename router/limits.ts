@@ -88,6 +88,8 @@ export const limits = {
   probe: 100,
   /** From one failed health check to the next; each may be a line in the app's log. */
   checkPause: 1 * SECOND,
+  /** Health checks of dynos that serve, of all apps, at once. */
+  checksAtOnce: 512,
   /** One attempt of a probe; short, because a dyno's network may just be coming up. */
   probeAttempt: 1 * SECOND,
   sweep: 1 * SECOND,

@@ -93,6 +93,8 @@ const COMMA = 44
 export class Batches {
   /** Since the start. */
   lost = 0
+  /** Called when there is something to take. */
+  added = (): void => {}
   private readonly most: number
   private waiting: Batch[] = []
   private lines = 0
@@ -106,10 +108,11 @@ export class Batches {
     if (this.lines + batch.lines > this.most) {
       this.untold += batch.lines + batch.dropped
       this.lost += batch.lines
-      return
+    } else {
+      this.waiting.push(batch)
+      this.lines += batch.lines
     }
-    this.waiting.push(batch)
-    this.lines += batch.lines
+    this.added()
   }
 
   take(): Batch | undefined {

@@ -10,7 +10,7 @@ import type { Member } from './member.ts'
 import type { Figures } from './metrics.ts'
 import type { Patience, Word } from './orders.ts'
 import { PairFile } from './pair.ts'
-import type { Certificates, Table } from './protocol.ts'
+import { type Certificates, type Failing, panics, type Table } from './protocol.ts'
 import { Snapshots } from './snapshot.ts'
 import { StatusServer } from './status.ts'
 import { type FromOld, type Predecessor, Successor } from './succession.ts'
@@ -52,7 +52,12 @@ export class Master {
     this.snapshots = snapshots
     this.warn = warn
     this.pair = new PairFile(join(config.data, 'tls'), warn)
-    this.ledger = new Ledger({ members: () => this.workers.members, daemon: () => this.control, warn })
+    this.ledger = new Ledger({
+      members: () => this.workers.members,
+      judge: (backend, unwell) => this.workers.judge(backend, unwell),
+      daemon: () => this.control,
+      warn,
+    })
     this.workers = new Workers(
       { doors, count: config.workers, limits, edition, tickets: freshKeys(Date.now()) },
       { word: (from, word) => this.hear(from, word), gone: (member, how) => this.gone(member, how), warn },
@@ -83,6 +88,7 @@ export class Master {
       this.workers.useTickets(go.tickets)
       await this.follow(editionOf(adopting(go.table, this.edition.table), go.certificates, this.edition))
       this.ledger.settle(this.edition.table)
+      this.ledger.rounds.adopt(go.failing ?? [])
     }
     await this.workers.listen()
     predecessor.tell({ kind: 'serving' })
@@ -140,7 +146,8 @@ export class Master {
       left = true
       await this.control?.handOver()
       const { table, certificates } = this.edition
-      void successor.tell({ kind: 'go', table, certificates, tickets: this.workers.tickets })
+      const { tickets } = this.workers
+      void successor.tell({ kind: 'go', table, certificates, tickets, failing: this.ledger.rounds.failing() })
       await successor.says('serving', limits.succession)
     } catch (error) {
       successor.kill()
@@ -159,6 +166,7 @@ export class Master {
     const { workers } = this
     const { batches, totals } = this.ledger
     this.successor = successor
+    this.ledger.rounds.close()
     const settled = successor.says('settled').catch((error) => {
       throw new Error(`The successor has ended too early: ${messageOf(error)}.`)
     })
@@ -223,11 +231,25 @@ export class Master {
       trouble: workers.trouble,
       revivals: workers.revivals,
       lost: ledger.lost,
+      asked: ledger.rounds.asked,
+      unwell: unwellOf(edition.table, ledger.rounds.failing()),
       apps: ledger.totals.list(),
       others: ledger.totals.others,
       nameOf: (app) => names.get(app) ?? app,
     }
   }
+}
+
+/** Of each app that has any. */
+function unwellOf(table: Table, failing: readonly Failing[]): Figures['unwell'] {
+  if (failing.length === 0) return []
+  const ids = new Set(failing.map(({ backend }) => backend))
+  return table.apps.flatMap(({ id: app, backends }) => {
+    const dynos = backends.filter(({ id }) => ids.has(id)).length
+    return dynos > 0
+      ? [{ app, dynos, panic: panics(dynos, backends.filter(({ mode }) => mode === 'serve').length) }]
+      : []
+  })
 }
 
 interface Parts {

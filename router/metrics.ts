@@ -1,3 +1,5 @@
+import { limits } from './limits.ts'
+import type { Asked } from './rounds.ts'
 import { type AppTally, bounds, type Tally } from './tally.ts'
 
 /** What a router can say of itself at one moment. */
@@ -10,6 +12,10 @@ export interface Figures {
   trouble: string | undefined
   revivals: number
   lost: number
+  /** Health checks of dynos that serve, since the start. */
+  asked: Asked
+  /** Apps with dynos whose checks fail now; `panic`: so many that all get requests. */
+  unwell: { app: string; dynos: number; panic: boolean }[]
   apps: AppTally[]
   /** Of apps that are not counted by themselves. */
   others: Tally
@@ -22,7 +28,8 @@ export function troubleOf({ version, trouble }: Figures): string | undefined {
 
 /** Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/). Pure. */
 export function metricsText(figures: Figures): string {
-  const { apps, others, workers, nameOf } = figures
+  const { apps, others, workers, asked, nameOf } = figures
+  const unwell = figures.unwell.slice(0, limits.countedApps).map((one) => ({ ...one, app: nameOf(one.app) }))
   const tallies = [...apps.map(({ app, tally }) => ({ app: nameOf(app), tally })), { app: OTHERS, tally: others }]
   return [
     ...family('sluice_router_requests_total', 'counter', 'Requests by app and class of the status.', requests(tallies)),
@@ -37,6 +44,18 @@ export function metricsText(figures: Figures): string {
     ...family(
       ...(['sluice_router_connections', 'gauge', 'Open connections of clients.'] as const),
       workers.map(({ pid, connections }) => sample('', { worker: String(pid) }, connections)),
+    ),
+    ...family('sluice_router_checks_total', 'counter', 'Health checks of dynos that serve, by result.', [
+      sample('', { result: 'passed' }, asked.passed),
+      sample('', { result: 'failed' }, asked.failed),
+    ]),
+    ...family(
+      ...(['sluice_router_unwell_dynos', 'gauge', 'Dynos that fail a health check, of apps that have any.'] as const),
+      unwell.map(({ app, dynos }) => sample('', { app }, dynos)),
+    ),
+    ...family(
+      ...(['sluice_router_panic', 'gauge', 'Whether so many of its dynos fail that all get requests.'] as const),
+      unwell.map(({ app, panic }) => sample('', { app }, Number(panic))),
     ),
     ...single('sluice_router_log_lines_dropped_total', 'counter', 'Log lines that found no room.', figures.lost),
     ...single('sluice_router_worker_revivals_total', 'counter', 'Workers that had to be replaced.', figures.revivals),

@@ -17,6 +17,7 @@ import type { TicketKeys } from './tickets.ts'
  *     | -- tickets {keys} --------------> |   one set for all, so that a session may be resumed with any
  *     | -- listen ------------------------> |
  *     | <- listening / failed ------------- |
+ *     | -- wellness {backends} ----------> |   of backends in force: which are unwell, or well again; a new worker gets all
  *     | -- ask ---------------------------> |   every `limits.ask`
  *     | <- alive {connections, tallies} --- |
  *     | <- drained, lines, trouble -------- |
@@ -33,6 +34,7 @@ export type Order =
   | { kind: 'tls'; key: Uint8Array; cert: Uint8Array }
   | { kind: 'tickets'; keys: TicketKeys }
   | { kind: 'listen' }
+  | { kind: 'wellness'; backends: string[]; unwell: boolean }
   | { kind: 'ask' }
   | { kind: 'report' }
   | ({ kind: 'leave' } & Patience)

@@ -1,3 +1,4 @@
+import { type Check, type Checks, type Failing, parseChecks, WATCHES, type Watch, type WatchKind } from './check.ts'
 import { boolean, integer, list, object, oneOf, parseJson, port, short, string } from './shape.ts'
 
 /**
@@ -14,7 +15,9 @@ import { boolean, integer, list, object, oneOf, parseJson, port, short, string }
  *     |            gone, challenges} -- |   what leads from the table that was told before it, `base`, to a newer one
  *     | -- whole {} ------------------> |   `base` is not what was told; changes mean nothing until a table comes
  *     | -- applied {version} ---------> |   from now on no request follows an older table
- *     | -- health {backend, up} ------> |   for backends in mode `probe`; not up: why their check failed
+ *     | -- health {backend, up} ------> |   for backends in mode `probe`; not up: why their checks failed
+ *     | -- check {backend, check} ----> |   for backends in mode `serve`: a check fails from now on, or passes again
+ *     | -- failing {checks} ----------> |   after each `applied`: all that fail now
  *     | -- drained {backend, receipt} > |   for backends in mode `drain`, when the last request ended
  *     | -- log {lines, dropped} ------> |
  *
@@ -28,9 +31,9 @@ import { boolean, integer, list, object, oneOf, parseJson, port, short, string }
  *
  * Daemon and router of one host are upgraded together. One that speaks another protocol is sent away; a router then serves on with the
  * table that it has. Protocol 2 brought certificates, protocol 3 changes, challenges, an app's own bounds and pages, receipts, and who a
- * router is, protocol 4 health checks.
+ * router is, protocol 4 health checks, protocol 5 those of dynos that serve.
  */
-export const PROTOCOL = 4
+export const PROTOCOL = 5
 
 export interface Table {
   version: number
@@ -96,9 +99,14 @@ export interface Backend {
    * `drain`: gets no new requests, running ones go on; tell `drained` when none is left.
    */
   mode: 'probe' | 'serve' | 'drain'
-  /** In mode `probe`: it is up when a GET of this path, with this host, is answered with a status below 400 in `timeout` ms. */
-  check?: { host: string; path: string; timeout: number; content?: string }
+  /** In mode `probe` it is up when it has passed all of them; in mode `serve` those that go on tell whether it is well. */
+  checks?: Checks
 }
+
+export type { Check, Checks, Failing, Watch, WatchKind }
+
+/** So many of an app's backends are out that it is a shared cause, or the router's view that is wrong: then all of them get requests. */
+export const panics = (out: number, all: number): boolean => out * 2 > all
 
 /** For a TLS server: PEM texts, the site's own certificate first. */
 export interface Certificate {
@@ -150,6 +158,9 @@ export type Up =
   | { kind: 'applied'; version: number }
   | { kind: 'refused'; version: number; reason: string }
   | { kind: 'health'; backend: string; up: boolean; reason: string }
+  /** `reason`: null when it passes. */
+  | { kind: 'check'; backend: string; check: WatchKind; reason: string | null }
+  | { kind: 'failing'; checks: Failing[] }
   | { kind: 'drained'; backend: string; receipt: Receipt }
   | { kind: 'log'; lines: LogLine[]; dropped: number }
 
@@ -251,6 +262,10 @@ export function parseUp(text: string): Up {
         up: boolean(m.up, 'up'),
         reason: string(m.reason, 'reason'),
       }
+    case 'check':
+      return { kind: 'check', ...parseWord(m), reason: m.reason === null ? null : string(m.reason, 'reason') }
+    case 'failing':
+      return { kind: 'failing', checks: list(m.checks, 'checks').map(parseFailing) }
     case 'drained':
       return { kind: 'drained', backend: string(m.backend, 'backend'), receipt: parseReceipt(m.receipt) }
     case 'log':
@@ -270,6 +285,16 @@ function parseIdentity(value: unknown): Identity {
     workers: integer(router.workers ?? 0, 'workers'),
   }
 }
+
+function parseFailing(value: unknown): Failing {
+  const failing = object(value, 'check')
+  return { ...parseWord(failing), reason: string(failing.reason, 'reason') }
+}
+
+const parseWord = ({ backend, check }: Record<string, unknown>) => ({
+  backend: string(backend, 'backend'),
+  check: oneOf(check, WATCHES, 'check'),
+})
 
 function parseReceipt(value: unknown): Receipt {
   const receipt = object(value, 'receipt')
@@ -331,16 +356,7 @@ function checkBackend(value: unknown): void {
   string(backend.address, 'address')
   port(backend.port)
   oneOf(backend.mode, MODES, 'mode')
-  if (backend.check !== undefined) checkCheck(backend.check)
-}
-
-function checkCheck(value: unknown): void {
-  const check = object(value, 'check')
-  short(check.host, 'check.host')
-  // It becomes a line of a request.
-  if (!/^\/[\x21-\x7e]*$/.test(string(check.path, 'check.path'))) throw new TypeError('check.path is no path')
-  integer(check.timeout, 'check.timeout')
-  if (check.content !== undefined) string(check.content, 'check.content')
+  if (backend.checks !== undefined) parseChecks(backend.checks)
 }
 
 function parseLine(value: unknown): LogLine {

@@ -131,7 +131,11 @@ export class Router {
     this.coming = new Directory()
     this.kept = []
     this.challenges = compileChallenges(challenges)
-    for (const { backend, mode, grace } of kept) backend.follow(mode, grace)
+    for (const { backend, mode, grace } of kept) {
+      backend.follow(mode, grace)
+      // who sends all says anew which are unwell
+      if (whole) backend.unwell = false
+    }
     for (const { backends } of out)
       for (const backend of backends) if (this.inForce.backends.get(backend.id) !== backend) backend.remove()
     for (const { route, backlog } of out) {
@@ -144,6 +148,14 @@ export class Router {
   /** Tells again which backends are up or drained. */
   report(): void {
     for (const backend of this.inForce.backends.values()) backend.report()
+  }
+
+  /** What the master has found of these backends; one that is not there is passed over. */
+  judge(backends: readonly string[], unwell: boolean): void {
+    for (const id of backends) {
+      const backend = this.inForce.backends.get(id)
+      if (backend !== undefined) backend.unwell = unwell
+    }
   }
 
   find(hostname: string): App | undefined {

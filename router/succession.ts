@@ -5,7 +5,7 @@ import type { Door } from './doors.ts'
 import type { Batch } from './lines.ts'
 import type { Channel } from './member.ts'
 import type { Order, Word } from './orders.ts'
-import type { Certificates, Table } from './protocol.ts'
+import type { Certificates, Failing, Table } from './protocol.ts'
 import type { AppTally } from './tally.ts'
 import type { TicketKeys } from './tickets.ts'
 
@@ -16,7 +16,7 @@ import type { TicketKeys } from './tickets.ts'
  *   old                                     new
  *     |           (its workers have started)  |
  *     | <- ready ---------------------------- |
- *     | -- go {table, certificates, tickets}> |   old has left the daemon: no newer table can come
+ *     | -- go {table, certificates, ...} ---> |   with keys of tickets and what fails; old has left the daemon: no newer table can come
  *     | <- serving -------------------------- |   its workers accept; old's do not from now on
  *     | -- yours {workers, batches, tallies}> |   new dials the daemon
  *     | <- settled -------------------------- |   systemd knows new
@@ -27,7 +27,8 @@ import type { TicketKeys } from './tickets.ts'
  * requests, and the supervisor waits for the end of old.
  */
 export type FromOld =
-  | { kind: 'go'; table: Table; certificates: Certificates; tickets: TicketKeys }
+  /** An older router finds nothing failing. */
+  | { kind: 'go'; table: Table; certificates: Certificates; tickets: TicketKeys; failing?: Failing[] }
   | { kind: 'yours'; workers: number[]; batches: Batch[]; tallies: AppTally[] }
   | { kind: 'word'; from: number; word: Word }
   | { kind: 'gone'; from: number; how: string }

@@ -23,10 +23,14 @@ const config = readConfig()
 class Worker {
   private readonly lines = new Lines(limits.logQueue, limits.logBatch)
   private underway = 0
+  private flushing: NodeJS.Timeout | undefined
   private readonly router = new Router(
     {
       drained: (backend, receipt) => this.tell({ kind: 'drained', backend, receipt }),
-      line: (app, at, account) => this.lines.add(app, at, formatAccountInJson(account)),
+      line: (app, at, account) => {
+        this.lines.add(app, at, formatAccountInJson(account))
+        this.flushLater()
+      },
     },
     {},
     config.workers,
@@ -51,7 +55,6 @@ class Worker {
     if (!process.connected) process.exit(0)
     // the master says when to go, whoever sends signals to all of us
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => {})
-    setInterval(() => this.flush(), limits.logEvery)
   }
 
   private async follow(order: Order): Promise<void> {
@@ -74,6 +77,8 @@ class Worker {
         return this.useTickets(order.keys)
       case 'listen':
         return this.listen()
+      case 'wellness':
+        return this.router.judge(order.backends, order.unwell)
       case 'ask':
         return this.tell(this.alive())
       case 'report':
@@ -149,6 +154,8 @@ class Worker {
 
   /** Hands lines to the master as fast as it takes them; true when some were. */
   private flush(): boolean {
+    clearTimeout(this.flushing)
+    this.flushing = undefined
     let some = false
     while (this.underway < limits.batchesUnderway) {
       const batch = this.lines.take()
@@ -157,7 +164,13 @@ class Worker {
       this.underway++
       this.tell({ kind: 'lines', batch }, () => this.underway--)
     }
+    this.flushLater()
     return true
+  }
+
+  /** Lines wait a moment for others, and a worker without requests is not woken. */
+  private flushLater(): void {
+    this.flushing ??= setTimeout(() => this.flush(), limits.logEvery)
   }
 
   private tell(word: Word, told: () => void = () => {}): void {

@@ -25,6 +25,7 @@ export class Workers {
   private edition: Edition
   private pair: Order[] = []
   tickets: TicketKeys
+  private readonly unwell = new Set<string>()
   private readonly rotating: NodeJS.Timeout
   private serial = 1
   /** They are to take requests. */
@@ -94,7 +95,12 @@ export class Workers {
       gone: (from, how) => this.gone(from, how),
     })
     this.members.add(member)
-    member.order([...ordersFor(this.serial, this.edition), ...this.pair, { kind: 'tickets', keys: this.tickets }])
+    member.order([
+      ...ordersFor(this.serial, this.edition),
+      { kind: 'wellness', backends: [...this.unwell], unwell: true },
+      ...this.pair,
+      { kind: 'tickets', keys: this.tickets },
+    ])
     return member
   }
 
@@ -106,6 +112,13 @@ export class Workers {
     const told = [...this.members]
     for (const member of told) member.order(orders)
     await this.until(() => told.every((member) => member.state === 'gone' || !member.behind))
+  }
+
+  /** Of a backend. */
+  judge(backend: string, unwell: boolean): void {
+    if (unwell) this.unwell.add(backend)
+    else this.unwell.delete(backend)
+    for (const member of this.members) member.order([{ kind: 'wellness', backends: [backend], unwell }])
   }
 
   /** The platform's own certificate. */

@@ -1,7 +1,5 @@
 import type { WebSocket } from 'ws'
 import {
-  type AppRoute,
-  type Challenge,
   type Down,
   HANDOVER,
   type Identity,
@@ -13,65 +11,16 @@ import {
 } from '../../router/protocol.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Pair } from './chain.ts'
 import { Receipts } from './receipt.ts'
-import { type KnownRouter, openRegister, type Register } from './register.ts'
+import { openRegister, type Register } from './register.ts'
+import type { Routers, Sources } from './routers.ts'
 import { Troubles } from './trouble.ts'
 import { WantedTable } from './wanted.ts'
-
-/**
- * The daemon's end of the routers' protocol (router/protocol.ts). The daemon owns the table; it is made from rows, so publishing is
- * safe to repeat. Nothing here is durable: a router says what it has applied when it connects.
- */
-export interface Routers {
-  /** A router has connected and shown its token. */
-  accept(socket: WebSocket, address?: string): void
-  /** Those that are or were connected, the first known first. */
-  list(): RouterState[]
-  /** Forgets one that is lost. */
-  forget(router: string): 'forgotten' | 'connected' | 'unknown'
-  /** Sends the table as the rows have it now, of one app or of all; resolves when it is on its way. Unchanged rows send nothing. */
-  publish(app?: string): Promise<void>
-  /** True when at least one router is connected and every live one follows this app's newest route. */
-  acknowledged(app: string): boolean
-  /** Resolves when every live router, of which there is one, follows the table that was published last; rejects when `signal` aborts. */
-  followed(signal: AbortSignal): Promise<void>
-  /** True when every live router has reached this backend. */
-  healthy(backend: string): boolean
-  /** What a router found wrong with this backend's health last, in words; also when the backend has gone, for a while. */
-  troubleOf(backend: string): string | undefined
-  /** True when every live router says that this backend's last request has ended. */
-  drained(backend: string): boolean
-  /** How they ended. */
-  readonly receipts: Receipts
-  /** What routers were told of the time that this app's tunnels have, ms; undefined for their own. */
-  graceOf(app: string): number | undefined
-  readonly connected: number
-  /** Since when there has been a router without a break, ms; null when there is none. */
-  readonly connectedSince: number | null
-  close(): void
-}
-
-export interface RouterState extends KnownRouter {
-  /** `lost`: it serves on by the table that it has, when it runs. */
-  state: 'connected' | 'lost'
-  /** Versions that it does not follow yet. */
-  behind: number
-}
-
-export interface Sources {
-  /** The routes of all apps, or of some, from the rows; an app that is gone has none. */
-  routes(apps?: string[]): Promise<AppRoute[]>
-  /** What routers need to serve these certificates; one that is gone is not among them. */
-  pairs(certificates: readonly string[]): Promise<ReadonlyMap<string, Pair>>
-  /** What routers answer to authorities now. */
-  challenges(): Challenge[]
-  /** Something that the plan of this app looks at has changed. */
-  changed(app: string): void
-  logLine(app: string, at: number, text: string): void
-}
+import { Wellness } from './wellness.ts'
 
 interface Peer {
   socket: WebSocket
@@ -93,7 +42,6 @@ interface Peer {
   certificates: Set<string>
 }
 
-const PING_EVERY = 10_000
 /** Until it has said hello. */
 const nobody: Identity = { id: '', host: '', pid: 0, workers: 0 }
 
@@ -104,6 +52,10 @@ interface Parts {
   register?: Register
 }
 
+/**
+ * The daemon's end of the routers' protocol (router/protocol.ts). The daemon owns the table; it is made from rows, so publishing is
+ * safe to repeat. Nothing here is durable: a router says what it has applied when it connects.
+ */
 export function createRouters(
   { clock, log, register = openRegister(undefined, log) }: Parts,
   sources: Sources,
@@ -112,6 +64,12 @@ export function createRouters(
   const receipts = new Receipts()
   const troubles = new Troubles()
   const table = new WantedTable()
+  const wellness = new Wellness<Peer>({
+    now: () => clock.now(),
+    appOf: (backend) => (table.backend(backend)?.mode === 'serve' ? table.routeOf(backend) : undefined),
+    app: (id) => table.route(id),
+    tell: (app, dyno, text) => sources.logLine(app, clock.now(), text, dyno),
+  })
   const strangers = new Set<string>()
   let connectedSince = 0
   let publishing: Promise<void> = Promise.resolve()
@@ -172,7 +130,9 @@ export function createRouters(
       for (const id of healthy) if (table.backend(id)?.mode !== 'probe') healthy.delete(id)
       for (const id of drained) if (table.backend(id)?.mode !== 'drain') drained.delete(id)
     }
+    wellness.follow()
     await send([...peers], change)
+    await failpoint('table.sent')
   }
 
   /** One after the other: what is sent to a router is the newest table whenever it is sent. */
@@ -187,6 +147,7 @@ export function createRouters(
       if (older.router.id === '' || older.router.id !== peer.router.id) continue
       if (older.handedOverAt !== null) peer.process = older.process
       peers.delete(older)
+      wellness.gone(older)
       older.socket.close(REPLACED, 'this router has connected anew')
     }
   }
@@ -197,7 +158,8 @@ export function createRouters(
     // a number that it has already seen may have been another table's
     const renumbered = applied >= table.version
     if (renumbered) table.version = applied + 1
-    if (peers.size === 0) connectedSince = clock.now()
+    const first = peers.size === 0
+    if (first) connectedSince = clock.now()
     peer.certificates = new Set(certificates)
     peer.process = `${router.id} ${router.pid}`
     replace(peer)
@@ -205,6 +167,8 @@ export function createRouters(
     const { id, host, workers } = router
     if (id !== '') register.connected({ id, host, workers, address: peer.address, applied }, clock.now())
     log.info('router connected', { router: id, host, applied, sent: table.version })
+    // From now on dynos that boot have had their chance, so their time runs.
+    if (first) for (const app of table.moving()) sources.changed(app)
     await send(renumbered ? [...peers] : [peer])
   }
 
@@ -245,6 +209,11 @@ export function createRouters(
           troubles.note(message.backend, message.reason)
         }
         return changed(message.backend)
+      case 'check':
+        wellness.hear(peer, message.backend, message)
+        return changed(message.backend)
+      case 'failing':
+        return wellness.learn(peer, message.checks).forEach(changed)
       case 'drained':
         peer.drained.add(message.backend)
         receipts.note(message.backend, peer.process, message.receipt)
@@ -281,6 +250,7 @@ export function createRouters(
 
   const drop = (peer: Peer): void => {
     if (!peers.delete(peer)) return
+    wellness.gone(peer)
     log.warn('router disconnected', { router: peer.router.id, left: peers.size })
     // who waited for its word waits no more
     const waited = new Set([...unsettled, ...table.moving()])
@@ -295,8 +265,9 @@ export function createRouters(
       if (peer.handedOverAt !== null && now - peer.handedOverAt > limits.routerHandover) drop(peer)
       else if (now - peer.heardAt > limits.routerSilence) peer.socket.terminate()
       else peer.socket.ping()
+    wellness.look()
     lookAgain()
-  }, PING_EVERY)
+  }, limits.routerPing)
   pings.unref()
 
   return {
@@ -375,6 +346,8 @@ export function createRouters(
       })
     },
     healthy: (backend) => every((peer) => peer.healthy.has(backend)),
+    dead: (backend) => wellness.dead(backend, live()),
+    panics: (app) => wellness.panics(table.route(app) ?? { id: app, backends: [] }),
     troubleOf: (backend) => troubles.of(backend),
     drained: (backend) => every((peer) => peer.drained.has(backend)),
     receipts,

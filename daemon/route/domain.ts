@@ -4,6 +4,7 @@ import type { Selectable } from 'kysely'
 import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
@@ -91,6 +92,7 @@ export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wan
     await note(tx, { app: app.id, account, include: 'api:domain', action: 'create', subject: domain, now })
     return domain
   })
+  await failpoint('domain.added')
   await d.routers.publish(app.id)
   d.acm.wake()
   return domain
@@ -186,6 +188,7 @@ export async function removeDomain(d: Daemon, app: App, account: Actor, hostname
     await note(tx, { app: app.id, account, include: 'api:domain', action: 'destroy', subject: domain, now })
     return domain
   })
+  await failpoint('domain.removed')
   await d.routers.publish(app.id)
   return domain
 }

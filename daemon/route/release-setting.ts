@@ -4,8 +4,8 @@ import type { Db } from '../store/database.ts'
 import type { Seal } from '../store/seal.ts'
 import { type Settings, settingsOf } from './setting.ts'
 
-/** What the config vars of these releases ask of the routers, by app. */
-export type SettingsOf = (releases: readonly { app: string; release: string }[]) => Promise<Map<string, Settings>>
+/** What the config vars of these releases ask of the routers. */
+export type SettingsOf = (releases: readonly string[]) => Promise<ReadonlyMap<string, Settings>>
 
 interface Parts {
   db: Db
@@ -16,7 +16,7 @@ interface Parts {
 /** Rows that one query asks for by their ids. */
 const BATCH = 500
 
-/** Apps that it remembers; then it starts anew. */
+/** Releases that it remembers; then it starts anew. */
 const MOST = 20_000
 
 /**
@@ -24,8 +24,7 @@ const MOST = 20_000
  * `faulty` hears once a release which of them are not allowed; those set nothing.
  */
 export function createSettings({ db, seal, log }: Parts, faulty: (app: string, faults: string[]) => void): SettingsOf {
-  /** By app, of its release. */
-  const known = new Map<string, { release: string; settings: Settings }>()
+  const known = new Map<string, Settings>()
 
   const open = (row: { id: string; config: string }): Record<string, string> => {
     try {
@@ -44,16 +43,15 @@ export function createSettings({ db, seal, log }: Parts, faulty: (app: string, f
       .execute()
     for (const row of rows) {
       const { settings, faults } = settingsOf(open(row))
-      known.set(row.app_id, { release: row.id, settings })
+      known.set(row.id, settings)
       if (faults.length > 0) faulty(row.app_id, faults)
     }
   }
 
   return async (releases) => {
     if (known.size > MOST) known.clear()
-    const strange = releases.filter(({ app, release }) => known.get(app)?.release !== release)
-    for (let at = 0; at < strange.length; at += BATCH)
-      await learn(strange.slice(at, at + BATCH).map(({ release }) => release))
-    return new Map(releases.map(({ app }) => [app, known.get(app)?.settings ?? {}]))
+    const strange = releases.filter((release) => !known.has(release))
+    for (let at = 0; at < strange.length; at += BATCH) await learn(strange.slice(at, at + BATCH))
+    return new Map(releases.map((release) => [release, known.get(release) ?? {}]))
   }
 }

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Db } from '../store/database.ts'
 import type { SettingsOf } from './release-setting.ts'
+import type { Settings } from './setting.ts'
 import { type Routed, routeOf, type Wishes } from './table.ts'
 
 /**
@@ -19,7 +20,7 @@ export async function allRoutes(
   const domains = groupBy(await domainsOf(db, only))
   const dynos = groupBy(await webDynos(db, only))
   const serving = new Map((await servingWithCode(db, only)).map((row) => [row.app_id, row]))
-  const unsettled = groupBy(await unsettledWithCode(db))
+  const unsettled = groupBy(await unsettledWithCode(db, only))
   const web = new Map((await webQuantities(db, only)).map(({ app_id, quantity }) => [app_id, quantity]))
   const features = groupBy(await enabledFeatures(db, only))
   const releases = new Map(
@@ -29,7 +30,10 @@ export async function allRoutes(
       return release ? [[id, release] as const] : []
     }),
   )
-  const asked = await settings?.([...releases].map(([app, { release_id }]) => ({ app, release: release_id })))
+  const concerned = [...releases.values()].map(({ release_id }) => release_id)
+  const ofDynos = [...dynos.values()].flatMap((some) => some.map(({ release }) => release))
+  const asked = await settings?.([...new Set([...concerned, ...ofDynos])])
+  const asks = (id: string): Settings => asked?.get(id) ?? {}
   return apps.map((app) => {
     const [candidate = null] = unsettled.get(app.id) ?? []
     const release = releases.get(app.id)
@@ -37,12 +41,15 @@ export async function allRoutes(
       id: app.id,
       name: app.name,
       maintenance: app.maintenance === 1,
-      wishes: { ...wishesOf(features.get(app.id) ?? []), ...asked?.get(app.id) },
+      wishes: { ...wishesOf(features.get(app.id) ?? []), ...(release && asks(release.release_id).route) },
       domains: domains.get(app.id) ?? [],
       release: release?.release_id ?? null,
       candidate: candidate?.release_id ?? null,
       web: release?.web ? (web.get(app.id) ?? 0) : 0,
-      dynos: (dynos.get(app.id) ?? []).map(({ check, ...dyno }) => ({ ...dyno, check: check && JSON.parse(check) })),
+      dynos: (dynos.get(app.id) ?? []).map(({ checks, ...dyno }) => ({
+        ...dyno,
+        checks: checks === null ? (asks(dyno.release).checks ?? null) : JSON.parse(checks),
+      })),
     }
     return routeOf(routed, domain)
   })
@@ -102,7 +109,7 @@ const webDynos = (db: Db, only: Only) => {
     .innerJoin('releases', 'releases.id', 'dynos.release_id')
     .leftJoin('slugs', 'slugs.id', 'releases.slug_id')
     .select(['dynos.app_id', 'dynos.id', 'dynos.ordinal', 'dynos.release_id as release', 'dynos.state'])
-    .select(['dynos.crashes', 'dynos.address', 'dynos.port', webCheck.as('check')])
+    .select(['dynos.crashes', 'dynos.address', 'dynos.port', webChecks.as('checks')])
     .where('dynos.type', '=', 'web')
     .where('dynos.one_off', 'is', null)
     .orderBy('dynos.ordinal')
@@ -115,17 +122,18 @@ const servingWithCode = (db: Db, only: Only) => {
 }
 
 /** Those on their way, the oldest of an app first. */
-const unsettledWithCode = (db: Db) =>
-  db
+const unsettledWithCode = (db: Db, only: Only) => {
+  const releases = db
     .selectFrom('rollouts')
     .innerJoin('releases', 'releases.id', 'rollouts.release_id')
     .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
     .select(['rollouts.app_id', 'rollouts.release_id', 'rollouts.state', hasWeb.as('web')])
     .where('rollouts.state', 'in', ['waiting', 'phase', 'booting', 'cutover'])
     .orderBy('rollouts.version')
-    .execute()
+  return (only ? releases.where('rollouts.app_id', 'in', only) : releases).execute()
+}
 
-const webCheck = sql<string | null>`json_extract(slugs.checks, '$.web')`
+const webChecks = sql<string | null>`json_extract(slugs.checks, '$.web')`
 const hasWeb = sql<0 | 1>`json_type(slugs.process_types, '$.web') is not null`
 
 /** How many web dynos each app is to have. */

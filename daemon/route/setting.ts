@@ -1,7 +1,16 @@
-import type { AppRoute } from '../../router/protocol.ts'
+import type { AppRoute, Watch } from '../../router/protocol.ts'
+import { limits } from '../limits.ts'
+import { checkPath, checkTimes } from './health.ts'
 
-/** What an app's config vars ask of the routers. Pure. */
-export type Settings = Pick<AppRoute, 'errorPage' | 'maintenancePage' | 'hold' | 'grace' | 'hsts'>
+/** What a release's config vars ask of the routers. Pure. */
+export interface Settings {
+  /** When it is the release that gets the requests. */
+  route?: RouteSettings
+  /** Of its dynos, when their code has none. */
+  checks?: { readiness: Watch }
+}
+
+export type RouteSettings = Pick<AppRoute, 'errorPage' | 'maintenancePage' | 'hold' | 'grace' | 'hsts'>
 
 const SECOND = 1000
 const LONGEST_URL = 2000
@@ -16,7 +25,7 @@ interface Rule {
 const page = (name: 'errorPage' | 'maintenancePage'): Rule => ({
   read(value) {
     const url = pageUrl(value)
-    return url === undefined ? undefined : { [name]: url }
+    return url === undefined ? undefined : { route: { [name]: url } }
   },
   must: `must be a web address that begins with https://, http:// or //, without a password, of at most ${LONGEST_URL} characters`,
 })
@@ -24,10 +33,18 @@ const page = (name: 'errorPage' | 'maintenancePage'): Rule => ({
 const seconds = (name: 'hold' | 'grace' | 'hsts', most: number, unit: number): Rule => ({
   read(value) {
     const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN
-    return number <= most ? { [name]: number * unit } : undefined
+    return number <= most ? { route: { [name]: number * unit } } : undefined
   },
   must: `must be a whole number of seconds from 0 to ${most}`,
 })
+
+const health: Rule = {
+  read(value) {
+    if (value.length > limits.checkPath || !checkPath.test(value)) return undefined
+    return { checks: { readiness: { path: value, ...checkTimes } } }
+  },
+  must: `must be a path of at most ${limits.checkPath} characters that begins with "/" and has neither spaces nor other characters that a URL cannot have`,
+}
 
 /** The pages as Heroku calls them (https://devcenter.heroku.com/articles/error-pages#customize-pages); the others are ours. */
 export const settingVars: ReadonlyMap<string, Rule> = new Map([
@@ -36,6 +53,7 @@ export const settingVars: ReadonlyMap<string, Rule> = new Map([
   ['SLUICE_HOLD_SECONDS', seconds('hold', 300, SECOND)],
   ['SLUICE_DRAIN_SECONDS', seconds('grace', 600, SECOND)],
   ['SLUICE_HSTS_SECONDS', seconds('hsts', 63_072_000, 1)],
+  ['SLUICE_HEALTH_PATH', health],
 ])
 
 /** Undefined when all is well with it. An empty value sets nothing. */
@@ -51,7 +69,9 @@ export function settingsOf(config: Readonly<Record<string, string>>): { settings
   for (const [name, rule] of settingVars) {
     const value = Object.hasOwn(config, name) ? config[name] : undefined
     if (value === undefined || value === '') continue
-    Object.assign(settings, rule.read(value))
+    const read = rule.read(value)
+    if (read?.route) settings.route = { ...settings.route, ...read.route }
+    if (read?.checks) settings.checks = read.checks
     const fault = faultOf(name, value)
     if (fault !== undefined) faults.push(fault)
   }

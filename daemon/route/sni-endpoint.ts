@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely'
 import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, messageOf, notFound } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
@@ -91,6 +92,7 @@ export async function updateSniEndpoint(
     const previous = await findSniEndpoint(tx, app, nameOrId)
     return replace(d, tx, previous, { app: app.id, account, pair, acm: 0, now })
   })
+  await failpoint('certificate.replaced')
   await d.routers.publish(app.id)
   return endpoint
 }

@@ -1,6 +1,6 @@
-import type { AppRoute, Backend } from '../../router/protocol.ts'
+import type { AppRoute, Backend, Checks } from '../../router/protocol.ts'
 import type { DynoState } from '../store/schema.ts'
-import type { Settings } from './setting.ts'
+import type { RouteSettings } from './setting.ts'
 
 /** What decides an app's part of the route table: rows, nothing else, so that it is the same after a crash. */
 export interface Routed {
@@ -19,9 +19,10 @@ export interface Routed {
   dynos: RoutedDyno[]
 }
 
-export type Wishes = Settings & Pick<AppRoute, 'affinity' | 'redirect' | 'fresh' | 'passContinue'>
+export type Wishes = RouteSettings & Pick<AppRoute, 'affinity' | 'redirect' | 'fresh' | 'passContinue'>
 
-type Check = Omit<NonNullable<Backend['check']>, 'host'>
+/** Of a release, as its build or its config vars have them. */
+export type DynoChecks = Omit<Checks, 'host'>
 
 interface RoutedDyno {
   id: string
@@ -32,8 +33,7 @@ interface RoutedDyno {
   crashes: number
   address: string | null
   port: number
-  /** Of its release, as the build has read it (build/check.ts). */
-  check: Check | null
+  checks: DynoChecks | null
 }
 
 /** An app's hosts and backends as the routers should follow them now. */
@@ -50,8 +50,8 @@ export function routeOf(app: Routed, domain: string): AppRoute {
     backends: app.dynos.flatMap((dyno): Backend[] => {
       const mode = modeOf(dyno, app)
       if (mode === null || dyno.address === null) return []
-      const check = mode === 'probe' && dyno.check ? { check: { host, ...dyno.check } } : {}
-      return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode, ...check }]
+      const checks = mode !== 'drain' && dyno.checks ? { checks: { host, ...dyno.checks } } : {}
+      return [{ id: dyno.id, dyno: `web.${dyno.ordinal}`, address: dyno.address, port: dyno.port, mode, ...checks }]
     }),
   }
 }

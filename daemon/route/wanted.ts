@@ -47,6 +47,11 @@ export class WantedTable {
     return this.routes.get(app)?.route
   }
 
+  /** Of the app that it is of. */
+  routeOf(backend: string): AppRoute | undefined {
+    return this.route(this.backends.get(backend)?.app ?? '')
+  }
+
   /** Apps of which a backend comes or goes. */
   moving(): Set<string> {
     return new Set([...this.backends.values()].filter(({ mode }) => mode !== 'serve').map(({ app }) => app))

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { findApp } from '../../daemon/app/app.ts'
@@ -102,17 +103,38 @@ test('a release whose config vars cannot be opened is routed without them', asyn
   assert.ok(host.logged.some((line) => line.includes('config vars cannot be opened')))
 })
 
+test('a path of health checks is that of each dyno’s own release, unless its code has checks', async () => {
+  await set({ SLUICE_HEALTH_PATH: '/old' })
+  const { route } = reader()
+  const asked = async () => (await route())?.backends.map(({ mode, checks }) => `${mode} ${checks?.readiness?.path}`)
+  assert.equal(await asked(), ['serve /old'])
+  const config = { SLUICE_HEALTH_PATH: '/new' }
+  const { id } = await decide(d.db, (tx) =>
+    createRelease(d, tx, { app: app.id, account: owner, description: 'Next', config }),
+  )
+  const dyno = await d.db.selectFrom('dynos').selectAll().where('app_id', '=', app.id).executeTakeFirstOrThrow()
+  const next = { ...dyno, id: randomUUID(), release_id: id, state: 'starting' as const }
+  await d.db.insertInto('dynos').values(next).execute()
+  assert.equal((await asked())?.sort(), ['probe /new', 'serve /old'])
+  const checks = JSON.stringify({ web: { readiness: { path: '/code', timeout: 5000, interval: 10_000, attempts: 3 } } })
+  await d.db.updateTable('slugs').set({ checks }).where('app_id', '=', app.id).execute()
+  assert.equal((await asked())?.sort(), ['probe /code', 'serve /code'])
+  const { status, json } = await set({ SLUICE_HEALTH_PATH: 'healthz' })
+  assert.is(status, 422)
+  assert.match(json.message, /^SLUICE_HEALTH_PATH must be a path of at most 1024 characters that begins with "\/"/)
+})
+
 test('more releases than one query asks for are all read', async () => {
-  const { id, app_id } = await d.db
+  const { id } = await d.db
     .selectFrom('releases')
     .innerJoin('rollouts', 'rollouts.release_id', 'releases.id')
-    .select(['releases.id', 'releases.app_id'])
+    .select('releases.id')
     .where('rollouts.state', '=', 'succeeded')
     .orderBy('releases.version', 'desc')
     .executeTakeFirstOrThrow()
-  const others = Array.from({ length: 1200 }, (_, n) => ({ app: `app-${n}`, release: `release-${n}` }))
-  const found = await reader().settings([...others, { app: app_id, release: id }])
-  assert.equal([found.size, found.get(app_id)?.hsts], [1201, 60])
+  const others = Array.from({ length: 1200 }, (_, n) => `release-${n}`)
+  const found = await reader().settings([...others, id])
+  assert.equal([found.size, found.get(id)?.route?.hsts], [1201, 60])
 })
 
 test.run()

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { RouterState } from '../../daemon/route/control.ts'
+import type { RouterState } from '../../daemon/route/routers.ts'
 import { startTeam } from './team-rig.ts'
 
 const main = join(import.meta.dirname, '..', '..', 'cli', 'main.js')

@@ -7,7 +7,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Control, createControl } from '../../router/control.ts'
-import { Batches } from '../../router/lines.ts'
+import { Batches, batchOf } from '../../router/lines.ts'
 import { parseUp, type Table, type Up } from '../../router/protocol.ts'
 import { eventually, tableOf } from './router-rig.ts'
 
@@ -19,6 +19,7 @@ let control: Control | undefined
 let sockets: WebSocket[] = []
 let heard: Up[] = []
 let warnings: string[] = []
+let batches: Batches
 
 test.before.each(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-control-'))
@@ -26,6 +27,7 @@ test.before.each(async () => {
   sockets = []
   heard = []
   warnings = []
+  batches = new Batches(1000)
   server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(server, 'listening')
   server.on('connection', (socket) => {
@@ -48,7 +50,7 @@ function dial(apply: (table: Table) => Promise<void> = async () => {}): void {
     limits: { redial: 5, redialMost: 20 },
     router: { id: 'one', host: 'host', pid: 1, workers: 1 },
     table: () => ({ version: 7, apps: [], challenges: [] }),
-    batches: new Batches(10),
+    batches,
     certificates: new Map(),
     apply,
     report() {},
@@ -114,6 +116,30 @@ test('a token that is missing or is none is said, and read again', async () => {
   assert.match(warnings.join(), /^There is no token in \S+token; copy the daemon's\. The last table stays in force\.$/)
   await writeFile(join(folder, 'token'), 'secret\n')
   await connections(1)
+})
+
+test('lines go to the daemon as they come, and those that came without one when there is one again', async () => {
+  const told = () => heard.flatMap((message) => (message.kind === 'log' ? message.lines.map(({ text }) => text) : []))
+  const add = (text: string) => batches.add(batchOf([{ app: 'a', at: 1, text }], 0))
+  add('before')
+  dial()
+  await eventually(
+    () => told().length === 1,
+    () => 'the line that came before',
+  )
+  add('now')
+  await eventually(
+    () => told().length === 2,
+    () => 'the line that came later',
+  )
+  // More than a connection takes at once.
+  const many = Array.from({ length: 100 }, (_, n) => `${n}`.padEnd(60_000, '.'))
+  for (const text of many) add(text)
+  await eventually(
+    () => told().length === 2 + many.length,
+    () => `${many.length} long lines, not ${told().length - 2}`,
+  )
+  assert.equal(told(), ['before', 'now', ...many])
 })
 
 test.run()

@@ -30,7 +30,7 @@ test('it says hello with its token, follows the table, answers, probes, drains, 
   const [hello] = heard(daemon, 'hello')
   const id = (await readFile(join(place.data, 'router', 'id'), 'utf8')).trim()
   const router = { id, host: hostname(), pid: hello?.router.pid, workers: 2 }
-  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 4, applied: 0, certificates: [], router }])
+  assert.equal(heard(daemon, 'hello'), [{ kind: 'hello', protocol: 5, applied: 0, certificates: [], router }])
   daemon.send(tableOf(7, { empty: 'starting', backends: [place.dyno.route('probe')] }))
   await waitFor(daemon, 'health')
   assert.equal(heard(daemon, 'health')[0], { kind: 'health', backend: 'dyno-1', up: true, reason: '' })

@@ -13,12 +13,24 @@ const refusal = (work: () => unknown): string => {
   return 'it was taken'
 }
 
-test('a check is a path, how long an answer may take, and what must be in it', () => {
+test('a check is a path, how long an answer may take, and what must be in it; its type is readiness', () => {
   assert.equal(web({ type: 'startup', name: 'up', path: '/healthz?full=1', timeout: 10, content: 'ok' }), {
-    web: { path: '/healthz?full=1', timeout: 10_000, content: 'ok' },
+    web: { startup: { path: '/healthz?full=1', timeout: 10_000, content: 'ok' } },
     warnings: [],
   })
-  assert.equal(web({}).web, { path: '/', timeout: 5000 })
+  const standard = { timeout: 5000, interval: 10_000, attempts: 3 }
+  assert.equal(web({}).web, { readiness: { path: '/', ...standard } })
+  assert.equal(web({ type: 'liveness', path: '/live' }, { type: 'readiness' }).web, {
+    readiness: { path: '/', ...standard },
+    liveness: { path: '/live', ...standard },
+  })
+})
+
+test('a check that goes on has its interval, by either name, and its attempts', () => {
+  const watch = (more: object) => web(more).web?.readiness
+  assert.equal(watch({ interval: 2, attempts: 5 }), { path: '/', timeout: 5000, interval: 2000, attempts: 5 })
+  assert.is(watch({ wait: 1.5 })?.interval, 1500)
+  assert.is(watch({ wait: 9, interval: 2 })?.interval, 2000)
 })
 
 test('an app.json without checks, or that is none, changes nothing', () => {
@@ -51,6 +63,12 @@ test('what is no check is refused, each fault with its place', () => {
     [{ web: [{ timeout: '5' }] }, 'app.json: healthchecks.web[0].timeout must be a number of seconds.'],
     [{ web: [{ timeout: 0 }] }, 'app.json: healthchecks.web[0].timeout must be at least 1 second.'],
     [{ web: [{ timeout: 61 }] }, 'app.json: healthchecks.web[0].timeout must be at most 60 seconds.'],
+    [{ web: [{ interval: 0 }] }, 'app.json: healthchecks.web[0].interval must be at least 1 second.'],
+    [{ web: [{ wait: 301 }] }, 'app.json: healthchecks.web[0].wait must be at most 300 seconds.'],
+    [{ web: [{ wait: '5' }] }, 'app.json: healthchecks.web[0].wait must be a number of seconds.'],
+    [{ web: [{ attempts: 0 }] }, 'app.json: healthchecks.web[0].attempts must be at least 1.'],
+    [{ web: [{ attempts: 21 }] }, 'app.json: healthchecks.web[0].attempts must be at most 20.'],
+    [{ web: [{ attempts: 1.5 }] }, 'app.json: healthchecks.web[0].attempts must be a whole number.'],
     [{ web: [{ content: '' }] }, 'app.json: healthchecks.web[0].content must not be empty.'],
     [{ web: [{ type: 'live' }] }, 'app.json: healthchecks.web[0].type must be startup, readiness or liveness.'],
   ]
@@ -69,19 +87,20 @@ test('what is not done here is said, and the rest counts', () => {
   const { web: chosen, warnings } = read({
     worker: [{ command: ['true'] }],
     web: [
-      { type: 'liveness', path: '/live' },
+      { type: 'liveness', path: '/live', initialDelay: 5 },
       { type: 'startup', uptime: 10 },
-      { type: 'readiness', path: '/ready', attempts: 3, wait: 5 },
-      { type: 'startup', path: '/start' },
+      { path: '/ready' },
+      { type: 'startup', path: '/start', attempts: 3, wait: 5 },
+      { type: 'readiness', path: '/other' },
     ],
   })
-  assert.equal(chosen, { path: '/ready', timeout: 5000 })
+  assert.equal([chosen?.startup?.path, chosen?.readiness?.path, chosen?.liveness?.path], ['/start', '/ready', '/live'])
   assert.equal(warnings, [
     'app.json: healthchecks.worker is left out: only web dynos are checked.',
-    'app.json: healthchecks.web[0] is left out: a dyno is checked before it gets requests, not afterwards.',
+    'app.json: initialDelay of healthchecks.web[0] does not count: a dyno that starts is asked on its port until it passes or has had its time to boot.',
     'app.json: healthchecks.web[1] is left out: a dyno is checked by HTTP, not by uptime.',
-    'app.json: attempts, wait of healthchecks.web[2] do not count: a dyno is asked on its port until it passes, for 60 seconds at most.',
-    'app.json: healthchecks.web[3] is left out: one check of a dyno is made.',
+    'app.json: wait, attempts of healthchecks.web[3] do not count: a dyno that starts is asked on its port until it passes or has had its time to boot.',
+    'app.json: healthchecks.web[4] is left out: one readiness check of a dyno is made.',
   ])
 })
 

@@ -10,7 +10,7 @@ const dyno = (id: string, release: string, state: Routed['dynos'][number]['state
   crashes,
   address: '10.0.0.2',
   port: 5000,
-  check: null,
+  checks: null,
 })
 
 const app = (over: Partial<Routed>): Routed => ({
@@ -53,16 +53,19 @@ test('while a candidate boots only the serving release gets requests', () => {
   assert.equal(modes(app({ candidate: 'v3', dynos })), { old: 'serve', new: 'probe', newer: 'probe' })
 })
 
-test('a dyno that boots is asked for its health, by the name of its app; one that serves is not', () => {
-  const check = { path: '/healthz', timeout: 5000, content: 'ok' }
+test('a dyno is asked for its health by the name of its app and by its own release, until it drains', () => {
+  const old = { readiness: { path: '/healthz', timeout: 5000, interval: 10_000, attempts: 3 } }
+  const young = { startup: { path: '/up', timeout: 5000, content: 'ok' } }
   const dynos = [
-    { ...dyno('old', 'v2', 'up'), check },
-    { ...dyno('new', 'v3', 'starting'), check },
+    { ...dyno('serves', 'v2', 'up'), checks: old },
+    { ...dyno('boots', 'v3', 'starting'), checks: young },
+    { ...dyno('drains', 'v2', 'draining'), checks: old },
   ]
   const { backends } = routeOf(app({ candidate: 'v3', dynos }), 'localhost')
+  const host = 'demo.localhost'
   assert.equal(
-    backends.map(({ check }) => check),
-    [undefined, { host: 'demo.localhost', ...check }],
+    backends.map(({ checks }) => checks),
+    [{ host, ...old }, { host, ...young }, undefined],
   )
 })
 

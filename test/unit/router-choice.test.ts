@@ -8,7 +8,10 @@ interface Named extends Candidate {
 }
 
 const NOW = 1000
-const backend = (name: string, size = 0, until = 0): Named => ({ name, users: { size }, quarantine: { until } })
+const backend = (name: string, size = 0, until = 0): Named => ({
+  ...{ name, users: { size }, quarantine: { until }, unwell: false },
+})
+const ill = (name: string): Named => ({ ...backend(name), unwell: true })
 const out = (name: string) => backend(name, 0, NOW + 1)
 
 const names = (serving: Named[], by: { tried?: Named[]; most?: number } = {}) =>
@@ -32,6 +35,19 @@ test('who is in quarantine gets nothing while at most half of the app is', () =>
 test('panic: when more than half of an app is in quarantine, all of it is used', () => {
   assert.equal(names([backend('a'), out('b'), out('c')]), ['a', 'b', 'c'])
   assert.equal(names([out('a')]), ['a'])
+})
+
+test('who fails a check gets nothing while at most half of the app is out, and is the last resort', () => {
+  const [a, b] = [backend('a'), ill('b')]
+  assert.equal(names([a, b]), ['a'])
+  assert.equal(names([a, b], { tried: [a] }), ['b'])
+  assert.equal(names([backend('a'), backend('c'), ill('b'), out('d')]), ['a', 'c'])
+})
+
+test('panic: when checks of more than half of an app fail, all of it is used; quarantine counts with them', () => {
+  assert.equal(names([ill('a'), ill('b')]), ['a', 'b'])
+  assert.equal(names([ill('a')]), ['a'])
+  assert.equal(names([backend('a'), ill('b'), out('c')]), ['a', 'b', 'c'])
 })
 
 test('a backend that has all that it may have, or that was tried, gets nothing, panic or not', () => {
@@ -61,8 +77,8 @@ test('of two random backends the less busy one is chosen; all are equally likely
 })
 
 test('two choices keep the busiest of fifty backends within a few requests of the mean, where one would not', () => {
-  const busiest = (choices: (loads: { users: { size: number }; quarantine: { until: 0 } }[]) => number) => {
-    const loads = Array.from({ length: 50 }, () => ({ users: { size: 0 }, quarantine: { until: 0 as const } }))
+  const busiest = (choices: (loads: Candidate[]) => number) => {
+    const loads = Array.from({ length: 50 }, () => ({ users: { size: 0 }, quarantine: { until: 0 }, unwell: false }))
     for (let n = 0; n < 50 * 100; n++) {
       const chosen = loads[choices(loads)]
       if (chosen !== undefined) chosen.users.size++

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createNetServer, type Server } from '
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Troubles } from '../../daemon/route/trouble.ts'
-import { ask } from '../../router/health.ts'
+import { ask, askAll } from '../../router/health.ts'
 import { limits } from '../../router/limits.ts'
 import { Probes } from '../../router/probes.ts'
 import type { Backend, Table } from '../../router/protocol.ts'
@@ -22,8 +22,10 @@ async function listening(server: Server): Promise<number> {
 }
 
 const serve = (answer: (req: IncomingMessage, res: ServerResponse) => void) => listening(createServer(answer))
-const check = { host: 'demo.localhost', path: '/healthz?a=1', timeout: 5000 }
-const asked = (port: number, more = {}) => ask({ address: '127.0.0.1', port }, { ...check, ...more })
+const host = 'demo.localhost'
+const check = { path: '/healthz?a=1', timeout: 5000 }
+const asked = async (port: number, more = {}) =>
+  (await ask({ address: '127.0.0.1', port }, host, { ...check, ...more }))?.replace('GET /healthz?a=1, ', '') ?? null
 const status = (code: number, body = '') =>
   serve((_, res) => {
     res.writeHead(code, { location: '/' }).end(body)
@@ -68,6 +70,36 @@ test('content is looked for in the beginning of the body, over its pieces', asyn
   assert.is(await asked(await status(500, 'well'), { content: 'well' }), 'it answered 500')
 })
 
+/** Answers with this, again and again, as long as anybody reads. */
+const pouring = (begin: string, more: string) =>
+  listening(
+    createNetServer((socket) => {
+      const pour = () => socket.write(more.repeat(1000), (error) => error ?? pour())
+      socket.on('error', () => {})
+      socket.write(begin)
+      pour()
+    }),
+  )
+
+test('an answer in very many pieces is not read to its end, so that no dyno keeps the router busy', async () => {
+  const { concat } = Buffer
+  let looks = 0
+  Buffer.concat = (list) => {
+    looks++
+    return concat(list)
+  }
+  try {
+    const bytes = await pouring('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '1\r\nx\r\n')
+    const patient = { content: 'well', timeout: 60_000 }
+    assert.is(await asked(bytes, patient), 'it answered 200 without the content that is wanted')
+    assert.ok(looks <= 1001, `it was looked ${looks} times`)
+    const hints = await pouring('', 'HTTP/1.1 103 Early Hints\r\n\r\n')
+    assert.is(await asked(hints, patient), 'it sent too many preliminary answers')
+  } finally {
+    Buffer.concat = concat
+  }
+})
+
 function probing(port: number, withCheck = true) {
   const told: string[] = []
   const probes = new Probes(
@@ -76,7 +108,7 @@ function probing(port: number, withCheck = true) {
   )
   const backend: Backend = { id: 'new', dyno: 'web.1', address: '127.0.0.1', port, mode: 'probe' }
   const table = (backends: Backend[]) => ({ version: 1, apps: [{ backends }], challenges: [] }) as unknown as Table
-  probes.follow(table([withCheck ? { ...backend, check } : backend]))
+  probes.follow(table([withCheck ? { ...backend, checks: { host, startup: check } } : backend]))
   return { told, probes, leave: () => probes.follow(table([])) }
 }
 
@@ -86,11 +118,39 @@ test('a backend is up when its check passes; why not is told once for each reaso
   const port = await serve((_, res) => res.writeHead(answers[asks++] ?? 599).end())
   const { told, probes, leave } = probing(port)
   await waitFor('the backend to be up', () => told.includes('new up'), { within: 10_000 })
-  assert.equal(told, ['new: it answered 503', 'new: it answered 500', 'new: it answered 503', 'new up'])
+  const line = (status: number) => `new: GET /healthz?a=1, it answered ${status}`
+  assert.equal(told, [line(503), line(500), line(503), 'new up'])
   assert.is(asks, answers.length)
   probes.report()
   assert.is(told.at(-1), 'new up')
   leave()
+})
+
+test('one that starts is asked all checks in turn, and what is told is the first that does not pass', async () => {
+  const seen: string[] = []
+  let ready = false
+  const port = await serve(({ url = '' }, res) => {
+    seen.push(url)
+    res.writeHead(url === '/ready' && !ready ? 503 : 200).end()
+  })
+  const watch = (path: string) => ({ path, timeout: 5000, interval: 10_000, attempts: 3 })
+  const checks = { host, startup: { path: '/up', timeout: 5000 }, readiness: watch('/ready'), liveness: watch('/live') }
+  const place = { address: '127.0.0.1', port }
+  assert.is(await askAll(place, checks), 'GET /ready, it answered 503')
+  ready = true
+  assert.is(await askAll(place, checks), null)
+  assert.equal(seen, ['/up', '/ready', '/up', '/ready', '/live'])
+})
+
+test('a long path is not told whole, and nobody who listens is a reason of its own', async () => {
+  const port = await status(500)
+  const place = { address: '127.0.0.1', port }
+  assert.is(
+    await ask(place, host, { path: `/${'x'.repeat(500)}`, timeout: 5000 }),
+    `GET /${'x'.repeat(99)}, it answered 500`,
+  )
+  for (const server of open.splice(0)) await new Promise((resolve) => server.close(resolve))
+  assert.is(await asked(port), 'it refused the connection')
 })
 
 test('without a check a connection is enough, and nobody is asked', async () => {

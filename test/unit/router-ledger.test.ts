@@ -165,6 +165,7 @@ test('latency is counted by bounds, a request that took just so long in the buck
 test('an app may be called other', () => {
   const text = metricsText({
     ...{ version: 1, daemon: true, workers: [], trouble: undefined, revivals: 0, lost: 0, others: tally(200) },
+    ...{ asked: { passed: 7, failed: 1 }, unwell: [] },
     apps: [{ app: 'a', tally: tally(200) }],
     nameOf: () => 'other',
   })
@@ -176,6 +177,7 @@ test('an app may be called other', () => {
 test('a label cannot break out of its line, and a histogram is cumulative', () => {
   const text = metricsText({
     ...{ version: 1, daemon: true, workers: [], trouble: undefined, revivals: 0, lost: 0, others: emptyTally() },
+    ...{ asked: { passed: 7, failed: 1 }, unwell: [{ app: 'a', dynos: 2, panic: true }] },
     apps: [{ app: 'a', tally: tally(100, 200, 300) }],
     nameOf: () => 'x"} 1\n\\',
   })
@@ -183,6 +185,14 @@ test('a label cannot break out of its line, and a histogram is cumulative', () =
   const buckets = [...text.matchAll(/_bucket\{app="x.*le="([^"]+)"\} (\d+)/g)].map(([, le, n]) => `${le} ${n}`)
   assert.equal(buckets.slice(0, 3), ['0.001 1', '0.002 2', '0.005 3'])
   assert.is(buckets.at(-1), '+Inf 3')
+  const lines = text.split('\n')
+  for (const line of [
+    'sluice_router_checks_total{result="passed"} 7',
+    'sluice_router_checks_total{result="failed"} 1',
+    'sluice_router_unwell_dynos{app="x\\"} 1\\n\\\\"} 2',
+    'sluice_router_panic{app="x\\"} 1\\n\\\\"} 1',
+  ])
+    assert.ok(lines.includes(line), line)
 })
 
 test.run()

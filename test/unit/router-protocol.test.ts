@@ -41,13 +41,23 @@ test('a router of protocol 1 says hello without certificates, so that it can be 
 
 test('what a router says of itself is short and plain, because it is kept and shown', () => {
   const hello = (router: object) => () =>
-    parseUp(JSON.stringify({ kind: 'hello', protocol: 4, applied: 0, certificates: [], router }))
+    parseUp(JSON.stringify({ kind: 'hello', protocol: 5, applied: 0, certificates: [], router }))
   assert.throws(hello({ id: 'x'.repeat(256) }), /router.id is not a short text/)
   assert.throws(hello({ id: 'a', host: 'a\u001b[2J' }), /router.host is not a short text/)
   assert.not.throws(hello({ id: 'a', host: 'edge-1.example.com' }))
 })
 
 const app = { id: 'a', name: 'a', hosts: ['a.localhost'], maintenance: false, empty: 'none', backends: [] }
+
+test('what a router says of checks is of a kind that there is', () => {
+  const up = (message: object) => parseUp(JSON.stringify(message))
+  const failing = { backend: 'd', check: 'liveness', reason: 'GET /, it answered 500' }
+  assert.equal(up({ kind: 'check', ...failing }), { kind: 'check', ...failing })
+  assert.equal(up({ kind: 'check', ...failing, reason: null }), { kind: 'check', ...failing, reason: null })
+  assert.equal(up({ kind: 'failing', checks: [failing] }), { kind: 'failing', checks: [failing] })
+  assert.throws(() => up({ kind: 'check', ...failing, check: 'startup' }), /check is none of readiness, liveness/)
+  assert.throws(() => up({ kind: 'failing', checks: [{ ...failing, reason: null }] }), /reason is not a string/)
+})
 
 test('a change leads from one version to a newer one, and has each app once', () => {
   const change = { version: 3, base: 2, apps: [{ ...app, certificates: [] }], gone: ['b'], challenges: [] }
@@ -66,8 +76,11 @@ test('every part of an app is looked at', () => {
   const parse = (more: object) => parseTable({ version: 1, apps: [{ ...app, ...more }], challenges: [] })
   const whole = { affinity: true, errorPage: 'https://x.example.com/', hsts: 1, backends: [backend] }
   assert.equal(parse(whole).apps[0], { ...app, certificates: [], ...whole })
-  const check = { host: 'demo.localhost', path: '/healthz', timeout: 5000, content: 'ok' }
-  assert.equal(parse({ backends: [{ ...backend, check }] }).apps[0]?.backends, [{ ...backend, check }])
+  const startup = { path: '/healthz', timeout: 5000, content: 'ok' }
+  const readiness = { ...startup, interval: 10_000, attempts: 3 }
+  const checks = { host: 'demo.localhost', startup, readiness, liveness: readiness }
+  assert.equal(parse({ backends: [{ ...backend, checks }] }).apps[0]?.backends, [{ ...backend, checks }])
+  const checked = (checks: unknown) => ({ backends: [{ ...backend, checks }] })
   const broken: [object, RegExp][] = [
     [{ id: 1 }, /app.id is not a string/],
     [{ name: null }, /app.name is not a string/],
@@ -83,11 +96,13 @@ test('every part of an app is looked at', () => {
     [{ backends: [{ ...backend, port: '1' }] }, /port is not an integer/],
     [{ backends: [{ ...backend, mode: 'gone' }] }, /mode is none of/],
     [{ backends: [{ ...backend, address: undefined }] }, /address is not a string/],
-    [{ backends: [{ ...backend, check: '/' }] }, /check is not an object/],
-    [{ backends: [{ ...backend, check: { ...check, host: 'a\r\nb' } }] }, /check.host is not a short text/],
-    [{ backends: [{ ...backend, check: { ...check, path: '/ HTTP/1.1' } }] }, /check.path is no path/],
-    [{ backends: [{ ...backend, check: { ...check, timeout: '5' } }] }, /check.timeout is not an integer/],
-    [{ backends: [{ ...backend, check: { ...check, content: 1 } }] }, /check.content is not a string/],
+    [checked('/'), /checks is not an object/],
+    [checked({ ...checks, host: 'a\r\nb' }), /checks.host is not a short text/],
+    [checked({ ...checks, startup: { ...startup, path: '/ HTTP/1.1' } }), /check.path is no path/],
+    [checked({ ...checks, startup: { ...startup, timeout: '5' } }), /check.timeout is not an integer/],
+    [checked({ ...checks, startup: { ...startup, content: 1 } }), /check.content is not a string/],
+    [checked({ ...checks, liveness: startup }), /check.interval is not an integer/],
+    [checked({ ...checks, readiness: { ...readiness, interval: 0 } }), /check.interval is not above 0/],
   ]
   for (const [more, reason] of broken) assert.throws(() => parse(more), reason)
 })

@@ -193,6 +193,33 @@ test('when a router is lost, whose dynos wait for its word is looked at again', 
   routers.close()
 })
 
+test('a dyno is dead when every live router finds it so; whoever changes that has its app looked at', async () => {
+  const { routers, publish, backends, changes, lines } = setUp()
+  const checks = { host: 'a', liveness: { path: '/', timeout: 5000, interval: 10_000, attempts: 3 } }
+  for (const id of ['dyno', 'other'])
+    backends.push({ id, dyno: 'web.1', address: '192.0.2.9', port: 80, mode: 'serve', checks })
+  await publish('a')
+  const [one, two] = [await connect(routers, 'one'), await connect(routers, 'two')]
+  for (const socket of [one, two]) socket.say({ kind: 'failing', checks: [] })
+  const dead = { backend: 'dyno', check: 'liveness', reason: 'GET /, it answered 500' }
+  changes.splice(0)
+  one.say({ kind: 'check', ...dead })
+  assert.equal(changes.splice(0), ['app'])
+  assert.is(routers.dead('dyno'), null)
+  two.say({ kind: 'failing', checks: [dead] })
+  assert.equal(changes.splice(0), ['app'])
+  assert.is(routers.dead('dyno')?.since, now)
+  assert.not(routers.panics('app'))
+  two.say({ kind: 'check', ...dead, backend: 'other' })
+  assert.ok(routers.panics('app'), 'by one router it is enough')
+  two.say({ kind: 'check', ...dead, reason: null })
+  assert.is(routers.dead('dyno'), null)
+  two.end()
+  assert.is(routers.dead('dyno')?.since, now, 'a lost router has no say')
+  assert.is(lines.filter((line) => line.includes('failed (liveness): GET /, it answered 500')).length, 2)
+  routers.close()
+})
+
 test('a router that is silent is no reason to call a dyno not booted', () =>
   assert.ok(limits.routerSilence < limits.boot))
 

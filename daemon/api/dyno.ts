@@ -6,6 +6,7 @@ import type { Daemon } from '../daemon.ts'
 import type { Terminal } from '../engine/engine.ts'
 import { notFound } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { listAwaited } from '../run/awaited.ts'
 import type { Command } from '../run/command.ts'
 import { type DynoView, listDynos } from '../run/dyno.ts'
 import { listFormation } from '../run/formation.ts'
@@ -25,17 +26,22 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     if (!known.some((one) => one.type === type)) throw notFound('process type', 'formation')
     return { type }
   }
+  /** Those that wait for memory are no dynos yet, but who looks at their app should see them. */
+  const shown = async (app: App): Promise<DynoView[]> => [
+    ...(await listDynos(d.db, app.id)),
+    ...(await listAwaited(d.db, d.capacity.waiting(app.id))),
+  ]
   const note = (app: App, ctx: Context, text: string) =>
     record(d.db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
   routes.get(
     '/apps/:app/dynos',
-    withApp(d, 'view', async (app) => (await listDynos(d.db, app.id)).map((dyno) => serialize(app, dyno))),
+    withApp(d, 'view', async (app) => (await shown(app)).map((dyno) => serialize(app, dyno))),
   )
   routes.get(
     '/apps/:app/dynos/:dyno',
     withApp(d, 'view', async (app, ctx) => {
       const wanted = param(ctx, 'dyno')
-      const dyno = (await listDynos(d.db, app.id)).find(({ id, name }) => id === wanted || name === wanted)
+      const dyno = (await shown(app)).find(({ id, name }) => id === wanted || name === wanted)
       if (!dyno) throw notFound('dyno', 'dyno')
       return serialize(app, dyno)
     }),

@@ -40,6 +40,14 @@ export const features: readonly Feature[] = [
     always: true,
   },
   {
+    name: 'serial-deploy',
+    title: 'Serial deploys',
+    description:
+      'Where the machine has no memory for a new web dyno beside the old one, the old one stops first, and nobody serves until the new one is up.',
+    state: 'general',
+    always: false,
+  },
+  {
     name: 'runtime-heroku-exec',
     title: 'Heroku Exec',
     description:

@@ -1,8 +1,10 @@
 import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { faultOf } from '../route/setting.ts'
+import { faultOf as dynoFaultOf } from '../run/setting.ts'
 import { decide } from '../store/database.ts'
 import { announceRelease, createRelease, newestNotFailed, openConfig } from './release.ts'
 
@@ -42,6 +44,7 @@ export async function changeConfig(
       release: await createRelease(d, tx, { app: app.id, account, description, config }),
     }
   })
+  if (release) await failpoint('config.released')
   if (release) announceRelease(d, release, account, description)
   return config
 }
@@ -78,7 +81,7 @@ export function checkVar(name: string, value: string | null): void {
     )
   if (value?.includes('\0'))
     throw invalid(`The value of ${name} contains a NUL character, which no environment variable can hold.`)
-  const fault = faultOf(name, value ?? '')
+  const fault = faultOf(name, value ?? '') ?? dynoFaultOf(name, value ?? '')
   if (fault !== undefined) throw invalid(fault)
 }
 

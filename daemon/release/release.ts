@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { type Selectable, sql } from 'kysely'
 import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { invalid, notFound, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { ensureFormation } from '../run/formation.ts'
 import { releaseCreated, runningCommands } from '../run/notice.ts'
 import { beginRollout } from '../run/rollout.ts'
@@ -25,6 +26,8 @@ export interface Release extends Omit<Row, 'config'> {
   phase: 0 | 1
   /** Its slug is images (container stack), not files. */
   images: 0 | 1
+  /** Its slug was deleted, so nothing can be rolled back to it. */
+  gone: 0 | 1
   updated_at: number
 }
 
@@ -65,10 +68,15 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   const settled = slug_id === null
   await beginRollout(tx, row, { attended: wanted.attended ?? false, settled })
   const slug = slug_id === null ? undefined : await slugNamed(tx, slug_id)
+  if (slug && slug.deleted_at !== null) throw gone()
   const types = slug ? Object.keys(JSON.parse(slug.process_types)) : []
   await ensureFormation(tx, wanted.app, types, now)
   const { config: _sealed, ...rest } = row
-  const what = { phase: types.includes('release') ? 1 : 0, images: slug && slug.images !== null ? 1 : 0 } as const
+  const what = {
+    phase: types.includes('release') ? 1 : 0,
+    images: slug && slug.images !== null ? 1 : 0,
+    gone: 0,
+  } as const
   const made: Release = settled
     ? { ...rest, status: 'succeeded', reason: null, current: 1, ...what, updated_at: now }
     : { ...rest, status: 'pending', reason: null, current: 0, ...what, updated_at: now }
@@ -95,6 +103,7 @@ export const releasesOf = (db: DbOrTx, app: string) =>
       sql<Status>`iif(rollouts.state in ('succeeded', 'failed'), rollouts.state, 'pending')`.as('status'),
       sql<0 | 1>`json_type(slugs.process_types, '$.release') is not null`.as('phase'),
       sql<0 | 1>`slugs.images is not null`.as('images'),
+      sql<0 | 1>`slugs.deleted_at is not null`.as('gone'),
     ])
     .select((select) => select('releases.version', '=', newestSucceeded(db, app)).$castTo<0 | 1>().as('current'))
     .where('releases.app_id', '=', app)
@@ -132,6 +141,7 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
     if (target.slug_id === null) throw refuse('it has no code')
     if (target.status !== 'succeeded')
       throw refuse(target.status === 'failed' ? 'it failed' : 'it is still being released')
+    if (target.gone) throw tooOld(target, await rollbackTargets(tx, app.id))
     return createRelease(d, tx, {
       app: app.id,
       account,
@@ -140,9 +150,31 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
       config: await configOfRelease(d, target.id, tx),
     })
   })
+  await failpoint('rollback.released')
   announceRelease(d, release, account, release.description)
   return release
 }
+
+/** May be named by who wants to roll back: newest first, without the one that serves. */
+const rollbackTargets = async (tx: Tx, app: string): Promise<number[]> => {
+  const all = releasesOf(tx, app).where('rollouts.state', '=', 'succeeded').where('slugs.deleted_at', 'is', null)
+  const releases = await all.where('slugs.id', 'is not', null).orderBy('releases.version', 'desc').limit(TOLD).execute()
+  return releases.filter(({ current }) => !current).map(({ version }) => version)
+}
+
+/** As many as a person looks through. */
+const TOLD = 21
+
+function tooOld({ version }: Release, targets: number[]): UserError {
+  const others = targets.length === 0 ? 'none' : targets.map((target) => `v${target}`).join(', ')
+  return invalid(
+    `Cannot roll back to v${version}: its slug is no longer kept. Releases that can be rolled back to: ${others}. Or push its code again.`,
+  )
+}
+
+/** A slug may be deleted between being found and being released. */
+const gone = () =>
+  new UserError('gone', 'This slug is no longer kept, so it cannot be released. Deploy its code again.')
 
 /** How a release is described that brings new code. */
 export const deployed = (version: string | null): string => `Deploy ${version?.slice(0, 8) ?? ''}`.trim()
@@ -254,4 +286,8 @@ async function newestVersion(tx: DbOrTx, app: string): Promise<number> {
 }
 
 const slugNamed = (tx: Tx, slug: string) =>
-  tx.selectFrom('slugs').select(['process_types', 'images']).where('id', '=', slug).executeTakeFirstOrThrow()
+  tx
+    .selectFrom('slugs')
+    .select(['process_types', 'images', 'deleted_at'])
+    .where('id', '=', slug)
+    .executeTakeFirstOrThrow()

@@ -1,7 +1,7 @@
 /**
  * How long a crashed dyno waits before it is started again: not at all after the first crash, then ten seconds, doubling up to
- * twenty minutes. Heroku says only that the cool-off grows exponentially and that a new release resets it
- * (https://devcenter.heroku.com/changelog-items/344); a release does so here too, because its dynos are new.
+ * twenty minutes. Heroku's cool-off is "up to" 20 minutes, then longer ones, up to 320 (https://devcenter.heroku.com/articles/dyno-restarts); it
+ * ends with a release, a restart, or scaling to 0 and back. So it does here, because the dynos are new then.
  */
 export function backoff(crashes: number): number {
   return crashes <= 1 ? 0 : Math.min(LONGEST, FIRST * 2 ** (crashes - 2))

@@ -2,6 +2,8 @@ import type { Selectable } from 'kysely'
 import { defaultSize } from '../limits.ts'
 import type { DbOrTx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
+import { isSerial } from './beside.ts'
+import { resourcesOf } from './environment.ts'
 import { rowsOf } from './formation.ts'
 import type { Candidate, Process, Target, Wanted } from './plan.ts'
 import { candidateRollout, type Rollout, servingRollout } from './rollout.ts'
@@ -14,44 +16,49 @@ export async function desired(
   db: DbOrTx,
   app: App,
 ): Promise<Omit<Wanted, 'candidate'> & { candidate: UnroutedCandidate | null }> {
-  if (app.destroyed_at !== null) return { serving: null, candidate: null, destroyed: true }
+  if (app.destroyed_at !== null) return { serving: null, candidate: null, destroyed: true, serial: false }
   const serving = await servingRollout(db, app.id)
   const candidate = await candidateRollout(db, app.id)
+  const formation = await rowsOf(db, app.id)
   return {
-    serving: serving ? await targetOf(db, serving) : null,
-    candidate: candidate ? await candidateOf(db, candidate) : null,
+    serving: serving ? targetOf(serving, formation, await commandsOf(db, serving.release_id)) : null,
+    candidate: candidate ? candidateOf(candidate, formation, await commandsOf(db, candidate.release_id)) : null,
     destroyed: false,
+    serial: await isSerial(db, app.id),
   }
 }
+
+type Formation = Awaited<ReturnType<typeof rowsOf>>
+type Commands = Record<string, string>
 
 /** A candidate of which it is not known yet what the routers say. */
 export type UnroutedCandidate = Omit<Candidate, 'acknowledged'>
 
-async function targetOf(db: DbOrTx, rollout: Rollout): Promise<Target> {
-  return { release: rollout.release_id, version: rollout.version, processes: await processesOf(db, rollout) }
+function targetOf(rollout: Rollout, formation: Formation, commands: Commands): Target {
+  return { release: rollout.release_id, version: rollout.version, processes: processesOf(formation, commands) }
 }
 
-async function candidateOf(db: DbOrTx, rollout: Rollout): Promise<UnroutedCandidate> {
+function candidateOf(rollout: Rollout, formation: Formation, commands: Commands): UnroutedCandidate {
   const { state } = rollout
   if (state === 'succeeded' || state === 'failed')
     throw new Error(`v${rollout.version} is settled and cannot be a candidate`)
-  const command = (await commandsOf(db, rollout.release_id)).release ?? null
-  const commandSize = (await rowsOf(db, rollout.app_id)).get('release')?.size ?? defaultSize
-  return { ...(await targetOf(db, rollout)), state, command, commandSize }
+  const command = commands.release ?? null
+  const commandSize = formation.get('release')?.size ?? defaultSize
+  const commandMemory = resourcesOf(commandSize).memory
+  const target = targetOf(rollout, formation, commands)
+  return { ...target, state, command, commandSize, commandMemory, since: rollout.updated_at }
 }
 
-async function processesOf(db: DbOrTx, rollout: Rollout): Promise<Process[]> {
-  const formation = await rowsOf(db, rollout.app_id)
-  return Object.entries(await commandsOf(db, rollout.release_id)).flatMap(([type, command]) => {
+const processesOf = (formation: Formation, commands: Commands): Process[] =>
+  Object.entries(commands).flatMap(([type, command]) => {
     const row = formation.get(type)
     return type !== 'release' && row && row.quantity > 0
-      ? [{ type, command, size: row.size, quantity: row.quantity }]
+      ? [{ type, command, size: row.size, memory: resourcesOf(row.size).memory, quantity: row.quantity }]
       : []
   })
-}
 
 /** The commands of the process types of a release. */
-export async function commandsOf(db: DbOrTx, release: string): Promise<Record<string, string>> {
+export async function commandsOf(db: DbOrTx, release: string): Promise<Commands> {
   const slug = await slugOf(db, release)
   return slug ? JSON.parse(slug.process_types) : {}
 }

@@ -8,7 +8,7 @@ import { note } from '../webhook/event.ts'
  *
  *               container runs and, for web, routers reach its port
  *   (new row) -> starting ----------------------------------------> up
- *                   |  exited, or not reached in 60 s (R10)          | superseded and web
+ *                   |  exited, or not reached in time (R10)          | superseded and web
  *                   v                                                v
  *                crashed <-------------- exited ------------------- up        draining
  *                   | retry_at reached: a new row takes the slot               | routers: drained, or time
@@ -30,7 +30,7 @@ export interface DynoView {
   type: string
   command: string
   size: string
-  state: 'starting' | 'up' | 'crashed' | 'down'
+  state: 'starting' | 'up' | 'crashed' | 'down' | 'waiting for memory'
   release: { id: string; version: number }
   created_at: number
   updated_at: number
@@ -55,7 +55,7 @@ export async function listDynos(db: DbOrTx, app: string): Promise<DynoView[]> {
   return rows.map(viewOf)
 }
 
-export const viewOf = (row: Dyno & { version: number }): DynoView => ({
+export const viewOf = (row: NewDyno & { version: number }): DynoView => ({
   id: row.id,
   name: nameOf(row),
   type: row.type,
@@ -70,7 +70,10 @@ export const viewOf = (row: Dyno & { version: number }): DynoView => ({
 export const dynosOf = (db: DbOrTx, app: string): Promise<Dyno[]> =>
   db.selectFrom('dynos').selectAll().where('app_id', '=', app).orderBy('created_at').execute()
 
-export async function insertDyno(db: DbOrTx, dyno: Dyno): Promise<void> {
+/** A row to be; a dyno has the usual time to boot unless it says otherwise. */
+export type NewDyno = Omit<Dyno, 'boot_time'> & { boot_time?: number }
+
+export async function insertDyno(db: DbOrTx, dyno: NewDyno): Promise<void> {
   await db.insertInto('dynos').values(dyno).execute()
   await noteDyno(db, 'create', dyno)
 }
@@ -99,7 +102,7 @@ async function noteChanged(db: DbOrTx, id: string): Promise<void> {
   if (dyno) await noteDyno(db, 'update', dyno)
 }
 
-const noteDyno = (db: DbOrTx, action: 'create' | 'update' | 'destroy', { one_off: _sealed, ...dyno }: Dyno) =>
+const noteDyno = (db: DbOrTx, action: 'create' | 'update' | 'destroy', { one_off: _sealed, ...dyno }: NewDyno) =>
   note(db, { app: dyno.app_id, account: null, include: 'dyno', action, subject: dyno, now: dyno.updated_at })
 
 /** Asks for the dynos of one app to be replaced, each serving on until its successor is up. Returns how many there are. */

@@ -24,7 +24,10 @@ export interface Exits {
   forget(dyno: string): void
 }
 
-/** `overdue`: it ended by SIGKILL when its time was over. The exit code is null when the engine never told it. */
+/**
+ * `overdue`: it ended by SIGKILL when its time was over. The exit code is null when the engine never told it. Who was asked to stop and did
+ * has not run out of memory, whatever came before.
+ */
 export type Tell = (placed: Placed, overdue: boolean) => void | Promise<void>
 
 const SIGKILLED = 137
@@ -45,7 +48,8 @@ export function createExits({ clock, log }: { clock: Clock; log: Log }, say: Tel
   const tell = (placed: Placed): Promise<void> => {
     const known = told.get(placed.id)
     if (known) return known
-    const telling = Promise.resolve(say(placed, overdue(placed))).catch((error: unknown) =>
+    const outOfMemory = placed.outOfMemory && (!stops.has(placed.id) || placed.exitCode === SIGKILLED)
+    const telling = Promise.resolve(say({ ...placed, outOfMemory }, overdue(placed))).catch((error: unknown) =>
       log.error('the end of a dyno was not told', { dyno: placed.id, error }),
     )
     told.set(placed.id, telling)

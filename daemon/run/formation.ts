@@ -3,12 +3,17 @@ import type { Selectable } from 'kysely'
 import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
+import { isSerial } from './beside.ts'
+import { noRoom } from './capacity.ts'
 import { imagesOf } from './code.ts'
+import { resourcesOf } from './environment.ts'
 import { scaledTo, sizes } from './notice.ts'
+import type { Room } from './plan.ts'
 
 type Row = Selectable<Schema['formation']>
 type App = Selectable<Schema['apps']>
@@ -78,9 +83,12 @@ export async function ensureFormation(tx: Tx, app: string, types: string[], now:
 
 /** Scales several process types as one decision: all or none. Returns the changed ones. Throws UserError for an unknown type or bad number. */
 export async function scale(d: Daemon, app: App, account: Actor, updates: FormationUpdate[]): Promise<FormationView[]> {
+  await d.capacity.measure()
   const changed = await decide(d.db, async (tx) => {
     const now = d.clock.now()
-    const formation = new Map((await listFormation(tx, app.id)).map((row) => [row.type, row]))
+    const before = await listFormation(tx, app.id)
+    const room = await d.capacity.room(tx)
+    const formation = new Map(before.map((row) => [row.type, row]))
     for (const update of updates) {
       const row = formation.get(update.type)
       if (!row) throw unknownType(update.type, formation)
@@ -95,11 +103,14 @@ export async function scale(d: Daemon, app: App, account: Actor, updates: Format
       await note(tx, { ...news, subject: scaled, previous: row, now })
     }
     checkRoom([...formation.values()])
+    requireMemory({ before, after: [...formation.values()], room, serial: await isSerial(tx, app.id) })
     const changed = updates.flatMap(({ type }) => formation.get(type) ?? [])
     await record(tx, account, { app: app.id, text: `Scaled to ${sizes(changed)}`, now })
     return changed
   })
+  await failpoint('formation.scaled')
   d.runner.poke(app.id)
+  d.capacity.freed()
   d.logs.write(app.id, {
     at: d.clock.now(),
     source: 'app',
@@ -117,6 +128,30 @@ function checkRoom(formation: FormationView[]): void {
       `That would be more than an app's network holds: at most ${limits.dynosPerApp} dynos, web dynos counted twice because a deploy runs old and new side by side.`,
     )
 }
+
+interface Growth {
+  before: FormationView[]
+  after: FormationView[]
+  /** Before it. */
+  room: Room
+  serial: boolean
+}
+
+/**
+ * What is added must have room. A web dyno that is alone also needs it for a successor of another size beside it, unless the app is serial:
+ * of several, one after the other makes way.
+ */
+function requireMemory({ before, after, room, serial }: Growth): void {
+  const [was, web] = [before, after].map((rows) => rows.find(({ type }) => type === 'web'))
+  const alone = was && web && was.quantity === 1 && web.quantity === 1 && was.size !== web.size
+  const beside = alone && !serial ? resourcesOf(web.size).memory : 0
+  const needs = Math.max(memoryOf(after) - memoryOf(before), beside)
+  const changed = after.filter((row) => !before.includes(row))
+  if (needs > 0 && room.now < needs) throw noRoom(`Cannot scale to ${sizes(changed)}: that`, needs, room)
+}
+
+const memoryOf = (formation: FormationView[]): number =>
+  formation.reduce((sum, { quantity, size }) => sum + quantity * resourcesOf(size).memory, 0)
 
 const unknownType = (type: string, formation: Map<string, unknown>) => {
   const error = notFound(`process type (${type})`, 'formation')

@@ -25,39 +25,53 @@ export const startingProcess = (command: string): string => {
 export const AWAITING_CLIENT = 'Awaiting client'
 export const STOPPING = 'Stopping all processes with SIGTERM'
 export const HANGUP = 'Client connection closed. Sending SIGHUP to all processes'
-/** A one-off dyno has lived as long as it may. */
+/** A dyno has lived as long as it may. */
 export const CYCLING = 'Cycling'
 /** No client came for a one-off dyno that waits for one. */
 export const ATTACH_ERROR = 'Error R13 (Attach error) -> Failed to attach to process'
-export const BOOT_TIMEOUT = [
-  `Error R10 (Boot timeout) -> Web process failed to bind to $PORT within ${limits.boot / 1000} seconds of launch`,
-  'Stopping process with SIGKILL',
-]
-/** Ours: Heroku asks nobody for health. `trouble`: which check, and what became of it. */
-export const unhealthy = (trouble: string): string[] => [
-  `Error R10 (Boot timeout) -> Web process did not pass its health check within ${limits.boot / 1000} seconds of launch: ${trouble}`,
+/**
+ * A web process had so many ms. Heroku asks nobody for health, and looks at no ports: the words for the health check that failed (`trouble`) and
+ * for where it listens instead (`deaf`) are ours.
+ */
+export const bootTimeout = (
+  time: number,
+  { trouble, deaf }: { trouble?: string | undefined; deaf?: string | undefined },
+) => [
+  trouble === undefined
+    ? `Error R10 (Boot timeout) -> Web process failed to bind to $PORT within ${time / 1000} seconds of launch`
+    : `Error R10 (Boot timeout) -> Web process did not pass its health check within ${time / 1000} seconds of launch: ${trouble}`,
+  ...(deaf === undefined ? [] : [`Web process ${deaf}`]),
   'Stopping process with SIGKILL',
 ]
 export const LOST = 'Process is gone: its container was removed or the host restarted'
 
-/** A dyno takes a name; `predecessor` is the state of the one that had it, if there is one. */
-export function taking(predecessor: string | undefined): string[] {
-  if (predecessor === 'up' || predecessor === 'draining') return ['Restarting', changed('up', 'starting')]
+/** A dyno takes a name; `predecessor` is the state of the one that had it, if there is one, and `cycling` whether that goes for its age. */
+export function taking(predecessor: string | undefined, cycling = false): string[] {
+  if (predecessor === 'up' || predecessor === 'draining') return restarting(cycling)
   return predecessor === 'crashed' ? [changed('crashed', 'starting')] : []
 }
 
+const restarting = (cycling: boolean): string[] => [cycling ? CYCLING : 'Restarting', changed('up', 'starting')]
+
 /**
- * A dyno in this state is wanted no more. `continued`: its name goes on in another, which has told so itself when it is a web dyno,
- * because that starts before its predecessor goes. A one-off dyno and a release command (`passing`) are complete, whoever
- * ends them.
+ * A dyno in this state is wanted no more. Its name ends with it, is taken by another already, which has told so itself, or is free for one
+ * that follows. A web dyno drains first, and its successor may take the name meanwhile. A one-off dyno and a release command (`passing`)
+ * are complete, whoever ends them.
  */
-export function leaving(dyno: { type: string; state: string; passing: boolean }, continued: boolean): string[] {
-  const { type, state, passing } = dyno
+export function leaving(
+  dyno: { type: string; state: string; passing: boolean; cycling?: boolean },
+  name: 'ends' | 'taken' | 'free',
+): string[] {
+  const { type, state, passing, cycling = false } = dyno
   if (passing) return state === 'up' ? [changed('up', 'complete')] : []
-  if (state !== 'up' && state !== 'starting' && state !== 'crashed') return []
-  if (!continued) return [changed(state, 'down')]
-  return type !== 'web' && state === 'up' ? ['Restarting', changed('up', 'starting')] : []
+  if (name === 'free') return state === (type === 'web' ? 'draining' : 'up') ? restarting(cycling) : []
+  const isThere = state === 'up' || state === 'starting' || state === 'crashed'
+  return name === 'ends' && isThere ? [changed(state, 'down')] : []
 }
+
+/** Ours. It starts as soon as somebody has given memory back. Bytes. */
+export const awaitingMemory = (needs: number, left: number): string =>
+  `Waiting for memory: it takes ${megabytes(needs)}, and this machine has ${megabytes(Math.max(0, left))} left`
 
 /** Lines of `app[api]`. */
 export const releaseCreated = (version: number, email: string): string => `Release v${version} created by user ${email}`
@@ -101,9 +115,15 @@ export interface End {
 }
 
 /**
- * A process has ended. Without swap there is nothing between enough memory and none: an end by the kernel is R15, at the quota, and
- * there is no R14.
+ * Without swap there is nothing between enough memory and none: at the quota the kernel kills a process. When the dyno lives on, that is
+ * R14, and Heroku's line before it tells what it had; when it ends, R15.
  */
+export const exceeded = (memory: number | null): string[] => [...running(memory), 'Error R14 (Memory quota exceeded)']
+
+const running = (memory: number | null): string[] =>
+  memory === null ? [] : [`Process running mem=${memory / MiB}M(100.0%)`]
+
+/** A process has ended. */
 export function ended({ exitCode, outOfMemory, overdue, memory }: End): string[] {
   const exit = exitCode === null ? 'Process exited' : `Process exited with status ${exitCode}`
   if (overdue)
@@ -113,8 +133,9 @@ export function ended({ exitCode, outOfMemory, overdue, memory }: End): string[]
       exit,
     ]
   if (!outOfMemory) return [exit]
-  const used = memory === null ? [] : [`Process running mem=${memory / MiB}M(100.0%)`]
-  return [...used, 'Error R15 (Memory quota vastly exceeded)', 'Stopping process with SIGKILL', exit]
+  return [...running(memory), 'Error R15 (Memory quota vastly exceeded)', 'Stopping process with SIGKILL', exit]
 }
 
 const MiB = 1024 * 1024
+
+export const megabytes = (bytes: number): string => `${Math.floor(bytes / MiB)} MB`

@@ -4,13 +4,15 @@ import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import type { Process, Terminal } from '../engine/engine.ts'
 import { invalid } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { defaultSize, limits, parseSize } from '../limits.ts'
 import { decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
+import { noRoom } from './capacity.ts'
 import { type Command, checkCommand, expand } from './command.ts'
-import { type Dyno, type DynoView, dynosOf, insertDyno, nameOf, updateDyno, viewOf } from './dyno.ts'
-import { randomPort } from './environment.ts'
+import { type Dyno, type DynoView, dynosOf, insertDyno, type NewDyno, nameOf, updateDyno, viewOf } from './dyno.ts'
+import { randomPort, resourcesOf } from './environment.ts'
 import { rowsOf } from './formation.ts'
 import * as notice from './notice.ts'
 import type { Meeting } from './rendezvous.ts'
@@ -53,16 +55,18 @@ export async function runOneOff(d: Daemon, app: App, account: Actor, wish: Wish)
   checkCommand(wish)
   const size = sizeNamed(wish.size)
   const now = d.clock.now()
+  await d.capacity.measure()
   const { dyno, version } = await decide(d.db, async (tx) => {
     const release = await runnableRelease(tx, app.id)
     if (!release) throw invalid('There is no code to run yet. Deploy the app first: git push heroku main.')
     const dynos = await dynosOf(tx, app.id)
     await checkRoom(tx, app, dynos)
+    await checkMemory(d, tx, size)
     const id = randomUUID()
     const type = wish.type ?? 'run'
     const { env, attached, terminal } = wish
     const endsAt = now + Math.min(wish.timeToLive ?? limits.oneOff, limits.oneOff)
-    const dyno: Dyno = {
+    const dyno: NewDyno = {
       ...{ id, app_id: app.id, release_id: release.id, type, ordinal: freeNumber(type, dynos), size },
       ...{ command: expand(wish.command, release.commands), state: 'starting', replace: 0, crashes: 0 },
       ...{ retry_at: null, exit_code: null, address: null, port: randomPort() },
@@ -75,6 +79,7 @@ export async function runOneOff(d: Daemon, app: App, account: Actor, wish: Wish)
     await note(tx, { app: app.id, account, include: 'api:dyno', action: 'create', subject, now })
     return { dyno, version: release.version }
   })
+  await failpoint('oneoff.inserted')
   d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: notice.runBy(wish.command, account.email) })
   if (wish.attached)
     d.logs.write(app.id, { at: now, source: 'heroku', dyno: nameOf(dyno), text: notice.AWAITING_CLIENT })
@@ -172,6 +177,12 @@ async function checkRoom(tx: Tx, app: App, dynos: Dyno[]): Promise<void> {
     throw invalid(
       `The app's network holds ${limits.dynosPerApp} dynos (web dynos count twice), and they are used up. Scale down first.`,
     )
+}
+
+async function checkMemory(d: Daemon, tx: Tx, size: string): Promise<void> {
+  const needs = resourcesOf(size).memory
+  const room = await d.capacity.room(tx)
+  if (room.now < needs) throw noRoom(`Cannot run a dyno of the type ${size}: it`, needs, room)
 }
 
 function freeNumber(type: string, dynos: Dyno[]): number {

@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts'
-import type { DynoSpec, Engine, EngineEvent, Placed } from '../engine/engine.ts'
-import { messageOf, withoutPaths } from '../errors.ts'
+import type { DynoSpec, Engine, EngineEvent, Listener, Placed } from '../engine/engine.ts'
+import { isDiskFull, messageOf, withoutPaths } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Boot, Boots } from './boot.ts'
 import { createExits, type Tell } from './exit.ts'
+import { createQuota } from './quota.ts'
 
 /**
  * What the engine is known to hold, and what it has been told and not answered yet. Heals by looking, not only by listening:
@@ -15,12 +17,14 @@ export interface Placements {
   state(dyno: string): ContainerState
   /** Why the launch of this dyno failed, for the user. */
   failure(dyno: string): string | undefined
-  /** Starts a dyno in the background; its app hears of the outcome. */
-  launch(spec: DynoSpec): void
+  /** Where its processes listen, as it was when this was asked first. */
+  listens(dyno: string): Promise<Listener[]>
+  /** Starts a dyno in the background when it is its turn to boot, and asks then what it is; its app hears of the outcome. */
+  launch(boot: Boot, describe: () => Promise<DynoSpec>): void
+  /** It is up, so it is another's turn to boot. */
+  up(dyno: string): void
   /** Resolves when the engine has answered every launch so far. */
   answered(): Promise<void>
-  /** Counts a dyno as one that the engine would not start. */
-  refuse(dyno: string, why: string): void
   /** Stops a dyno in the background; its app hears when it is gone. Resolves then, or when the engine could not; never rejects. */
   stop(dyno: { id: string; app: string }, grace: number, hangup?: number): Promise<void>
   /** The engine was told to stop it, and it is not gone yet. */
@@ -33,7 +37,7 @@ export interface Placements {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** `pending`: the engine was told and has not answered yet. `failed`: it refused to start it. */
+/** `pending`: it waits for its turn to boot, or the engine was told and has not answered yet. `failed`: it refused to start it. */
 export type ContainerState = 'none' | 'pending' | 'failed' | 'running' | 'exited'
 
 export interface Listeners {
@@ -45,6 +49,8 @@ export interface Listeners {
   seen(placed: Placed): void
   /** Tells the app's log that the process has ended, once. */
   exited: Tell
+  /** Tells the app's log that a dyno lives on in which the kernel has killed a process for its memory. */
+  exceeded(placed: Placed): void | Promise<void>
   /** Whether a dyno has a row; a container without one is left over and is removed. */
   wanted(ids: string[]): Promise<Set<string>>
 }
@@ -52,14 +58,23 @@ export interface Listeners {
 const LIST_AGAIN = 30_000
 const RECONNECT = 500
 
-export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log }, on: Listeners): Placements {
-  const { engine, clock, log } = deps
+export function createPlacements(
+  deps: { engine: Engine; clock: Clock; log: Log; boots: Boots },
+  on: Listeners,
+): Placements {
+  const { engine, clock, log, boots } = deps
   const placed = new Map<string, Placed>()
   const pending = new Map<string, 'launch' | 'stop'>()
   const failures = new Map<string, string>()
+  const listening = new Map<string, Promise<Listener[]>>()
   const launches = new Set<Promise<void>>()
   const stops = new Map<string, Promise<void>>()
   const exits = createExits({ clock, log }, on.exited)
+  const quota = createQuota(clock, (id) => {
+    const one = placed.get(id)
+    if (one?.running)
+      Promise.resolve(on.exceeded(one)).catch((error: unknown) => log.error('R14 was not told', { dyno: id, error }))
+  })
   /** Exits told before the answer to the launch. */
   const early = new Map<string, EngineEvent & { kind: 'exited' }>()
   let known = false
@@ -76,7 +91,13 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     on.changed(app)
   }
 
+  const ended = (id: string) => {
+    boots.leave(id)
+    quota.ended(id)
+  }
+
   const stopped = async (dyno: { id: string; app: string }) => {
+    ended(dyno.id)
     await exits.gone(() => placed.get(dyno.id), dyno.id)
     placed.delete(dyno.id)
     failures.delete(dyno.id)
@@ -86,6 +107,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
   const stop = (dyno: { id: string; app: string }, grace: number, hangup?: number): Promise<void> => {
     const asked = stops.get(dyno.id)
     if (asked) return asked
+    if (pending.get(dyno.id) === 'launch') boots.leave(dyno.id)
     pending.set(dyno.id, 'stop')
     exits.stopping(dyno.id, { grace, running: placed.get(dyno.id)?.running === true })
     const done = engine
@@ -102,6 +124,30 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     return done
   }
 
+  const launch = async (boot: Boot, describe: () => Promise<DynoSpec>): Promise<void> => {
+    const { id, app } = boot
+    try {
+      const spec = await describe()
+      if (overtaken(id)) return
+      const one = await engine.start(spec)
+      if (overtaken(id)) return
+      placed.set(id, one)
+      boots.runs(boot, clock.now())
+      on.seen(one)
+      const end = early.get(id)
+      early.delete(id)
+      if (end) exited(end)
+      settle(id, app)
+    } catch (error) {
+      if (overtaken(id)) return
+      log.error('start failed', { dyno: id, app, error })
+      early.delete(id)
+      boots.leave(id)
+      failures.set(id, isDiskFull(error) ? 'The disk of this host is full.' : withoutPaths(messageOf(error)))
+      settle(id, app)
+    }
+  }
+
   const exited = (event: EngineEvent & { kind: 'exited' }): void => {
     const before = placed.get(event.id)
     if (pending.get(event.id) === 'launch') early.set(event.id, event)
@@ -109,6 +155,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     for (const ids of newer) ids.add(event.id)
     const after = { ...before, running: false, exitCode: event.exitCode, outOfMemory: event.outOfMemory, address: null }
     placed.set(event.id, after)
+    ended(event.id)
     exits.seen(after)
     on.changed(event.app)
   }
@@ -124,9 +171,14 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     } finally {
       newer.delete(outdated)
     }
-    if (!known) {
-      known = true
+    if (known) return
+    known = true
+    try {
       await on.known()
+    } catch (error) {
+      // Whoever was not told has nobody else to be told by, so the next list tells.
+      known = false
+      throw error
     }
   }
 
@@ -134,6 +186,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     for (const [id, before] of placed)
       if (!found.has(id) && !newerKnown(id)) {
         placed.delete(id)
+        ended(id)
         on.changed(before.app)
       }
     for (const now of found.values()) {
@@ -146,7 +199,11 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       const before = placed.get(now.id)
       placed.set(now.id, now)
       on.seen(now)
-      if (before?.running && !now.running) exits.seen(now)
+      if (!known && now.running) boots.runs(bootOf(now), now.startedAt)
+      if (before?.running && !now.running) {
+        ended(now.id)
+        exits.seen(now)
+      }
       if (before?.running !== now.running) on.changed(now.app)
     }
   }
@@ -159,7 +216,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     let cancel = () => {}
     const relist = () => {
       cancel = clock.at(clock.now() + LIST_AGAIN, () => {
-        list().catch((error: unknown) => log.error('listing the engine failed', { error: messageOf(error) }))
+        list().catch((error: unknown) => log.error('listing the engine failed', { error }))
         relist()
       })
     }
@@ -167,6 +224,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     try {
       for (let event = await next; !event.done; event = await next) {
         if (event.value.kind === 'exited') exited(event.value)
+        if (event.value.kind === 'starved') quota.exceeded(event.value.id)
         next = events.next()
       }
     } finally {
@@ -186,32 +244,22 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
       return one.running ? 'running' : 'exited'
     },
     failure: (dyno) => failures.get(dyno),
-    launch(spec) {
-      if (pending.has(spec.id)) return
-      pending.set(spec.id, 'launch')
-      const launched = engine.start(spec).then(
-        (one) => {
-          if (overtaken(spec.id)) return
-          placed.set(spec.id, one)
-          on.seen(one)
-          const end = early.get(spec.id)
-          early.delete(spec.id)
-          if (end) exited(end)
-          settle(spec.id, spec.app.id)
-        },
-        (error: unknown) => {
-          if (overtaken(spec.id)) return
-          log.error('start failed', { dyno: spec.id, app: spec.app.id, error })
-          early.delete(spec.id)
-          failures.set(spec.id, withoutPaths(messageOf(error)))
-          settle(spec.id, spec.app.id)
-        },
-      )
-      launches.add(launched)
-      void launched.finally(() => launches.delete(launched))
+    listens(dyno) {
+      const known = listening.get(dyno) ?? engine.listens(dyno).catch(() => [])
+      listening.set(dyno, known)
+      return known
     },
+    launch(boot, describe) {
+      if (pending.has(boot.id)) return
+      pending.set(boot.id, 'launch')
+      boots.enter(boot, () => {
+        const launched = launch(boot, describe)
+        launches.add(launched)
+        void launched.finally(() => launches.delete(launched))
+      })
+    },
+    up: boots.leave,
     answered: async () => void (await Promise.allSettled(launches)),
-    refuse: (dyno, why) => void failures.set(dyno, why),
     stop,
     asked: exits.isStopping,
     async told(dyno) {
@@ -220,6 +268,7 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
     },
     forget(dyno) {
       failures.delete(dyno)
+      listening.delete(dyno)
       exits.forget(dyno)
     },
     async run(signal) {
@@ -227,13 +276,21 @@ export function createPlacements(deps: { engine: Engine; clock: Clock; log: Log 
         try {
           await watchOnce(signal)
         } catch (error) {
-          if (!signal.aborted) log.error('watching the engine failed', { error: messageOf(error) })
+          if (!signal.aborted) log.error('watching the engine failed', { error })
         }
         if (!signal.aborted) await pause(clock, RECONNECT, signal)
       }
     },
   }
 }
+
+/** Of one that an earlier daemon has started. */
+const bootOf = ({ id, app, type, attached }: Placed): Boot => ({
+  id,
+  app,
+  web: type === 'web',
+  asked: attached ? 'by a client' : 'by nobody',
+})
 
 /** Back-off between two attempts to reach the engine. */
 const pause = (clock: Clock, delay: number, signal: AbortSignal): Promise<void> =>

@@ -1,14 +1,22 @@
 import type { DynoState, RolloutState } from '../store/schema.ts'
+import { Berths, drainForRoom } from './berth.ts'
+import { failStopped, rollOut } from './candidate.ts'
 import type { ContainerState } from './placement.ts'
+import { incumbentOf, inherited, keeperOf, type Slot, slotsOf, start } from './slot.ts'
+import { mayRun, routed, Turn } from './turn.ts'
 
 /**
- * Decides what to do for one app: `plan(wanted, dynos, now)` returns the next steps and when to look again. Pure; called again after
- * its steps, and after every event, until it returns none. Safe to repeat after a crash between any two lines, because it only
- * compares what is wanted with what is there.
+ * Decides what to do for one app: `plan(wanted, dynos, now, times, room)` returns the next steps and when to look again. Pure; called
+ * again after its steps, and after every event, until it returns none. Safe to repeat after a crash between any two lines, because it
+ * only compares what is wanted with what is there.
  *
- * Invariants (test/unit/plan-simulation.test.ts tries them on thousands of histories):
- *  - a web dyno that serves is drained only when its slot has a successor that is up, or the slot is gone;
- *  - a candidate serves only after every one of its web slots was up at the same time; a failed one never;
+ * Invariants (test/simulation tries them, and what follows from them, on thousands of histories):
+ *  - a web dyno that serves is drained only when its slot has a successor that is up, or the slot is gone and another is up, or there is no
+ *    room for successors and half of the wanted web dynos stay up; of a serial app none need stay;
+ *  - a candidate serves only when all its web slots are up at once or, without room for all, those that had room, one at least; a failed
+ *    one never;
+ *  - a web dyno beyond the slots of the serving release is started only when there is room for it; the slots themselves are the app's own:
+ *    what crashed or was lost comes back whatever the room;
  *  - a slot never has two running dynos of a type that is not web;
  *  - a dyno is stopped only when it is drained, superseded before it served, or over its time;
  *  - a one-off dyno is started once, takes part in nothing else, and outlives neither its command, its time nor its app.
@@ -20,6 +28,15 @@ export interface Wanted {
   candidate: Candidate | null
   /** The app is being destroyed. */
   destroyed: boolean
+  /** Without room for a web dyno beside those that serve the app would rather not serve for a while than not be released. */
+  serial: boolean
+}
+
+/** Memory that nobody was promised, bytes; below 0 when more is promised than there is. */
+export interface Room {
+  now: number
+  /** At best, when what starts has come to rest and what ends has gone; not less than `now`. */
+  soon: number
 }
 
 export interface Target {
@@ -33,6 +50,8 @@ export interface Process {
   type: string
   command: string
   size: string
+  /** Of each dyno, bytes. */
+  memory: number
   quantity: number
 }
 
@@ -40,8 +59,11 @@ export interface Candidate extends Target {
   state: Exclude<RolloutState, 'succeeded' | 'failed'>
   /** The Procfile's `release` command. */
   command: string | null
-  /** Of the dyno that runs it. */
-  commandSize?: string
+  /** Of the dyno that runs it; memory in bytes. */
+  commandSize: string
+  commandMemory: number
+  /** When it came into its state. */
+  since: number
   /** Every live router follows the table in which this release serves; also true when no router has a part in it. */
   acknowledged: boolean
 }
@@ -62,6 +84,10 @@ export interface Seen {
   createdAt: number
   /** From when on it has had the chance to be found up: it runs and a router is there to reach it. */
   bootingSince: number | null
+  /** How long it may boot, when that is not the usual time. */
+  bootTime?: number
+  /** When it is due to be replaced for its age, if ever. */
+  cycleAt?: number | null
   /** When it got its state. */
   since: number
   container: ContainerState
@@ -74,39 +100,77 @@ export interface Seen {
 }
 
 export type Step =
-  | { do: 'start'; release: string; type: string; ordinal: number; size: string; command: string; crashes: number }
+  | {
+      do: 'start'
+      release: string
+      type: string
+      ordinal: number
+      size: string
+      command: string
+      crashes: number
+      /** Nobody was promised this memory, bytes: not to be started when there is less by then. 0: it has its slot. */
+      beyond: number
+    }
   /** The row is there but its container is not, and should be. */
   | { do: 'launch'; dyno: string }
   | { do: 'up'; dyno: string }
   | { do: 'crashed'; dyno: string; why: 'exited' | 'lost' | 'not started' | 'boot timeout' }
+  /** It has crashed, and its container may run all the same. */
+  | { do: 'clear'; dyno: string }
   | { do: 'ended'; dyno: string }
+  /** It has lived its day, and is to be replaced. */
+  | { do: 'cycle'; dyno: string }
   | { do: 'drain'; dyno: string }
   | { do: 'stop'; dyno: string }
   | { do: 'advance'; release: string; to: 'phase' | 'booting' | 'cutover' | 'succeeded' }
-  | { do: 'fail'; release: string; why: 'release command' | 'release command timeout' | 'boot'; dyno: string | null }
+  | { do: 'fail'; release: string; why: CommandFailure | 'boot'; dyno: string | null }
+  /** `needs`: bytes that it takes at least. */
+  | { do: 'fail'; release: string; why: 'room'; dyno: null; needs: number }
+
+export type CommandFailure = 'release command' | 'release command timeout' | 'release command stopped'
 
 export interface Plan {
   steps: Step[]
   /** Something is due then, ms; null when only an event can change anything. */
   wakeAt: number | null
+  /** What is not started because there is no room for it; its app is to be looked at when there is more. */
+  waiting: Slot[]
+  /** Whether any of this depends on the room. */
+  asked: boolean
 }
 
 export interface Times {
   boot: number
   drain: number
   releaseCommand: number
+  /** How long a release waits for room that there may soon be. */
+  roomWait: number
 }
 
-export function plan(wanted: Wanted, dynos: Seen[], now: number, times: Times): Plan {
-  const turn = new Turn(now, times)
+/** What one call looks at, and what it has decided so far. */
+export interface Scene {
+  wanted: Wanted
+  /** All but one-off dynos. */
+  formation: Seen[]
+  kept: Set<string>
+  berths: Berths
+  turn: Turn
+}
+
+export function plan(wanted: Wanted, dynos: Seen[], now: number, times: Times, room: Room): Plan {
+  const turn = new Turn(now, times, room)
+  if (wanted.candidate) failStopped(wanted.candidate, dynos, turn)
   for (const dyno of dynos) turn.observe(dyno)
   if (turn.steps.length > 0) return turn.result()
   const kept = new Set<string>()
   const formation = dynos.filter(({ oneOff }) => oneOff === null)
-  if (wanted.serving) keepFormation(wanted.serving, formation, kept, turn)
-  if (wanted.candidate) rollOut(wanted.candidate, formation, kept, turn)
+  const scene = { wanted, formation, kept, berths: new Berths(wanted.serving, formation, turn), turn }
+  const empty = wanted.serving ? keepFormation(wanted.serving, scene) : []
+  if (wanted.candidate) rollOut(wanted.candidate, scene)
+  fill(empty, scene)
   if (!wanted.destroyed) for (const dyno of dynos) if (livesOn(dyno, turn)) kept.add(dyno.id)
-  for (const dyno of dynos) if (!kept.has(dyno.id)) retire(dyno, wanted.serving, formation, turn)
+  for (const dyno of dynos) if (!kept.has(dyno.id)) retire(dyno, scene)
+  if (!wanted.candidate && turn.steps.length === 0) cycle(formation, turn)
   return turn.result()
 }
 
@@ -114,172 +178,68 @@ export function plan(wanted: Wanted, dynos: Seen[], now: number, times: Times): 
 const livesOn = ({ oneOff, state }: Seen, turn: Turn): boolean =>
   oneOff !== null && (state === 'starting' || state === 'up') && !turn.due(oneOff.endsAt)
 
-/** Routers have to do with it. */
-const routed = ({ type, oneOff }: Seen): boolean => type === 'web' && oneOff === null
-
-/** Collects the steps of one call and the earliest time at which something more is due. */
-class Turn {
-  readonly steps: Step[] = []
-  readonly now: number
-  readonly times: Times
-  #wakeAt = Number.POSITIVE_INFINITY
-
-  constructor(now: number, times: Times) {
-    this.now = now
-    this.times = times
+/**
+ * Every slot of the serving release has one dyno: keeps it, starts it, or starts it again when its back-off is over. Returns the web slots that have
+ * none, or one that is to be replaced.
+ */
+function keepFormation(target: Target, { formation, kept, berths, turn }: Scene): Slot[] {
+  const empty: Slot[] = []
+  for (const slot of slotsOf(target)) {
+    const { type } = slot.process
+    const keeper = keeperOf(slot, formation)
+    const restart = keeper?.state === 'crashed' && turn.due(keeper.retryAt ?? turn.now)
+    if (keeper && !restart) kept.add(keeper.id)
+    else if (keeper && type === 'web') {
+      berths.reenter(slot.process)
+      turn.steps.push(start(slot, { crashes: keeper.crashes }))
+    } else if (type === 'web') empty.push(slot)
+    else if (!occupied(slot, formation)) turn.steps.push(start(slot, { crashes: keeper?.crashes ?? 0 }))
   }
-
-  /** True when `at` is reached; otherwise remembers to look again then. */
-  due(at: number): boolean {
-    if (at <= this.now) return true
-    this.#wakeAt = Math.min(this.#wakeAt, at)
-    return false
-  }
-
-  /** Brings a dyno's state in line with its container. */
-  observe(dyno: Seen): void {
-    if (dyno.state === 'starting' || dyno.state === 'up' || dyno.state === 'draining') this.#observeContainer(dyno)
-    if (dyno.state === 'stopping' && dyno.container !== 'pending') this.steps.push({ do: 'stop', dyno: dyno.id })
-  }
-
-  #observeContainer(dyno: Seen): void {
-    const { id, state, container } = dyno
-    const ended = container === 'exited' || container === 'none' || container === 'failed'
-    if (state === 'draining') {
-      if (ended) this.steps.push({ do: 'stop', dyno: id })
-    } else if (container === 'exited') {
-      const passing = dyno.type === 'release' || dyno.oneOff !== null
-      this.steps.push(passing ? { do: 'ended', dyno: id } : { do: 'crashed', dyno: id, why: 'exited' })
-    } else if (container === 'failed') {
-      this.steps.push({ do: 'crashed', dyno: id, why: 'not started' })
-    } else if (container === 'none') {
-      if (dyno.oneOff?.awaitsClient) return
-      this.steps.push(state === 'starting' ? { do: 'launch', dyno: id } : { do: 'crashed', dyno: id, why: 'lost' })
-    } else if (state === 'starting' && container === 'running' && (!routed(dyno) || dyno.healthy)) {
-      this.steps.push({ do: 'up', dyno: id })
-    } else if (state === 'starting' && dyno.bootingSince !== null && this.due(dyno.bootingSince + this.times.boot)) {
-      this.steps.push({ do: 'crashed', dyno: id, why: 'boot timeout' })
-    }
-  }
-
-  result(): Plan {
-    return { steps: this.steps, wakeAt: Number.isFinite(this.#wakeAt) ? this.#wakeAt : null }
-  }
-}
-
-const slots = (process: Process): number[] => Array.from({ length: process.quantity }, (_, index) => index + 1)
-
-const holds = (dyno: Seen, release: string, type: string, ordinal: number): boolean =>
-  dyno.release === release && dyno.type === type && dyno.ordinal === ordinal
-
-/** The best dyno for a slot: one that is up before one that starts before one that crashed. */
-const RANK: Partial<Record<DynoState, number>> = { up: 0, starting: 1, crashed: 2 }
-
-function keeperOf(slot: { release: string; process: Process; ordinal: number }, dynos: Seen[]): Seen | undefined {
-  return dynos
-    .filter(
-      (dyno) =>
-        holds(dyno, slot.release, slot.process.type, slot.ordinal) &&
-        dyno.size === slot.process.size &&
-        !dyno.replace &&
-        RANK[dyno.state] !== undefined,
-    )
-    .sort((a, b) => (RANK[a.state] ?? 3) - (RANK[b.state] ?? 3) || b.createdAt - a.createdAt)[0]
-}
-
-/** Every slot of the serving release has one dyno: keeps it, starts it, or starts it again when its back-off is over. */
-function keepFormation(target: Target, dynos: Seen[], kept: Set<string>, turn: Turn): void {
-  for (const process of target.processes)
-    for (const ordinal of slots(process)) {
-      const keeper = keeperOf({ release: target.release, process, ordinal }, dynos)
-      const restart = keeper?.state === 'crashed' && turn.due(keeper.retryAt ?? turn.now)
-      if (keeper && !restart) kept.add(keeper.id)
-      else if (process.type === 'web' || !occupied(process.type, ordinal, dynos, keeper))
-        turn.steps.push(start(target.release, process, ordinal, keeper?.crashes ?? 0))
-    }
+  return empty
 }
 
 /** Types other than web never run twice in one slot: the predecessor's container must be gone before its successor starts. */
-const occupied = (type: string, ordinal: number, dynos: Seen[], except: Seen | undefined): boolean =>
-  dynos.some((dyno) => dyno !== except && dyno.type === type && dyno.ordinal === ordinal && dyno.state !== 'crashed')
+const occupied = ({ process, ordinal }: Slot, dynos: Seen[]): boolean =>
+  dynos.some(
+    (dyno) =>
+      dyno.type === process.type &&
+      dyno.ordinal === ordinal &&
+      (dyno.state !== 'crashed' || dyno.container === 'pending' || mayRun(dyno)),
+  )
 
-const start = (release: string, process: Process, ordinal: number, crashes: number): Step => ({
-  do: 'start',
-  release,
-  type: process.type,
-  ordinal,
-  size: process.size,
-  command: process.command,
-  crashes,
-})
-
-/** Moves the candidate one state on; the diagram is in rollout.ts. */
-function rollOut(candidate: Candidate, dynos: Seen[], kept: Set<string>, turn: Turn): void {
-  const { release, state } = candidate
-  switch (state) {
-    case 'waiting':
-      turn.steps.push({ do: 'advance', release, to: candidate.command === null ? 'booting' : 'phase' })
-      return
-    case 'phase':
-      return runReleaseCommand(candidate, dynos, kept, turn)
-    case 'booting':
-    case 'cutover':
-      return boot(candidate, dynos, kept, turn)
-    default:
-      state satisfies never
-  }
+/** Starts web dynos of the serving release. Those that replace others do it one after the other when there is no room beside. */
+function fill(empty: Slot[], scene: Scene): void {
+  const { wanted, formation, berths, turn } = scene
+  const vacant = (slot: Slot): boolean => incumbentOf(slot, formation) === undefined
+  const stuck = [...empty]
+    .sort((a, b) => Number(vacant(b)) - Number(vacant(a)))
+    .filter((slot) => {
+      const berth = berths.take(slot.process)
+      return !turn.startIn(slot, berth && { ...berth, crashes: inherited(slot, formation) })
+    })
+  const [first] = stuck
+  // Those that made way for a release on its way come back when that has failed.
+  if (!first || wanted.candidate?.state === 'booting' || wanted.candidate?.state === 'cutover') return
+  turn.wait(stuck)
+  const moving = berths.moving || stuck.length < empty.length
+  if (!moving && !berths.hopes(first.process.memory)) drainForRoom(1, scene)
 }
 
-function runReleaseCommand(candidate: Candidate, dynos: Seen[], kept: Set<string>, turn: Turn): void {
-  const { release } = candidate
-  const dyno = dynos.find((dyno) => dyno.release === release && dyno.type === 'release')
-  if (!dyno) {
-    const process = {
-      type: 'release',
-      command: candidate.command ?? '',
-      size: candidate.commandSize ?? '',
-      quantity: 1,
-    }
-    turn.steps.push(start(release, process, candidate.version, 0))
-    return
-  }
-  if (dyno.state === 'down' && dyno.exitCode === 0) turn.steps.push({ do: 'advance', release, to: 'booting' })
-  else if (dyno.state === 'down' || dyno.state === 'crashed')
-    turn.steps.push({ do: 'fail', release, why: 'release command', dyno: dyno.id })
-  else if (turn.due(dyno.createdAt + turn.times.releaseCommand))
-    turn.steps.push({ do: 'fail', release, why: 'release command timeout', dyno: dyno.id })
-  else kept.add(dyno.id)
+/** Those that have lived their day are replaced one after the other. */
+function cycle(formation: Seen[], turn: Turn): void {
+  if (formation.some(({ state, replace }) => replace || state === 'starting')) return
+  const due = formation.filter(({ state, cycleAt }) => state === 'up' && cycleAt != null && turn.due(cycleAt))
+  const [oldest] = due.sort((a, b) => a.createdAt - b.createdAt)
+  if (oldest) turn.steps.push({ do: 'cycle', dyno: oldest.id })
 }
 
-/** All web slots of the candidate start beside the serving ones; when all are up at once it may cut over, when one crashes it fails. */
-function boot(candidate: Candidate, dynos: Seen[], kept: Set<string>, turn: Turn): void {
-  const { release } = candidate
-  const web = candidate.processes.find((process) => process.type === 'web')
-  const wanted = web ? slots(web) : []
-  const crashed = dynos.find((dyno) => dyno.release === release && dyno.type === 'web' && dyno.state === 'crashed')
-  if (crashed) {
-    turn.steps.push({ do: 'fail', release, why: 'boot', dyno: crashed.id })
-    return
-  }
-  let up = 0
-  for (const ordinal of wanted) {
-    if (!web) continue
-    const keeper = keeperOf({ release, process: web, ordinal }, dynos)
-    if (!keeper) turn.steps.push(start(release, web, ordinal, 0))
-    else kept.add(keeper.id)
-    if (keeper?.state === 'up') up++
-  }
-  if (up < wanted.length) return
-  if (candidate.state === 'booting') turn.steps.push({ do: 'advance', release, to: 'cutover' })
-  else if (candidate.acknowledged) turn.steps.push({ do: 'advance', release, to: 'succeeded' })
-}
-
-/** A dyno that nothing wants: one that may have requests is drained first, and only when its slot is served by another or gone. */
-function retire(dyno: Seen, serving: Target | null, dynos: Seen[], turn: Turn): void {
+/** A dyno that nothing wants: one that may have requests is drained first, and only when another serves in its place. */
+function retire(dyno: Seen, scene: Scene): void {
+  const { turn } = scene
   switch (dyno.state) {
     case 'up':
       if (!routed(dyno)) turn.steps.push({ do: 'stop', dyno: dyno.id })
-      else if (!awaitsSuccessor(dyno, serving, dynos)) turn.steps.push({ do: 'drain', dyno: dyno.id })
+      else if (!awaitsSuccessor(dyno, scene)) turn.steps.push({ do: 'drain', dyno: dyno.id })
       return
     case 'draining':
       if (dyno.drained || turn.due(dyno.since + turn.times.drain)) turn.steps.push({ do: 'stop', dyno: dyno.id })
@@ -296,9 +256,16 @@ function retire(dyno: Seen, serving: Target | null, dynos: Seen[], turn: Turn): 
   }
 }
 
-/** True while the slot of a serving web dyno is wanted and nobody else in it is up. */
-function awaitsSuccessor(dyno: Seen, serving: Target | null, dynos: Seen[]): boolean {
-  const process = serving?.processes.find((process) => process.type === dyno.type)
-  if (!serving || !process || dyno.ordinal > process.quantity) return false
-  return keeperOf({ release: serving.release, process, ordinal: dyno.ordinal }, dynos)?.state !== 'up'
+/**
+ * True while nobody else is up in the slot of a web dyno that may have requests; when its slot is gone, while nobody is up in any other
+ * that does not wait for room. In cutover the requests are the candidate's.
+ */
+function awaitsSuccessor(dyno: Seen, { wanted: { serving, candidate }, formation, turn }: Scene): boolean {
+  const target = [serving, candidate?.state === 'cutover' ? candidate : null].find(
+    (one) => one?.release === dyno.release,
+  )
+  const web = target ? slotsOf(target).filter(({ process }) => process.type === 'web') : []
+  const own = web.filter(({ ordinal }) => ordinal === dyno.ordinal)
+  const places = own.length > 0 ? own : web.filter((slot) => !turn.waitsFor(slot))
+  return places.length > 0 && places.every((slot) => keeperOf(slot, formation)?.state !== 'up')
 }

@@ -5,11 +5,14 @@ import { limits } from '../limits.ts'
 import { drainTime } from '../route/grace.ts'
 import type { Pass } from '../runner.ts'
 import type { Schema } from '../store/schema.ts'
+import { cycleAt } from './cycle.ts'
 import { desired } from './desired.ts'
-import { type Dyno, dynosOf, updateDyno } from './dyno.ts'
+import { type Dyno, dynosOf, nameOf, updateDyno } from './dyno.ts'
+import { replaceDead } from './liveness.ts'
+import * as notice from './notice.ts'
 import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
-import { plan, type Seen, type Wanted } from './plan.ts'
+import { type Plan, plan, type Room, type Seen, type Wanted } from './plan.ts'
 import { perform } from './steps.ts'
 
 type App = Selectable<Schema['apps']>
@@ -17,6 +20,7 @@ type App = Selectable<Schema['apps']>
 /** More rounds than any change needs; a plan that never comes to rest is a bug, and must not keep a core busy. */
 const ROUNDS = 100
 const SECOND = 1000
+const PLENTY: Room = { now: Number.POSITIVE_INFINITY, soon: Number.POSITIVE_INFINITY }
 
 /** Brings one app closer to what is wanted until only an event or the clock can change anything. `erase` ends an app without dynos. */
 export function createPass(d: Daemon, placements: Placements, erase: (app: App) => Promise<void>): Pass {
@@ -24,14 +28,13 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
     for (let round = 0; round < ROUNDS; round++) {
       const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst()
       if (!app || !placements.known) return null
-      await noteAddresses(d, placements, id)
+      const dynos = await withAddresses(d, placements, await dynosOf(d.db, id))
       await d.routers.publish(id)
-      const dynos = await dynosOf(d.db, id)
-      const times = { ...limits, drain: drainTime(d.routers.graceOf(id)) }
-      const { steps, wakeAt } = plan(await wantedOf(d, app), dynos.map(seen(d, placements, app)), d.clock.now(), times)
+      const wanted = await wantedOf(d, app)
+      const { steps, wakeAt } = await planOf(d, placements, app, { wanted, dynos })
       if (steps.length === 0) {
         if (app.destroyed_at !== null && dynos.length === 0) await erase(app)
-        return wakeAt
+        return earliest(wakeAt, wanted.candidate === null ? await replaceDead(d, id, dynos) : null)
       }
       const stage = { d, placements, app, dynos: new Map(dynos.map((dyno) => [dyno.id, dyno])) }
       for (const step of steps) {
@@ -44,12 +47,42 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
   }
 }
 
-/** Routers probe a dyno while it starts, so its row gets its address as soon as the engine tells it. */
-async function noteAddresses(d: Daemon, placements: Placements, app: string): Promise<void> {
-  for (const dyno of await dynosOf(d.db, app)) {
-    const address = placements.of(dyno.id)?.address ?? null
-    if (address !== null && address !== dyno.address) await updateDyno(d.db, dyno.id, { address }, ['starting', 'up'])
+/** The room is asked for only when the plan depends on it, because it takes the rows of all apps. */
+async function planOf(
+  d: Daemon,
+  placements: Placements,
+  app: App,
+  { wanted, dynos }: { wanted: Wanted; dynos: Dyno[] },
+): Promise<Plan> {
+  const times = { ...limits, drain: drainTime(d.routers.graceOf(app.id)) }
+  const seenNow = dynos.map(seen(d, placements, app))
+  const look = [wanted, seenNow, d.clock.now(), times] as const
+  const free = plan(...look, PLENTY)
+  if (free.asked) await d.capacity.measure()
+  const room = free.asked ? await d.capacity.room(d.db) : PLENTY
+  const made = free.asked ? plan(...look, room) : free
+  // What waits is known when nothing else is to be done first; until then who waited still does.
+  if (made.steps.length > 0) return made
+  for (const { process, ordinal } of d.capacity.wait(app.id, made.waiting)) {
+    const text = notice.awaitingMemory(process.memory, room.now)
+    d.logs.write(app.id, { at: d.clock.now(), source: 'heroku', dyno: nameOf({ ...process, ordinal }), text })
   }
+  if (made.waiting.length === 0) return made
+  // What dynos give back by themselves is no event.
+  return { ...made, wakeAt: earliest(made.wakeAt, d.clock.now() + limits.memoryLook) }
+}
+
+const earliest = (one: number | null, other: number | null): number | null =>
+  one === null || other === null ? (one ?? other) : Math.min(one, other)
+
+/** Routers probe a dyno while it starts, so its row gets its address as soon as the engine tells it. */
+async function withAddresses(d: Daemon, placements: Placements, dynos: Dyno[]): Promise<Dyno[]> {
+  for (const dyno of dynos) {
+    const address = placements.of(dyno.id)?.address ?? null
+    if (address === null || address === dyno.address) continue
+    if (await updateDyno(d.db, dyno.id, { address }, ['starting', 'up'])) dyno.address = address
+  }
+  return dynos
 }
 
 async function wantedOf(d: Daemon, app: App): Promise<Wanted> {
@@ -77,6 +110,8 @@ const seen =
       retryAt: dyno.retry_at,
       exitCode: dyno.exit_code,
       createdAt: dyno.created_at,
+      bootTime: dyno.boot_time,
+      cycleAt: d.config.cycle && oneOff === null ? cycleAt(dyno) : null,
       bootingSince: routed ? bootingSince(d, placements.of(dyno.id)) : null,
       since: dyno.updated_at,
       container: placements.state(dyno.id),

@@ -1,6 +1,9 @@
 import type { Daemon } from '../daemon.ts'
 import { notFound } from '../errors.ts'
-import { type DbOrTx, decide } from '../store/database.ts'
+import { failpoint } from '../failpoint.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import { besideOf } from './beside.ts'
+import { noRoom } from './capacity.ts'
 import { type Dyno, dynosOf, markForReplacement, nameOf, updateDyno } from './dyno.ts'
 
 /** All dynos, those of one process type, or one by its name (`web.1`) or id. */
@@ -17,11 +20,24 @@ export async function restart(d: Daemon, app: { id: string }, which: Which): Pro
   const named = which.dyno === undefined ? undefined : await dynoNamed(d.db, app.id, which.dyno)
   if (named && named.one_off !== null) return stop(d, app, which)
   const { type, ordinal } = { type: which.type, ordinal: undefined, ...named }
+  await d.capacity.measure()
   await decide(d.db, async (tx) => {
+    if (type === undefined || type === 'web') await checkMemory(d, tx, app.id)
     const count = await markForReplacement(tx, app.id, { type, ordinal })
     if (count === 0 && named) throw notFound('dyno', 'dyno')
   })
+  await failpoint('dynos.marked')
   d.runner.poke(app.id)
+}
+
+const OR_STOP = 'To restart it with a gap in service: heroku ps:stop web.1, and it comes back.'
+
+/** Several web dynos are replaced one after the other when there is no room for a successor beside them; one that is alone needs it. */
+async function checkMemory(d: Daemon, tx: Tx, app: string): Promise<void> {
+  const needs = await besideOf(tx, app)
+  if (needs === 0) return
+  const room = await d.capacity.room(tx)
+  if (room.soon < needs) throw noRoom('Cannot restart web.1 and serve meanwhile: its successor', needs, room, OR_STOP)
 }
 
 /**
@@ -44,6 +60,7 @@ export async function stop(d: Daemon, app: { id: string }, which: Which): Promis
         'crashed',
       ])
   })
+  await failpoint('dynos.stopped')
   d.runner.poke(app.id)
 }
 

@@ -13,6 +13,9 @@ import { note } from '../webhook/event.ts'
  *                                          +---> failed <--------+-----------------------------+
  *                                                  (also: abandoned by the push, or by a restart of the daemon when attended)
  *
+ * (all web dynos up: without room for all beside the old ones, those that had room; the rest starts once it has succeeded. Without room for
+ * one it fails.)
+ *
  * waiting, phase, booting: the release gets no request. cutover: routers are told to send requests to it and to nobody else; going
  * back means telling them the old table. succeeded, failed: final. A release without slug has nothing to roll out: born succeeded.
  */

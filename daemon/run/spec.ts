@@ -8,8 +8,13 @@ import { type Dyno, nameOf } from './dyno.ts'
 import { environment, resourcesOf, subnetOf } from './environment.ts'
 import { metadataOf } from './metadata.ts'
 import { oneOffOf } from './oneoff.ts'
+import { ensureTree } from './tree.ts'
 
 type App = Selectable<Schema['apps']>
+
+/** The config vars of a release. */
+export const configOf = (d: Daemon, release: { id: string; config: string }): Record<string, string> =>
+  JSON.parse(d.seal.open(release.config, release.id))
 
 /** Throws when there is nothing to start it with: no code, or no image of its stack. */
 export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec> {
@@ -20,7 +25,7 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
     .executeTakeFirstOrThrow()
   const slug = await slugOf(d.db, release.id)
   if (!slug) throw new Error(`v${release.version} has no code to run`)
-  const config = JSON.parse(d.seal.open(release.config, release.id)) as Record<string, string>
+  const config = configOf(d, release)
   const metadata = await metadataOf(d.db, { app, dyno, release, slug })
   const runs = codeOf(d, dyno, slug)
   const name = nameOf(dyno)
@@ -38,4 +43,10 @@ export async function specOf(d: Daemon, app: App, dyno: Dyno): Promise<DynoSpec>
     ...resourcesOf(dyno.size),
     network: { name: `sluice-${app.id}`, subnet: subnetOf(d.config.networkPool, app.network) },
   }
+}
+
+/** Resolves when the code of a release can be run: its tree may have been idle, and gone. The dyno that is to run it has its row by then. */
+export async function readyCode(d: Daemon, release: string): Promise<void> {
+  const slug = await slugOf(d.db, release)
+  if (slug && slug.images === null) await ensureTree(d, slug.files)
 }

@@ -2,21 +2,24 @@ import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { within } from '../clock.ts'
 import type { Daemon } from '../daemon.ts'
-import { messageOf } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
+import { decide } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { backoff, crashesAfter } from './backoff.ts'
+import type { Boot } from './boot.ts'
+import { cycleAt } from './cycle.ts'
 import { desired } from './desired.ts'
-import { type Dyno, deleteDyno, insertDyno, nameOf, updateDyno } from './dyno.ts'
+import { type Dyno, deleteDyno, dynosOf, insertDyno, nameOf, updateDyno } from './dyno.ts'
 import { randomPort } from './environment.ts'
-import { reasonOf, troubleOf } from './failure.ts'
+import { deafness, reasonOf } from './failure.ts'
 import * as notice from './notice.ts'
 import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
 import type { Step } from './plan.ts'
 import { advanceRollout, failRollout } from './rollout.ts'
-import { specOf } from './spec.ts'
+import { bootTimeOf } from './setting.ts'
+import { configOf, readyCode, specOf } from './spec.ts'
 import { countDrained } from './takeover.ts'
 
 export interface Stage {
@@ -39,7 +42,9 @@ export async function perform(stage: Stage, step: Step): Promise<void> {
     case 'launch':
     case 'up':
     case 'crashed':
+    case 'clear':
     case 'ended':
+    case 'cycle':
     case 'drain':
     case 'stop': {
       const dyno = stage.dynos.get(step.dyno)
@@ -50,7 +55,7 @@ export async function perform(stage: Stage, step: Step): Promise<void> {
   }
 }
 
-type DynoStep = Extract<Step, { do: 'launch' | 'up' | 'crashed' | 'ended' | 'drain' | 'stop' }>
+type DynoStep = Extract<Step, { do: 'launch' | 'up' | 'crashed' | 'clear' | 'ended' | 'cycle' | 'drain' | 'stop' }>
 
 async function onDyno(stage: Stage, step: DynoStep, dyno: Dyno): Promise<void> {
   const { d, placements } = stage
@@ -66,15 +71,22 @@ async function onDyno(stage: Stage, step: DynoStep, dyno: Dyno): Promise<void> {
         ])
       )
         tell(stage, dyno, [notice.changed('starting', 'up')])
-      return
+      if (dyno.type === 'web') placements.up(dyno.id)
+      return failpoint('dyno.up')
     case 'crashed':
       return crashed(stage, step.why, dyno)
+    case 'clear':
+      void placements.stop({ id: dyno.id, app: dyno.app_id }, limits.stopGrace)
+      return
     case 'ended':
       return passed(stage, dyno)
+    case 'cycle':
+      await updateDyno(d.db, dyno.id, { replace: 1 }, ['up'])
+      return
     case 'drain':
       if (await updateDyno(d.db, dyno.id, { state: 'draining', updated_at: now }, ['up']))
         await tellLeaving(stage, dyno)
-      return
+      return failpoint('dyno.draining')
     case 'stop':
       return stop(stage, dyno)
     default:
@@ -96,6 +108,7 @@ async function start(stage: Stage, step: Step & { do: 'start' }): Promise<void> 
     command: step.command,
     state: 'starting',
     replace: 0,
+    boot_time: await bootTime(d, step.release),
     crashes: step.crashes,
     retry_at: null,
     exit_code: null,
@@ -105,30 +118,51 @@ async function start(stage: Stage, step: Step & { do: 'start' }): Promise<void> 
     created_at: now,
     updated_at: now,
   }
-  await insertDyno(d.db, dyno)
+  const inserted = await decide(d.db, async (tx) => {
+    if (step.beyond > 0 && (await d.capacity.room(tx)).now < step.beyond) return false
+    await insertDyno(tx, dyno)
+    return true
+  })
+  if (!inserted) return
   await failpoint('dyno.inserted')
-  tell(stage, dyno, notice.taking(predecessor(stage, dyno)?.state))
+  const before = holderOf(dyno, [...stage.dynos.values()], ['up', 'draining', 'starting', 'crashed'])
+  tell(stage, dyno, notice.taking(before?.state, before && cycling(d, before)))
 }
 
-/** Who has the name until now: one that serves before one that crashed. */
-function predecessor({ dynos }: Stage, { type, ordinal }: Dyno): Dyno | undefined {
-  const named = [...dynos.values()].filter((one) => one.type === type && one.ordinal === ordinal)
-  for (const state of ['up', 'draining', 'starting', 'crashed']) {
-    const found = named.find((one) => one.state === state)
-    if (found) return found
-  }
-  return undefined
-}
-
-async function launch(stage: Stage, dyno: Dyno): Promise<void> {
+/** One whose config vars cannot be opened does not start, and says so then. */
+async function bootTime(d: Daemon, id: string): Promise<number> {
+  const release = await d.db.selectFrom('releases').select(['id', 'config']).where('id', '=', id).executeTakeFirst()
   try {
-    const spec = await specOf(stage.d, stage.app, dyno)
-    tell(stage, dyno, [notice.startingProcess(dyno.command)])
-    stage.placements.launch(spec)
-  } catch (error) {
-    stage.d.log.error('a dyno cannot be described', { dyno: dyno.id, error })
-    stage.placements.refuse(dyno.id, messageOf(error))
+    return release ? bootTimeOf(configOf(d, release)) : limits.boot
+  } catch {
+    return limits.boot
   }
+}
+
+/** It is replaced for its age. */
+const cycling = (d: Daemon, dyno: Dyno): boolean =>
+  d.config.cycle && dyno.replace === 1 && d.clock.now() >= cycleAt(dyno)
+
+/** Who has the name of a dyno: one in the first of these states that any has. */
+const holderOf = ({ type, ordinal }: Dyno, dynos: Dyno[], states: Dyno['state'][]): Dyno | undefined =>
+  states.flatMap((state) =>
+    dynos.filter((one) => one.type === type && one.ordinal === ordinal && one.state === state),
+  )[0]
+
+function launch(stage: Stage, dyno: Dyno): void {
+  const { d, placements, app } = stage
+  placements.launch(bootOf(dyno), async () => {
+    const spec = await specOf(d, app, dyno)
+    tell(stage, dyno, [notice.startingProcess(dyno.command)])
+    await readyCode(d, dyno.release_id)
+    return spec
+  })
+}
+
+/** Nobody waits for a dyno that has crashed; all have when the host restarts. */
+function bootOf({ id, app_id: app, type, one_off, crashes }: Dyno): Boot {
+  const asked = one_off !== null ? 'by a client' : crashes === 0 ? 'by a person' : 'by nobody'
+  return { id, app, web: type === 'web' && one_off === null, asked }
 }
 
 const SIGKILL_NOW = 0
@@ -143,6 +177,7 @@ async function passed(stage: Stage, dyno: Dyno): Promise<void> {
   await placements.told(dyno.id)
   const change = { state: 'down', exit_code, updated_at: d.clock.now() } as const
   if (await updateDyno(d.db, dyno.id, change, ['starting', 'up'])) tell(stage, dyno, [notice.changed('up', 'complete')])
+  await failpoint('dyno.down')
 }
 
 async function crashed(stage: Stage, why: (Step & { do: 'crashed' })['why'], dyno: Dyno): Promise<void> {
@@ -158,9 +193,11 @@ async function crashed(stage: Stage, why: (Step & { do: 'crashed' })['why'], dyn
   } as const
   await placements.told(dyno.id)
   if (!(await updateDyno(d.db, dyno.id, change, ['starting', 'up']))) return
+  await failpoint('dyno.crashed')
   if (why === 'boot timeout') {
-    const trouble = await troubleOf(d, dyno)
-    tell(stage, dyno, trouble === undefined ? notice.BOOT_TIMEOUT : notice.unhealthy(trouble))
+    const trouble = d.routers.troubleOf(dyno.id)
+    const deaf = trouble === undefined ? await deafness(placements, dyno) : undefined
+    tell(stage, dyno, notice.bootTimeout(dyno.boot_time, { trouble, deaf }))
     await within(d.clock, KILLED_WITHIN, placements.stop({ id: dyno.id, app: dyno.app_id }, SIGKILL_NOW))
   }
   if (why === 'lost') tell(stage, dyno, [notice.LOST])
@@ -176,6 +213,7 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (dyno.state !== 'stopping') {
     if (oneOff && state === 'running' && d.clock.now() >= oneOff.endsAt) tell(stage, dyno, [notice.CYCLING])
     await updateDyno(d.db, dyno.id, { state: 'stopping', updated_at: d.clock.now() })
+    await failpoint('dyno.stopping')
     if (dyno.state === 'draining' && d.routers.drained(dyno.id)) await countDrained(d, dyno)
     await tellLeaving(stage, dyno)
   } else if (state === 'running' && !placements.asked(dyno.id)) await tellLeaving(stage, { ...dyno, state: 'up' })
@@ -183,8 +221,11 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (state === 'none') {
     // A client may wait for a start that does not come any more.
     if (oneOff?.attached) await d.engine.stop(dyno.id, SIGKILL_NOW)
-    await deleteDyno(d.db, dyno.id, d.clock.now())
+    await failpoint('dyno.gone')
     if (dyno.type === 'web' && !oneOff) await countDrained(d, dyno)
+    await failpoint('dyno.counted')
+    await deleteDyno(d.db, dyno.id, d.clock.now())
+    d.capacity.freed()
     d.routers.receipts.forget(dyno.id)
     placements.forget(dyno.id)
     return
@@ -202,31 +243,48 @@ async function tellLeaving(stage: Stage, dyno: Dyno): Promise<void> {
   const continued = [serving, candidate].some((target) =>
     target?.processes.some(({ type, quantity }) => type === dyno.type && dyno.ordinal <= quantity),
   )
+  const others = (await dynosOf(stage.d.db, stage.app.id)).filter(({ id }) => id !== dyno.id)
+  const name = !continued ? 'ends' : holderOf(dyno, others, ['up', 'starting', 'crashed']) ? 'taken' : 'free'
   const passing = dyno.type === 'release' || dyno.one_off !== null
-  tell(stage, dyno, notice.leaving({ ...dyno, passing }, continued))
+  tell(stage, dyno, notice.leaving({ ...dyno, passing, cycling: cycling(stage.d, dyno) }, name))
 }
 
 async function advance(stage: Stage, step: Step & { do: 'advance' }): Promise<void> {
-  const { d, dynos } = stage
+  const { d } = stage
   if (!(await advanceRollout(d.db, step.release, step.to, d.clock.now()))) return
-  if (step.to === 'cutover') await failpoint('rollout.cutover')
+  try {
+    await failpoint(`rollout.${step.to}`)
+    await tellAdvanced(stage, step)
+  } finally {
+    // Whatever else goes wrong: who waits for it is not told again.
+    d.settlements.announce(step.release)
+    if (step.to === 'succeeded') d.disk.released(stage.app.id)
+  }
+}
+
+async function tellAdvanced(stage: Stage, step: Step & { do: 'advance' }): Promise<void> {
+  const { d, dynos } = stage
   const command = [...dynos.values()].some(({ type, release_id }) => type === 'release' && release_id === step.release)
   if (step.to === 'booting' && command) await tellRelease(stage, step.release, notice.releaseCreated)
   if (step.to === 'booting' && d.routers.connected === 0) {
     const text = 'No router is connected: the release waits until one is'
     d.logs.write(stage.app.id, { at: d.clock.now(), source: 'heroku', dyno: 'router', text })
   }
-  d.settlements.announce(step.release)
 }
 
 async function fail(stage: Stage, step: Step & { do: 'fail' }): Promise<void> {
   const { d } = stage
   const dyno = step.dyno === null ? undefined : stage.dynos.get(step.dyno)
-  const reason = await reasonOf(stage, step.why, dyno)
+  const reason = await reasonOf(stage, step, dyno)
   if (!(await failRollout(d.db, step.release, reason, { now: d.clock.now() }))) return
-  if (step.why !== 'boot') await tellRelease(stage, step.release, notice.commandFailed)
-  await tellRelease(stage, step.release, (version) => notice.releaseFailed(version, reason))
-  d.settlements.announce(step.release)
+  try {
+    await failpoint('rollout.failed')
+    if (step.why !== 'boot' && step.why !== 'room') await tellRelease(stage, step.release, notice.commandFailed)
+    await tellRelease(stage, step.release, (version) => notice.releaseFailed(version, reason))
+  } finally {
+    d.settlements.announce(step.release)
+    d.disk.released(stage.app.id)
+  }
 }
 
 async function tellRelease(

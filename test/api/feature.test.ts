@@ -27,6 +27,7 @@ test('an app has the features that are off until they are wanted, and those that
     'preboot true general',
     'runtime-dyno-metadata false public',
     'runtime-heroku-exec true general',
+    'serial-deploy false general',
   ])
 })
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { early } from './early.ts'
 import { startPlatform } from './platform.ts'
 import { sampleFiles, web } from './source.ts'
-import { read, show, since } from './story.ts'
+import { read, type Story, show, since } from './story.ts'
 import { waitFor } from './wait.ts'
 
 /** What a person reads in `heroku logs`: whole sequences, in Heroku's words and order. */
@@ -248,41 +248,100 @@ test('a worker that crashes comes back, once at once and then after a while', as
     settled(twice).slice(0, 2 * once.length - 1),
     settled([...once, state('worker.1', 'crashed', 'starting'), ...once]),
   )
+  await waitFor('ps to say since when it is crashed', async () => {
+    const { stdout } = await platform.cli(['ps', '--app', 'worker'])
+    if (!/^worker\.1: crashed \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d [+-]\d{4} \(~ \d+s ago\)$/m.test(stdout))
+      throw new Error(stdout)
+    return true
+  })
 })
 
-early('R12: a worker that ignores SIGTERM; R15: one that takes more memory than it has', async () => {
-  const stubborn = perl('$SIG{TERM} = "IGNORE"; print "ready\\n"; sleep 1000')
-  const greedy = perl('my @all; while (1) { push @all, "x" x 10_000_000 }')
-  await platform.deploy('limits', { stubborn, greedy })
-  await cli('ps:scale', 'stubborn=1', '--app', 'limits')
-  const before = await waitFor('the worker to be up and to ignore', async () => {
+/** Takes what memory there is. */
+const greedy = 'my @all; push @all, q(x) x 10_000_000 while 1'
+const limited = {
+  stubborn: perl('$SIG{TERM} = "IGNORE"; print "ready\\n"; sleep 1000'),
+  frozen: perl('print "ready\\n"; kill "STOP", $$; sleep 1000'),
+  greedy: perl(greedy),
+  parent: perl(`exit 1 if system $^X, "-e", q{${greedy}}`),
+  lasting: perl(`system $^X, "-e", q{${greedy}}; print "lives on\\n"; sleep 1000`),
+  weary: perl('kill "KILL", $$; sleep 10'),
+  forking: perl('use POSIX; exit 0 if fork; POSIX::setsid(); sleep 1000'),
+}
+const limits = platform.deploy('limits', limited)
+limits.catch(() => {})
+const scale = async (quantities: Record<string, number>) => {
+  await limits
+  await cli('ps:scale', ...Object.entries(quantities).map(([type, count]) => `${type}=${count}`), '--app', 'limits')
+}
+const STUBBORN = ['stubborn.1', 'frozen.1']
+
+early('R12: workers that ignore SIGTERM, or are stopped, are killed and told after thirty seconds', async () => {
+  await scale({ stubborn: 1, frozen: 1 })
+  await waitFor('the workers to be up and to ignore', async () => {
     const lines = await now('limits')
-    return (
-      ['app[stubborn.1]: ready', state('stubborn.1', 'starting', 'up')].every((one) => lines.includes(one)) && lines
-    )
+    const told = STUBBORN.flatMap((name) => [`app[${name}]: ready`, state(name, 'starting', 'up')])
+    return told.every((one) => lines.includes(one))
   })
-  await cli('ps:scale', 'stubborn=0', '--app', 'limits')
-  await cli('ps:scale', 'greedy=1', '--app', 'limits')
+  await scale({ stubborn: 0, frozen: 0 })
   const story = await waitFor('both ends', async () => {
-    const lines = (await now('limits')).slice(before.length)
-    return lines.includes(exited('stubborn.1', 137)) && lines.includes(state('greedy.1', 'up', 'crashed')) && lines
+    const lines = await now('limits')
+    return STUBBORN.every((name) => lines.includes(exited(name, 137))) && lines
   })
-  assert.equal(of(story, 'stubborn.1'), [
-    state('stubborn.1', 'up', 'down'),
-    sigterm('stubborn.1'),
-    'heroku[stubborn.1]: Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM',
-    'heroku[stubborn.1]: Stopping remaining processes with SIGKILL',
-    exited('stubborn.1', 137),
-  ])
-  assert.equal(of(story, 'greedy.1').slice(0, 7), [
-    starting('greedy.1', greedy),
-    state('greedy.1', 'starting', 'up'),
-    'heroku[greedy.1]: Process running mem=512M(100.0%)',
-    'heroku[greedy.1]: Error R15 (Memory quota vastly exceeded)',
-    'heroku[greedy.1]: Stopping process with SIGKILL',
-    exited('greedy.1', 137),
-    state('greedy.1', 'up', 'crashed'),
-  ])
+  for (const name of STUBBORN)
+    assert.equal(of(story, name).slice(2), [
+      state(name, 'up', 'down'),
+      sigterm(name),
+      `heroku[${name}]: Error R12 (Exit timeout) -> At least one process failed to exit within 30 seconds of SIGTERM`,
+      `heroku[${name}]: Stopping remaining processes with SIGKILL`,
+      exited(name, 137),
+    ])
+})
+
+/** Whether it was up before it crashed depends on who was quicker. */
+const crashed = (name: string) => new RegExp(`^heroku\\[${name}\\]: State changed from (starting|up) to crashed$`)
+const untilCrash = (story: Story, name: string) => {
+  const lines = of(story, name)
+  const end = lines.findIndex((line) => crashed(name).test(line))
+  return lines.slice(1, end).filter((line) => line !== state(name, 'starting', 'up'))
+}
+
+early('R15: a dyno that ends of its memory; R14: one that lives on; neither: one that kills itself', async () => {
+  await scale({ greedy: 1, parent: 1, lasting: 1, weary: 1 })
+  const R14 = 'heroku[lasting.1]: Error R14 (Memory quota exceeded)'
+  const story = await waitFor('the ends, and R14', async () => {
+    const lines = await now('limits')
+    const ended = ['greedy.1', 'parent.1', 'weary.1'].every((name) => lines.some((line) => crashed(name).test(line)))
+    if (!ended || !lines.includes(R14)) throw new Error(`it is\n${lines.join('\n')}`)
+    return lines
+  })
+  const full = (name: string) => `heroku[${name}]: Process running mem=512M(100.0%)`
+  for (const [name, status] of [
+    ['greedy.1', 137],
+    ['parent.1', 1],
+  ] as const)
+    assert.equal(untilCrash(story, name), [
+      full(name),
+      `heroku[${name}]: Error R15 (Memory quota vastly exceeded)`,
+      `heroku[${name}]: Stopping process with SIGKILL`,
+      exited(name, status),
+    ])
+  assert.equal(untilCrash(story, 'weary.1'), [exited('weary.1', 137)])
+  assert.equal(of(story, 'lasting.1').slice(2), [full('lasting.1'), R14])
+  assert.ok(story.includes('app[lasting.1]: lives on'))
+  await scale({ greedy: 0, parent: 0, lasting: 0, weary: 0 })
+})
+
+early('a process that leaves another behind and ends has ended its dyno, and what it left ends with that', async () => {
+  await scale({ forking: 1 })
+  const story = await waitFor('the end', async () => {
+    const lines = await now('limits')
+    return lines.some((line) => crashed('forking.1').test(line)) && lines
+  })
+  assert.equal(untilCrash(story, 'forking.1'), [exited('forking.1', 0)])
+  await scale({ forking: 0 })
+  await waitFor('its container to be gone', async () =>
+    (await platform.containers('limits')).every(({ Labels }) => Labels['sluice.type'] !== 'forking'),
+  )
 })
 
 test('heroku logs and its filters: by source, dyno, process type and number', async () => {

@@ -24,14 +24,16 @@ const ended = (exitCode: number): Placed => ({ ...running, running: false, exitC
 function open() {
   let now = 0
   const told: [number | null, boolean][] = []
+  const starved: boolean[] = []
   const clock = { ...systemClock, now: () => now }
-  const exits = createExits({ clock, log: createLog(() => {}) }, ({ exitCode }, overdue) => {
+  const exits = createExits({ clock, log: createLog(() => {}) }, ({ exitCode, outOfMemory }, overdue) => {
     told.push([exitCode, overdue])
+    starved.push(outOfMemory)
   })
   const pass = (ms: number) => {
     now += ms
   }
-  return { exits, told, pass }
+  return { exits, told, starved, pass }
 }
 
 test('an end is told once, however often it is seen', async () => {
@@ -57,6 +59,18 @@ test('SIGKILL when the grace was over is R12; earlier, or without a grace, or an
     pass(after)
     exits.seen(ended(code))
     assert.equal(told, [[code, overdue]])
+  }
+})
+
+test('who stops as asked has not run out of memory, whatever the kernel did before; who is killed meanwhile has', () => {
+  for (const [code, outOfMemory] of [
+    [143, false],
+    [137, true],
+  ] as const) {
+    const { exits, starved } = open()
+    exits.stopping('a', { grace: GRACE, running: true })
+    exits.seen({ ...ended(code), outOfMemory: true })
+    assert.equal(starved, [outOfMemory])
   }
 })
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
@@ -8,11 +8,11 @@ import { createAttempts } from '../../daemon/account/attempt.ts'
 import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApp, forgetApp } from '../../daemon/app/app.ts'
 import { createQueue } from '../../daemon/build/queue.ts'
-import { systemClock } from '../../daemon/clock.ts'
+import { type Clock, systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import type { DynoSpec, Engine } from '../../daemon/engine/engine.ts'
-import { createLog } from '../../daemon/log.ts'
+import { createLog, type Log } from '../../daemon/log.ts'
 import { createCollector } from '../../daemon/logs/collect.ts'
 import { createDeliveries } from '../../daemon/logs/drain/deliveries.ts'
 import { createLogs } from '../../daemon/logs/logs.ts'
@@ -23,6 +23,8 @@ import { outcome } from '../../daemon/release/outcome.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
+import { createBoots } from '../../daemon/run/boot.ts'
+import { createCapacity } from '../../daemon/run/capacity.ts'
 import { listDynos } from '../../daemon/run/dyno.ts'
 import { createExec } from '../../daemon/run/exec.ts'
 import { createPlacements } from '../../daemon/run/placement.ts'
@@ -30,9 +32,11 @@ import { createPass } from '../../daemon/run/reconcile.ts'
 import { createRendezvous } from '../../daemon/run/rendezvous.ts'
 import { createSettlements } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
-import { decide, openDatabase } from '../../daemon/store/database.ts'
+import { type Db, decide, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
+import { slugTree } from '../../daemon/store/slug-path.ts'
 import { createMemoryEngine, createWorld, listening, type Script, type World } from '../engine/memory.ts'
+import { noDisk } from './no-disk.ts'
 
 /** The whole of run/ and release/ over a real database, with an engine in memory and routers that follow at once. */
 export interface Stage {
@@ -45,6 +49,8 @@ export interface Stage {
   said: string[]
   /** Of these no router says that they are drained. */
   undrained: Set<string>
+  /** Since when every router finds that their liveness check fails, ms. */
+  dead: Map<string, number>
   /** What routers are told of the time that tunnels have. */
   grace: { ms: number | undefined }
   /** One more look; when the next is due. */
@@ -66,28 +72,39 @@ export async function closeAll(): Promise<void> {
   for (const stage of opened.splice(0)) await stage.close()
 }
 
+/** Parts of its own that a test brings; nothing pokes but what happens. */
+export type Own = (parts: {
+  db: Db
+  log: Log
+  world: World
+  poke: (app: string) => void
+}) => Pick<Daemon, 'db' | 'routers'>
+
 export async function open(
   script: (spec: DynoSpec) => Script,
   wrap: (engine: Engine) => Engine = (engine) => engine,
+  own?: Own,
+  { clock = systemClock, settings = {} }: { clock?: Clock; settings?: Parameters<typeof readConfig>[0] } = {},
 ): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'sluice-reconcile-'))
-  const config = readConfig({ SLUICE_DATA: data, SLUICE_ADMIN_TOKEN: 'token', SLUICE_ADMIN_EMAIL: 'admin@example.com' })
+  const admin = { SLUICE_ADMIN_TOKEN: 'token', SLUICE_ADMIN_EMAIL: 'admin@example.com' }
+  const config = readConfig({ SLUICE_DATA: data, ...admin, ...settings })
   const said: string[] = []
   const log = createLog((line) => said.push(line))
-  const clock = systemClock
-  const db = await openDatabase(join(data, 'sluice.db'))
+  const file = await openDatabase(join(data, 'sluice.db'))
   const world = createWorld(clock, script)
   const engine = wrap(createMemoryEngine(world))
   const logs = createLogs(config, log)
   const collector = createCollector(engine, logs, log)
   const undrained = new Set<string>()
+  const dead = new Map<string, number>()
   const grace: Stage['grace'] = { ms: undefined }
   let backends: { id: string; mode: string }[] = []
-  const routers = {
+  const followers = {
     accept() {},
     followed: async () => {},
     publish: async () => {
-      backends = (await allRoutes(db, 'localhost')).flatMap((route) => route.backends)
+      backends = (await allRoutes(file, 'localhost')).flatMap((route) => route.backends)
     },
     acknowledged: () => true,
     healthy: (id: string) => backends.some((one) => one.id === id && one.mode === 'probe') && listening(world, id),
@@ -97,19 +114,23 @@ export async function open(
     list: () => [],
     forget: () => 'unknown' as const,
     receipts: new Receipts(),
+    dead: (id: string) => (dead.has(id) ? { since: dead.get(id) ?? 0, spread: 1 } : null),
+    panics: () => false,
     troubleOf: () => undefined,
     graceOf: () => grace.ms,
     close() {},
   }
   const runner = createRunner((app, signal) => pass(app, signal), clock, log)
+  const { db, routers } = own?.({ db: file, log, world, poke: runner.poke }) ?? { db: file, routers: followers }
   const placements = createPlacements(
-    { engine, clock, log },
+    { engine, clock, log, boots: createBoots(clock, 8) },
     {
       known() {},
       changed: (app) => runner.poke(app),
       seen: (placed) =>
         collector.follow({ id: placed.id, app: placed.app, name: placed.name, since: placed.startedAt }),
       exited() {},
+      exceeded() {},
       wanted: async (ids) => {
         const rows = await db.selectFrom('dynos').select('id').where('id', 'in', ids).execute()
         return new Set(rows.map(({ id }) => id))
@@ -122,6 +143,8 @@ export async function open(
   const d: Daemon = {
     ...parts,
     exec: createExec(engine),
+    capacity: createCapacity({ db, engine, clock, bound: config.memory, poke: runner.poke, available: () => 2 ** 50 }),
+    disk: noDisk,
     queue: createQueue(),
     seal,
     stack,
@@ -144,7 +167,7 @@ export async function open(
   const account = await accountNamed(db, 'admin@example.com')
   if (!account) throw new Error('there is no administrator')
   const app = await createApp(d, account, { name: 'demo' })
-  const beat = setInterval(() => runner.poke(app.id), 10)
+  const beat = own ? undefined : setInterval(() => runner.poke(app.id), 10)
 
   const stage: Stage = {
     d,
@@ -153,11 +176,13 @@ export async function open(
     account,
     said,
     undrained,
+    dead,
     grace,
     look: () => pass(app.id, signal),
     serving: () => backends.filter(({ id, mode }) => mode === 'serve' && listening(world, id)).map(({ id }) => id),
     async deploy(types = { web: 'serve' }) {
       const slug = randomUUID()
+      await mkdir(slugTree(config, slug), { recursive: true })
       const release = await decide(db, async (tx) => {
         const row = { id: slug, app_id: app.id, key: slug, files: slug, commit: null, checksum: 'SHA256:0', size: 1 }
         const rest = {
@@ -186,6 +211,7 @@ export async function open(
       stopping.abort(new Error('closed'))
       await runner.stop()
       await watching
+      routers.close()
       await collector.close()
       await logs.close()
       await db.destroy()

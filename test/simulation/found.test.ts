@@ -1,0 +1,52 @@
+import { test } from 'uvu'
+import { type Code, type Event, story } from './history.ts'
+import { play } from './trial.ts'
+
+/** Histories that have broken a rule once, each for a fault of its own. */
+const web: Code = { web: true, worker: false, command: 'none', boot: 'well' }
+const push = (code: Partial<Code> = {}): Event => ({
+  after: 0,
+  what: 'push',
+  code: { ...web, ...code },
+  attended: false,
+})
+const lag = (ms: number): Event => ({ after: 0, what: 'lag', router: 0, ms })
+
+const found: Record<string, Event[]> = {
+  'ps:restart between cutover and acknowledgement leaves the new release serving until its successors are up': [
+    push(),
+    lag(9000),
+    { after: 20_000, what: 'restart', pick: null },
+  ],
+  'ps:type between cutover and acknowledgement does so too': [
+    push(),
+    { after: 0, what: 'resize', type: 'web', large: true },
+    lag(400),
+    { after: 2000, what: 'resize', type: 'web', large: false },
+  ],
+  'scaling down while the dyno that stays has crashed keeps another until it is back': [
+    push(),
+    { after: 0, what: 'scale', type: 'web', to: 2 },
+    { after: 2000, what: 'exit', pick: 0, unseen: false },
+    { after: 100, what: 'scale', type: 'web', to: 1 },
+  ],
+  'a release command that is stopped is not run again': [
+    push({ command: 'passes' }),
+    { after: 60, what: 'stop', pick: 0 },
+  ],
+  'a worker whose start seemed to fail is gone before the next one runs': [
+    push({ worker: true }),
+    { after: 53, what: 'start', fate: 'unheard', ms: 0 },
+    { after: 0, what: 'scale', type: 'worker', to: 1 },
+    { after: 1700, what: 'wait' },
+  ],
+}
+
+for (const [name, events] of Object.entries(found))
+  test(name, () => {
+    const history = { routers: 1, serial: false, events }
+    const { broken, world } = play(history)
+    if (broken) throw new Error(`${broken.message}\n${story(history)}\n${world.log()}`)
+  })
+
+test.run()

@@ -4,6 +4,7 @@ import { removeCache } from './build/slug/cache.ts'
 import { remainsOf, removeSlug } from './build/slug/slug.ts'
 import { within } from './clock.ts'
 import type { Daemon } from './daemon.ts'
+import { failpoint } from './failpoint.ts'
 import { removeRepository } from './git/git.ts'
 import { limits } from './limits.ts'
 
@@ -15,15 +16,21 @@ import { limits } from './limits.ts'
 export async function eraseApp(d: Daemon, app: { id: string }): Promise<void> {
   await within(d.clock, limits.buildEnd, endBuildOf(app.id))
   await d.engine.removeApp(app.id)
+  await failpoint('erase.engine')
   await removeRepository(d, app.id)
+  await failpoint('erase.repository')
   await d.registry.remove(app.id)
   await removeTranscripts(d, app.id)
+  await failpoint('erase.transcripts')
   await removeCache(d, app.id)
+  await failpoint('erase.cache')
   d.drains.endAll(app.id)
   await d.logs.remove(app.id)
+  await failpoint('erase.logs')
   const releases = await d.db.selectFrom('releases').select('id').where('app_id', '=', app.id).execute()
   const slugs = await remainsOf(d.db, app.id)
   await forgetApp(d.db, app.id)
+  await failpoint('erase.rows')
   // Who waits for one of them finds it gone.
   for (const { id } of releases) d.settlements.announce(id)
   for (const slug of slugs) await removeSlug(d, slug)

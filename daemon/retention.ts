@@ -5,6 +5,7 @@ import type { Daemon } from './daemon.ts'
 import { messageOf } from './errors.ts'
 import { limits } from './limits.ts'
 import { forgetReleases } from './release/release.ts'
+import { compact } from './store/database.ts'
 
 /** Deletes at most `limits.forgottenAtOnce` rows, and says how many: it is asked again until there are none. Safe to repeat after a crash. */
 type Rule = (d: Daemon) => Promise<number>
@@ -61,5 +62,9 @@ export async function forgetOld(d: Daemon, signal: AbortSignal): Promise<void> {
   for (const [what, rule] of Object.entries(rules)) await all(what, () => rule(d))
   for (const { id } of await d.db.selectFrom('apps').select('id').where('destroyed_at', 'is', null).execute())
     for (const [what, rule] of Object.entries(appRules)) await all(what, () => rule(d, id))
+  await compact(d.db, limits.databaseSlack).then(
+    (did) => did && d.log.info('the database gave unused pages back'),
+    (error: unknown) => d.log.error('the database could not give unused pages back', { error: messageOf(error) }),
+  )
   if (Object.values(forgotten).some((count) => count > 0)) d.log.info('forgot what is too old', forgotten)
 }

@@ -5,11 +5,13 @@ import { type Actor, record, tell } from '../account/activity.ts'
 import { TEAM } from '../account/team.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { announceRelease, createRelease } from '../release/release.ts'
 import { forgetProgress } from '../route/acm-domain.ts'
 import { forgetAutomatic } from '../route/sni-endpoint.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import { fromReserve } from '../store/reserve.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 import { addOwner } from './collaborator.ts'
@@ -60,6 +62,7 @@ export async function createApp(
     await along(tx, app)
     return { app, release }
   })
+  await failpoint('app.created')
   announceRelease(d, release, account, release.description)
   return app
 }
@@ -93,6 +96,7 @@ export async function renameApp(d: Daemon, app: App, account: Account, newName: 
     await freeName(tx, name)
     await change(d, tx, { app, account }, { name })
   })
+  await failpoint('app.renamed')
   d.runner.poke(app.id)
   await tell(d, app, account, `Renamed ${app.name} to ${name}`)
   return { ...app, name }
@@ -155,10 +159,13 @@ export const setOwner = (
 /** From now on nobody finds the app and its name is free; its pass stops the dynos, then `forgetApp` ends it. */
 export async function destroyApp(d: Daemon, app: App, account: Account): Promise<void> {
   await requirePermission(d, app, account, 'manage')
-  await decide(d.db, async (tx) => {
-    await change(d, tx, { app, account }, { destroyed_at: d.clock.now() })
-    await record(tx, account, { app: app.id, text: `Destroyed ${app.name}`, now: d.clock.now() })
-  })
+  const destroy = () =>
+    decide(d.db, async (tx) => {
+      await change(d, tx, { app, account }, { destroyed_at: d.clock.now() })
+      await record(tx, account, { app: app.id, text: `Destroyed ${app.name}`, now: d.clock.now() })
+    })
+  await fromReserve(d.config.data, destroy)
+  await failpoint('app.destroyed')
   d.runner.poke(app.id)
 }
 

@@ -5,6 +5,7 @@ import { type Actor, record, tell } from '../account/activity.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { removeTree } from '../remove.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
@@ -197,6 +198,7 @@ export async function forgetBuilds(d: Daemon, app: string, kept: number, most: n
   // Files first: what a crash leaves is a row without output, which the next look deletes.
   for (const { id } of old) await d.transcripts.remove(`build-${id}`)
   if (old.length === 0) return 0
+  await failpoint('builds.forgotten')
   const ids = old.map(({ id }) => id)
   const { numDeletedRows } = await d.db.deleteFrom('builds').where('id', 'in', ids).executeTakeFirst()
   return Number(numDeletedRows)
@@ -206,6 +208,7 @@ export async function forgetBuilds(d: Daemon, app: string, kept: number, most: n
 export async function failInterrupted(d: Daemon): Promise<void> {
   for (const { id } of await d.db.selectFrom('builds').select('id').where('status', '=', 'pending').execute())
     await failBuild(d, id, 'The platform was restarted during the build. Push again.')
+  await failpoint('builds.failed')
   await d.engine.sweepBuilds()
   await removeTree(join(d.config.data, 'builds'))
   await recoverSlugs(d)

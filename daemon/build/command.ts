@@ -1,4 +1,6 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { hostEnvironment } from '../config.ts'
 
 export interface CommandOptions {
@@ -25,6 +27,7 @@ export function run(
       env: { ...hostEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    stepBack(child)
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => {
@@ -40,4 +43,18 @@ export function run(
       else reject(new Error(`${program} ended with ${code}: ${stderr.trim()}`))
     })
   })
+}
+
+/** As the containers of builds have it. */
+const OOM_SCORE = '500'
+
+/** What the host does for builds goes after the daemon's own work, and ends before it, which is protected, when memory runs out. */
+export function stepBack({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+    writeFileSync(`/proc/${pid}/oom_score_adj`, OOM_SCORE)
+  } catch {
+    // It has ended.
+  }
 }

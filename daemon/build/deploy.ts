@@ -3,7 +3,6 @@ import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
 import { keepDetected } from '../app/buildpack.ts'
 import type { Daemon } from '../daemon.ts'
-import { failpoint } from '../failpoint.ts'
 import { announceRelease, createRelease, deployed, type Release } from '../release/release.ts'
 import { rowsOf } from '../run/formation.ts'
 import { scaledTo } from '../run/notice.ts'
@@ -11,6 +10,7 @@ import { decide, type Tx } from '../store/database.ts'
 import { type Attempt, type Build, endBuild, failBuild, startBuild, succeedBuild } from './build.ts'
 import { type Made, makerOf } from './kind.ts'
 import { awaitLaunch } from './launch.ts'
+import { requireMemory } from './memory.ts'
 import { type Output, openOutput } from './output.ts'
 import { asUserError, interruption } from './refusal.ts'
 import { spareCache } from './slug/cache.ts'
@@ -75,6 +75,7 @@ async function finish(begun: Deploy): Promise<Release> {
   const { d, request, build, stopwatch } = begun
   let served = false
   try {
+    await requireMemory(d, request.app)
     const made = await makerOf(request.app)(begun)
     const release = await makeRelease(begun, made)
     await awaitLaunch(begun, made.slug, release)
@@ -95,6 +96,7 @@ async function finish(begun: Deploy): Promise<Release> {
 async function begin(d: Daemon, request: BuildRequest): Promise<Deploy> {
   const { app, account } = request
   try {
+    await d.disk.makeRoom()
     const { build, canceled } = await startBuild(d, request)
     const output = await openOutput(d, build, request.output).catch(async (error: unknown) => {
       endBuild(build.id)
@@ -120,7 +122,6 @@ async function makeRelease(deploy: Deploy, made: Made): Promise<Release> {
     await removeSlug(d, made.slug)
     throw error
   })
-  await failpoint('release.made')
   announceRelease(d, release, account, deployed(version))
   if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
   tell(d, app, 'Build succeeded')

@@ -1,16 +1,18 @@
 import { UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { abandon, outcome, reached } from '../release/outcome.ts'
 import type { Release } from '../release/release.ts'
 import { received } from '../run/notice.ts'
 import { receiptInTime } from '../run/takeover.ts'
 import type { Deploy } from './deploy.ts'
-import { interruption } from './refusal.ts'
+import { asUserError, interruption } from './refusal.ts'
 import type { Slug } from './slug/slug.ts'
 
 /**
  * Waits until the release serves, showing its release command's output. Throws UserError, with the reason, when it does not come to
- * that. Aborted, it gives the release up unless its cutover has begun, which is then waited for.
+ * that. Aborted, or when the platform itself fails, it gives the release up unless its cutover has begun, which is then waited for: what
+ * it says is what has become of the release.
  */
 export async function awaitLaunch(
   { d, request, output, stopwatch }: Deploy,
@@ -28,12 +30,14 @@ export async function awaitLaunch(
   output.detail(`${appUrl(d.config, app.name)} deployed to Sluice`)
   output.blank()
   try {
+    await failpoint('release.made')
     if (command) await showPhase({ d, output }, release, signal)
     await reached(d, release.id, ['cutover'], signal)
     stopwatch.enter('cutover', d.clock.now())
     await settled({ d, output }, release, signal)
   } catch (error) {
-    if (!signal.aborted || (await abandon(d, release.id, interruption(signal)))) throw error
+    const why = signal.aborted ? interruption(signal) : asUserError(error).message
+    if (await abandon(d, release.id, why)) throw error
     await settled({ d, output }, release, new AbortController().signal)
   }
 }

@@ -1,4 +1,5 @@
 import type { Daemon } from '../daemon.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { createAllowance } from '../logs/allowance.ts'
 import { createLosses } from '../logs/losses.ts'
@@ -31,6 +32,7 @@ export async function openOutput(
   build: { id: string; app_id: string },
   sink: (chunk: string | Buffer) => void,
 ): Promise<Output> {
+  await failpoint('build.begun')
   const transcript = await d.transcripts.open(`build-${build.id}`)
   const splitter = createSplitter()
   const allowance = createAllowance(limits.buildLogRate)

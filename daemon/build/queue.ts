@@ -1,9 +1,10 @@
 import { availableParallelism, totalmem } from 'node:os'
+import type { Daemon } from '../daemon.ts'
 import { limits } from '../limits.ts'
 import type { Output } from './output.ts'
 
 /**
- * Builds take turns: so many run at once as the machine has cores, and memory for twice. First come, first served; an app has one build at a
+ * Builds take turns: so many run at once as SLUICE_BUILDS says, or as the machine has cores, and memory for twice. First come, first served; an app has one build at a
  * time, so none keeps the others waiting by building often.
  *
  *   waiting -- a place is free, in the order of coming --> at work --> done
@@ -20,15 +21,15 @@ export interface Waiting {
   moved(ahead: number): void
 }
 
-/** Does the work of a build when it is its turn; the output tells how long that takes. */
+/** Does the work of a build, with so much memory, when it is its turn; the output tells how long that takes. Throws UserError when there is no memory. */
 export const inTurn = <Result>(
-  { queue }: { queue: Queue },
+  { queue, capacity }: Pick<Daemon, 'queue' | 'capacity'>,
   { signal, output }: { signal: AbortSignal; output: Output },
-  work: () => Promise<Result>,
+  work: (memory: number) => Promise<Result>,
 ): Promise<Result> =>
   queue.turn(
     { signal, moved: (ahead) => output.step(`Waiting for ${ahead} other build${ahead === 1 ? '' : 's'}...`) },
-    work,
+    () => capacity.build(signal, work),
   )
 
 export const placesOn = (cores: number, memory: number): number =>

@@ -4,7 +4,8 @@
  */
 export const stages = [
   'lay', // source, buildpacks, config and cache are put where the container looks
-  'start', // its turn comes, and the engine makes and starts the container
+  'wait', // for its turn, after that
+  'start', // the engine makes and starts the container
   'unpack',
   'detect',
   'compile',

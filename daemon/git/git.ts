@@ -11,12 +11,22 @@ import { passwordIn } from '../account/credential.ts'
 import { allows } from '../account/scope.ts'
 import { type App, findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
+import { stepBack } from '../build/command.ts'
+import { asUserError } from '../build/refusal.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { createIntake } from './intake.ts'
 import { createPushes, type Deploy, type Pushes } from './push.ts'
-import { ensureRepository, gitEnvironment, installHook, receiveSettings, repositoryPath } from './repository.ts'
+import { asPush } from './repack.ts'
+import {
+  ensureRepository,
+  gitEnvironment,
+  installHook,
+  receiveSettings,
+  repositoryPath,
+  sweepRepositories,
+} from './repository.ts'
 
 /** Smart HTTP for `https://HOST/APP.git` (https://git-scm.com/docs/http-protocol). */
 export interface Git {
@@ -49,6 +59,11 @@ interface Setup {
 export async function createGit(d: Daemon, deploy: Deploy, stall: number = limits.gitStall): Promise<Git> {
   const hooks = await installHook(d.config.data, join(import.meta.dirname, 'hook.js'))
   const pushes = await createPushes(d, deploy)
+  const apps = await d.db.selectFrom('apps').select('id').execute()
+  await sweepRepositories(
+    d.config.data,
+    apps.map(({ id }) => id),
+  )
   return {
     handle(req, res) {
       const [path = '', query = ''] = (req.url ?? '').split('?', 2)
@@ -57,7 +72,7 @@ export async function createGit(d: Daemon, deploy: Deploy, stall: number = limit
       answer({ d, hooks, pushes, stall }, { name, action, query: new URLSearchParams(query), req, res }).catch(
         (error: unknown) => {
           d.log.error('a git request failed', { error })
-          say(res, 500, 'Something went wrong on the platform. Its log has the cause.')
+          say(res, 500, asUserError(error).message)
         },
       )
       return true
@@ -106,9 +121,11 @@ async function serve(setup: Setup, call: Call): Promise<void> {
   const repository = await ensureRepository(setup.d.config.data, call.app.id)
   const clientGone = new AbortController()
   const pushes = call.service === 'git-receive-pack' && !call.advertise
+  if (pushes) await setup.d.disk.makeRoom()
   const push = pushes ? setup.pushes.begin({ ...call, signal: clientGone.signal }) : undefined
   try {
-    await runGit(setup, call, { repository, push: push?.id, clientGone })
+    const work = () => runGit(setup, call, { repository, push: push?.id, clientGone })
+    await (pushes ? asPush(call.app.id, work) : work())
   } finally {
     push?.end()
   }
@@ -142,6 +159,7 @@ async function runGit(
   })
   if (advertise && !(command === 'upload-pack' && protocol.includes('version=2'))) res.write(serviceLine(service))
   const git = spawn('git', args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+  stepBack(git)
   git.stderr.on('data', (text: Buffer) =>
     d.log.warn('git said', { app: call.app.id, text: text.toString().slice(0, 1000) }),
   )

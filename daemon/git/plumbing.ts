@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { PassThrough, type Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { stepBack } from '../build/command.ts'
 import { gitEnvironment } from './repository.ts'
 
 /** Where git looks for objects: a bare repository, and what is pushed to it and not accepted yet. */
@@ -14,6 +15,7 @@ const start = ({ repository, quarantine }: Store, args: readonly string[], signa
   const apart = { GIT_OBJECT_DIRECTORY: quarantine ?? objects, GIT_ALTERNATE_OBJECT_DIRECTORIES: objects }
   const env = { ...gitEnvironment(), GIT_DIR: repository, ...(quarantine === undefined ? {} : apart) }
   const child = spawn('git', args, { env, stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' })
+  stepBack(child)
   // Told by its end; without a listener an abort would be nobody's error.
   child.on('error', () => {})
   return child

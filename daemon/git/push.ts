@@ -13,6 +13,7 @@ import type { Source } from '../build/source/blob.ts'
 import { refusePointers } from '../build/source/pointer.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { openCommit } from './commit.ts'
 import { commitOf, pointHead, repositoryPath } from './repository.ts'
 import { createSideband } from './sideband.ts'
@@ -94,6 +95,7 @@ async function receive(
   let source: Source | undefined
   try {
     source = await openPushed(d, push.app, req, { output: sideband.write, signal })
+    await failpoint('push.received')
     await record(d.db, push.account, { app: push.app.id, text: `Pushed ${commit.slice(0, 8)}`, now: d.clock.now() })
     await deploy({
       app: push.app,
@@ -104,6 +106,7 @@ async function receive(
       output: sideband.write,
       signal,
     })
+    await failpoint('push.served')
     await pointHead(d.config.data, push.app.id, String(req.headers['x-sluice-ref'])).catch((error: unknown) =>
       d.log.warn('the default branch was not set', { app: push.app.id, error }),
     )

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 
 const run = promisify(execFile)
@@ -19,16 +20,45 @@ export async function ensureRepository(data: string, app: string): Promise<strin
   }
   await mkdir(join(data, 'repos'), { recursive: true, mode: 0o700 })
   const fresh = `${path}.${randomUUID()}`
-  await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', fresh], {
-    env: gitEnvironment(),
-  })
-  await setAttributes(fresh)
-  await rename(fresh, path).catch(async (error: NodeJS.ErrnoException) => {
+  try {
+    await run('git', ['init', '--quiet', '--bare', '--initial-branch=main', '--template=', fresh], {
+      env: gitEnvironment(),
+    })
+    await setAttributes(fresh)
+    await failpoint('repository.made')
+    await rename(fresh, path)
+  } catch (error) {
     await rm(fresh, { recursive: true, force: true })
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
-  })
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+  }
   return path
 }
+
+/**
+ * At start, when nobody pushes: removes what is no repository of these apps, as one that was not made to its end, and in the others
+ * what a push that was cut off has left: objects in quarantine, and locks, because of which git would refuse the next.
+ */
+export async function sweepRepositories(data: string, apps: string[]): Promise<void> {
+  const known = new Set(apps.map((app) => repositoryPath(data, app)))
+  for (const name of await namesIn(join(data, 'repos'))) {
+    const path = join(data, 'repos', name)
+    if (!known.has(path)) await rm(path, { recursive: true, force: true })
+    else for (const left of await cutOff(path)) await rm(join(path, left), { recursive: true, force: true })
+  }
+}
+
+async function cutOff(repository: string): Promise<string[]> {
+  const refs = await readdir(join(repository, 'refs'), { recursive: true }).catch(() => [])
+  const names = [...(await namesIn(repository)), ...refs.map((name) => join('refs', name))]
+  const objects = (await namesIn(join(repository, 'objects'))).map((name) => join('objects', name))
+  return [...names.filter((name) => name.endsWith('.lock')), ...objects.filter((name) => QUARANTINE.test(name))]
+}
+
+/** As git names it before 2.35, and since. */
+const QUARANTINE = /^objects\/(incoming|tmp_objdir)-/
+
+const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(() => [])
 
 /** They come before whatever a commit's own files say: a build gets each file as it was committed, none left out, no line end changed. */
 const ATTRIBUTES = '* !export-ignore !export-subst -text !eol !ident !filter !working-tree-encoding\n'
@@ -85,7 +115,8 @@ export const receiveSettings = (hooks: string): string[] =>
     'receive.fsck.missingSpaceBeforeDate=warn',
     'receive.fsck.badTimezone=warn',
     'receive.keepAlive=5',
-    'gc.auto=500',
+    // Done by repack.ts, when nobody pushes.
+    'receive.autogc=false',
   ].flatMap((setting) => ['-c', setting])
 
 /** The hook's script: all it does is in hook.ts. Written at each start, so that it always fits this version. */

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { Selectable } from 'kysely'
 import { type Account, accountNamed } from '../account/account.ts'
-import { tell } from '../account/activity.ts'
+import { record } from '../account/activity.ts'
 import { type App, appsOf, findApp } from '../app/app.ts'
 import { permissionsOf, requirePermission } from '../app/permission.ts'
 import { copySlug, findSlug, insertSlug, removeSlug, type Slug } from '../build/slug/slug.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { outcome } from '../release/outcome.ts'
 import { announceRelease, createRelease, findRelease, listReleases, type Release } from '../release/release.ts'
@@ -55,9 +57,15 @@ export async function promote(d: Daemon, account: Account, wanted: Wanted): Prom
     account_id: account.id,
     created_at: d.clock.now(),
   }
-  await decide(d.db, (tx) => insert(tx, promotion, targets))
-  await tell(d, app, account, `Promoted v${release.version} to ${targets.map((target) => target.app).join(', ')}`)
-  d.underway.begin('promotion', promotion.id, (signal) => carryOut(d, promotion, signal))
+  const now = promotion.created_at
+  const text = `Promoted v${release.version} to ${targets.map((target) => target.app).join(', ')}`
+  await decide(d.db, async (tx) => {
+    await insert(tx, promotion, targets)
+    await record(tx, account, { app: app.id, text, now })
+  })
+  await failpoint('promotion.begun')
+  d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: `${text} by user ${account.email}` })
+  begin(d, promotion)
   return promotion
 }
 
@@ -70,9 +78,11 @@ export async function resumePromotions(d: Daemon): Promise<void> {
     .where('status', '=', 'pending')
     .distinct()
     .execute()
-  for (const promotion of pending)
-    d.underway.begin('promotion', promotion.id, (signal) => carryOut(d, promotion, signal))
+  for (const promotion of pending) begin(d, promotion)
 }
+
+const begin = (d: Daemon, promotion: Promotion): void =>
+  d.underway.begin('promotion', promotion.id, (signal) => carryOut(d, promotion, signal))
 
 /** Throws 404 unless the account may see the pipeline. */
 export async function findPromotion(d: Daemon, account: Account, id: string): Promise<Promotion> {
@@ -160,18 +170,41 @@ async function carryOut(d: Daemon, promotion: Promotion, signal: AbortSignal): P
 }
 
 async function reach(d: Daemon, promotion: Promotion, target: Target, signal: AbortSignal): Promise<void> {
+  const end = await endOf(d, promotion, target, signal)
+  // The daemon is stopping: it stays pending, and the next start goes on.
+  if (end === undefined) return
+  while (!(await settled(d, target, end))) await setTimeout(SETTLE_AGAIN, undefined, { signal })
+}
+
+type End = Pick<Target, 'status' | 'error_message'>
+
+/** What has become of it; undefined when the signal aborts before that is known. */
+async function endOf(d: Daemon, promotion: Promotion, target: Target, signal: AbortSignal): Promise<End | undefined> {
   try {
     const copy = () => releaseTo(d, promotion, target)
     const release = target.release_id ?? (await d.underway.inTurn('copy', copy, signal))
     const { succeeded, reason } = await outcome(d, release, signal)
     if (!succeeded) throw invalid(reason ?? 'The release failed.')
-    await settle(d, target, { status: 'succeeded', error_message: null })
+    return { status: 'succeeded', error_message: null }
   } catch (error) {
-    // The daemon is stopping: it stays pending, and the next start goes on.
-    if (signal.aborted) return
+    if (signal.aborted) return undefined
     const words = error instanceof UserError ? error.message : FAULT
     if (!(error instanceof UserError)) d.log.error('a promotion failed', { promotion: promotion.id, error })
-    await settle(d, target, { status: 'failed', error_message: words })
+    return { status: 'failed', error_message: words }
+  }
+}
+
+/** What is known and cannot be written now, as on a full disk, is written later: it must not become something else. */
+const SETTLE_AGAIN = 1000
+
+async function settled(d: Daemon, target: Target, end: End): Promise<boolean> {
+  try {
+    await failpoint('promotion.served')
+    await settle(d, target, end)
+    return true
+  } catch (error) {
+    d.log.error('the end of a promotion could not be written', { target: target.id, error })
+    return false
   }
 }
 
@@ -195,6 +228,7 @@ async function releaseTo(d: Daemon, promotion: Promotion, target: Target): Promi
     if (fresh) await removeSlug(d, copy)
     throw error
   })
+  await failpoint('promotion.released')
   announceRelease(d, release, account, description)
   return release.id
 }
@@ -228,7 +262,7 @@ async function look(d: Daemon, promotion: Promotion, target: Target): Promise<Lo
   return { account, app, source, slug }
 }
 
-const settle = (d: Daemon, target: Target, end: Pick<Target, 'status' | 'error_message'>): Promise<unknown> =>
+const settle = (d: Daemon, target: Target, end: End): Promise<unknown> =>
   d.db
     .updateTable('pipeline_promotion_targets')
     .set({ ...end, updated_at: d.clock.now() })

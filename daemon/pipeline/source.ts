@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { requireRoom } from '../build/disk.ts'
 import { openSource, type Source } from '../build/source/blob.ts'
 import { fileIn } from '../build/source/peek.ts'
-import { receiveSource } from '../build/source/source.ts'
+import { readSource, receiveSource } from '../build/source/source.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { openCommit } from '../git/commit.ts'
@@ -29,13 +28,14 @@ const root = (config: Pick<Config, 'data'>): string => join(config.data, 'setups
 
 /** Fetches the source of a set-up to a file, which `discardSource` removes. Throws UserError beyond the bounds on sources. */
 export async function fetchSource(d: Daemon, id: string, place: Place, signal: AbortSignal): Promise<Fetched> {
+  await d.disk.makeRoom()
   await requireRoom(d.config.data)
   const folder = join(root(d.config), id)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, 'source.tar')
   const { archive, ...source } = await openPlace(d, place, signal)
   await receiveSource(archive, path, { signal })
-  return { ...source, manifest: await readManifest(path), open: () => createReadStream(path) }
+  return { ...source, manifest: await readManifest(path), open: () => readSource(path) }
 }
 
 export const discardSource = (d: Daemon, id: string): Promise<void> =>

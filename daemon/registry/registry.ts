@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Clock } from '../clock.ts'
@@ -13,6 +13,8 @@ import { type Component, createComponent } from './component.ts'
 export interface Registry extends Component {
   /** Runs what pushes. It waits while blobs are being collected, which needs that nobody writes. */
   write(work: () => Promise<void>): Promise<void>
+  /** Bytes of what was pushed for an app and not collected yet; layers that apps share count with each. Of a registry elsewhere 0. */
+  used(app: string): Promise<number>
   /** Removes the repositories of an app; their blobs go with a sweep. */
   remove(app: string): Promise<void>
   /**
@@ -46,6 +48,16 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
   return {
     ...component,
     remove,
+    async used(app) {
+      if (storage === undefined) return 0
+      const blobs = new Set<string>()
+      for (const type of await list(join(storage, app)))
+        for (const part of ['_layers', '_manifests/revisions'])
+          for (const hex of await list(join(storage, app, type, part, 'sha256'))) blobs.add(hex)
+      let bytes = 0
+      for (const hex of blobs) bytes += await size(blobPath(join(storage, '..'), hex))
+      return bytes
+    },
     async write(work) {
       while (collecting) await collecting
       writers++
@@ -95,7 +107,7 @@ async function dropUntagged(store: string, repository: string): Promise<void> {
   const named = new Set<string>()
   const name = async (digest: string): Promise<void> => {
     const hex = digest.replace(/^sha256:/, '')
-    const manifest = await text(join(store, 'blobs', 'sha256', hex.slice(0, 2), hex, 'data'))
+    const manifest = await text(blobPath(store, hex))
     const parts = manifest === undefined ? undefined : partsOf(manifest)
     if (parts === undefined || named.has(hex)) return
     named.add(hex)
@@ -118,6 +130,8 @@ function partsOf(manifest: string): string[] | undefined {
   }
 }
 
+const blobPath = (store: string, hex: string): string => join(store, 'blobs', 'sha256', hex.slice(0, 2), hex, 'data')
+const size = (path: string): Promise<number> => stat(path).then((found) => found.size, absent(0))
 const list = (folder: string): Promise<string[]> => readdir(folder).catch(absent([]))
 const text = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(absent(undefined))
 

@@ -8,6 +8,7 @@ import { insertSlug, removeSlug, type Slug } from '../build/slug/slug.ts'
 import type { Daemon } from '../daemon.ts'
 import { buildRepository, EngineError } from '../engine/engine.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { expectOutput } from '../release/outcome.ts'
 import { announceRelease, createRelease, newestNotFailed, type Release } from '../release/release.ts'
@@ -44,6 +45,7 @@ export async function releaseImages(
   try {
     const changes = new Map<string, ProcessImage | null>()
     for (const { type, image } of wanted) changes.set(type, image && (await fetchImage(d, app, { type, image, hold })))
+    await failpoint('image.pulled')
     return await releaseChanges(d, app, account, changes)
   } finally {
     await d.engine.images.forget(hold)
@@ -62,9 +64,9 @@ async function releaseChanges(
     const current = await currentImages(d.db, app.id)
     const images = merge(current.images, changes)
     if (!images) return undefined
-    // The check came with the code of web.
-    const check = changes.has('web') ? undefined : current.check
-    const slug = await imageSlug(d, { app, images, commit: null, commitDescription: null, check })
+    // They came with the code of web.
+    const checks = changes.has('web') ? undefined : current.checks
+    const slug = await imageSlug(d, { app, images, commit: null, commitDescription: null, checks })
     const release = await makeRelease(d, { app, account, slug, base: base?.id, changes }).catch(async (error) => {
       await removeSlug(d, slug)
       throw error

@@ -2,6 +2,7 @@ import type { Account } from '../account/account.ts'
 import { findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
 import { requireRoom } from '../build/disk.ts'
+import { formatSize } from '../build/output.ts'
 import type { Daemon } from '../daemon.ts'
 import { UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -62,7 +63,9 @@ export async function upload(d: Daemon, uploads: Uploads, call: Call): Promise<v
 
 /** A blob that another app has is taken from there, if it may be seen: nothing is sent then. */
 async function begin(d: Daemon, uploads: Uploads, call: Call): Promise<void> {
+  await d.disk.makeRoom()
   await requireSpace(d)
+  await requireQuota(d, call.app)
   await makePlace(d.registry, uploads, call.account)
   const query = new URLSearchParams()
   const [mount, from] = [call.query.get('mount'), call.query.get('from')]
@@ -116,6 +119,16 @@ async function requireSpace(d: Daemon): Promise<void> {
       { cause },
     )
   }
+}
+
+/** What is pushed over still counts until it is collected. */
+async function requireQuota(d: Daemon, app: { id: string; name: string }): Promise<void> {
+  const used = await d.registry.used(app.id)
+  if (used > limits.pushedPerApp)
+    throw new RegistryError(
+      'DENIED',
+      `The images that were pushed for ${app.name} take ${formatSize(used)}, and may take ${formatSize(limits.pushedPerApp)}. Push under tags that are there already: what these named before is removed within hours.`,
+    )
 }
 
 const only = (query: URLSearchParams, names: string[]): URLSearchParams =>

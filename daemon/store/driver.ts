@@ -21,8 +21,12 @@ export class Sqlite3Driver implements Driver {
   #reader: Connection | undefined
   #last: Promise<void> = Promise.resolve()
 
-  constructor(path: string) {
+  readonly #wrote: () => void
+
+  /** `wrote` is called after each transaction and each single statement that may have written. */
+  constructor(path: string, wrote: () => void = () => {}) {
     this.#path = path
+    this.#wrote = wrote
   }
 
   async init(): Promise<void> {
@@ -49,7 +53,7 @@ export class Sqlite3Driver implements Driver {
   }
 
   async releaseConnection(connection: DatabaseConnection): Promise<void> {
-    if (connection instanceof Session) connection.release()
+    if (connection instanceof Session && connection.release()) this.#wrote()
   }
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
@@ -97,9 +101,12 @@ class Session implements DatabaseConnection {
     return this.#held.writer.execute(query)
   }
 
-  release(): void {
-    this.#held?.release()
+  /** True when it had the writer. */
+  release(): boolean {
+    const held = this.#held
     this.#held = undefined
+    held?.release()
+    return held !== undefined
   }
 
   // biome-ignore lint/correctness/useYield: SQLite answers are small; there is no streaming

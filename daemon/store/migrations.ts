@@ -312,4 +312,27 @@ export const migrations: readonly string[] = [
   CREATE INDEX slugs_files ON slugs (files);
   CREATE INDEX slugs_checksum ON slugs (checksum);
   `,
+  // slugs whose files are gone; images that Dockerfiles begin with, and whose newest build did
+  `
+  ALTER TABLE slugs ADD COLUMN deleted_at INTEGER;
+  CREATE INDEX slugs_deleted ON slugs (app_id) WHERE deleted_at IS NOT NULL AND files != '';
+
+  CREATE TABLE base_images (
+    reference TEXT PRIMARY KEY, image TEXT NOT NULL, size INTEGER NOT NULL, used_at INTEGER NOT NULL, created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE base_image_uses (
+    app_id TEXT NOT NULL REFERENCES apps ON DELETE CASCADE, reference TEXT NOT NULL REFERENCES base_images ON DELETE CASCADE,
+    PRIMARY KEY (app_id, reference)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX base_image_uses_reference ON base_image_uses (reference);
+  `,
+  // health checks by type; a slug that is there was told that its one is asked at the start of a dyno
+  `
+  UPDATE slugs SET checks = json_object('web', json_object('startup', json_extract(checks, '$.web')))
+    WHERE json_type(checks, '$.web.path') IS NOT NULL;
+  `,
+  // boot times of apps
+  `
+  ALTER TABLE dynos ADD COLUMN boot_time INTEGER NOT NULL DEFAULT 60000;
+  `,
 ]

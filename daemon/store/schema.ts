@@ -44,6 +44,8 @@ export interface Schema {
   sources: Sources // build/source/upload.ts
   builds: Builds // build/build.ts
   slugs: Slugs // build/slug/slug.ts
+  base_images: BaseImages // build/container/base-image.ts
+  base_image_uses: BaseImageUses // build/container/base-image.ts
   releases: Releases // release/release.ts
   rollouts: Rollouts // run/rollout.ts
   receipts: Receipts // run/takeover.ts
@@ -180,9 +182,28 @@ interface Slugs {
   stack: string
   /** Of the container stack: JSON object, process type to the image that it runs (build/container/image.ts); no files then. Null for a slug. */
   images: string | null
-  /** JSON object, process type to its health check, from `app.json`; null when there is none. */
+  /** JSON object, process type to its health checks by type, from `app.json` (build/check.ts); null when there is none. */
   checks: string | null
   created_at: number
+  /** Its archive and its images may be removed, or are: it cannot be released any more. `files` is empty when they are. */
+  deleted_at: ColumnType<number | null, number | null | undefined, number | null>
+}
+
+/** Images that were fetched because a Dockerfile begins with them; those that the host had anyway are not here. */
+interface BaseImages {
+  /** As the Dockerfile names it, with its tag or digest. */
+  reference: string
+  /** What it stood for: `sha256:…` */
+  image: string
+  size: number
+  used_at: number
+  created_at: number
+}
+
+/** The base images of each app's newest build. */
+interface BaseImageUses {
+  app_id: string
+  reference: string
 }
 
 /** Immutable. What became of a release is in `rollouts`. */
@@ -259,6 +280,8 @@ interface Dynos {
   state: DynoState
   /** Asked to be replaced (ps:restart): serves on until its successor is up. */
   replace: Flag
+  /** How long it may take to accept connections when it is a web dyno, ms (run/setting.ts). */
+  boot_time: ColumnType<number, number | undefined, number>
   /** Crashes in a row of this slot; back-off grows with it. */
   crashes: number
   retry_at: number | null

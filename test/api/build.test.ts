@@ -324,8 +324,8 @@ test('a bad slug is refused before it is made', async () => {
 test('slugs that are never released go after a day, released ones stay', async () => {
   const { now } = d.clock
   d.clock.now = () => now() + 24 * 3_600_000 + 1
-  const { sweep } = await import('../../daemon/build/sweep.ts')
-  await sweep(d)
+  const { sweepSlugs } = await import('../../daemon/build/slug/slug.ts')
+  await sweepSlugs(d)
   d.clock.now = now
   const { id } = await send('GET', '/apps/slugged')
   const left = await d.db.selectFrom('slugs').select('id').where('app_id', '=', id).execute()

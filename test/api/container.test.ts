@@ -119,16 +119,16 @@ test('a base image is fetched from where log drains may go, and no further than 
     for (const line of [`FROM ${host}/x:1`, `FROM base\nCOPY --from=${host}/x:1 / /`])
       assert.match((await push(app, { Dockerfile: line })).output, /is not one that images may be fetched from/)
   }
-  const { pull, free } = images
+  const { pull, space } = images
   let left = Number.MAX_SAFE_INTEGER
-  images.free = async () => left
+  images.space = async () => ({ size: left, free: left, files: left })
   images.pull = (_, { signal } = {}) =>
     new Promise((_, reject) => {
       left = 0
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
   const { output } = await push(app, { Dockerfile: 'FROM vast:1\n' })
-  Object.assign(images, { pull, free })
+  Object.assign(images, { pull, space })
   assert.match(output, new RegExp(` ! {5}${full().message}`))
 })
 

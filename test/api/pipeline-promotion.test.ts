@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { recoverSlugs } from '../../daemon/build/slug/slug.ts'
 import { resumePromotions } from '../../daemon/pipeline/promotion.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
+import { ensureTree } from '../../daemon/run/tree.ts'
 import { slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { type Host, startHost } from './host.ts'
@@ -229,6 +230,7 @@ test('promoted code outlives the app that it came from', async () => {
   assert.is(await readFile(join(slugTree(host.d.config, files), 'content'), 'utf8'), 'heir')
   await rm(slugTree(host.d.config, files), { recursive: true })
   await recoverSlugs(host.d)
+  await ensureTree(host.d, files)
   assert.is(await readFile(join(slugTree(host.d.config, files), 'content'), 'utf8'), 'heir')
 })
 

@@ -32,7 +32,7 @@ test('a Dockerfile alone is the image of web, and its layers are used again unti
   const app = await appOf()
   const source = {
     Dockerfile: from('RUN echo once', SERVES),
-    'app.json': JSON.stringify({ healthchecks: { web: [{ path: '/healthz', wait: 1 }] } }),
+    'app.json': JSON.stringify({ healthchecks: { web: [{ path: '/healthz', initialDelay: 1 }] } }),
   }
   const soft = limits.slugSoft
   Object.assign(limits, { slugSoft: 1024 })
@@ -46,8 +46,10 @@ test('a Dockerfile alone is the image of web, and its layers are used again unti
   assert.match(first.output, /\nonce\n[\s\S]*Successfully built [0-9a-f]{12}\n[\s\S]*Released v/)
   const slug = await slugIn(first.release)
   assert.equal(JSON.parse(slug.process_types), { web: 'sh -c exec\\ serve\\ \\$PORT' })
-  assert.is(slug.checks, '{"web":{"path":"/healthz","timeout":5000}}')
-  assert.match(first.output, / ! {5}app\.json: wait of healthchecks\.web\[0\] does not count/)
+  assert.equal(JSON.parse(slug.checks ?? ''), {
+    web: { readiness: { path: '/healthz', timeout: 5000, interval: 10_000, attempts: 3 } },
+  })
+  assert.match(first.output, / ! {5}app\.json: initialDelay of healthchecks\.web\[0\] does not count/)
   assert.match(first.output, /=== Health check of web: GET \/healthz\n/)
   assert.equal([slug.stack, slug.archive, slug.size > 1e6], ['container', 'ready', true])
   assert.equal(Object.values(imagesOf(slug) ?? {})[0]?.command, null)

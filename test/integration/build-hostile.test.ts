@@ -100,7 +100,7 @@ test('colours pass, what would command a terminal does not, and bytes that are n
 })
 
 test('builds wait for one another, are told so, and yield to dynos', async () => {
-  const slow = await rig.app([await hostile.pack('echo begun; sleep 1')])
+  const slow = await rig.app([await hostile.pack('echo begun; sleep 5')])
   const quick = await rig.app([await hostile.pack('true')])
   const { promise: begun, resolve } = deferred()
   const first = rig.push(slow, SOURCE, { onOutput: (output) => output.includes('begun') && resolve() })

@@ -21,11 +21,13 @@ import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts, type Transcripts } from '../../daemon/logs/transcript.ts'
 import type { Release } from '../../daemon/release/release.ts'
 import { removeTree } from '../../daemon/remove.ts'
+import { createCapacity } from '../../daemon/run/capacity.ts'
 import { advanceRollout, candidateRollout, createSettlements, failRollout } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import { type Db, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { newInstallation } from '../e2e/installation.ts'
+import { noDisk } from '../unit/no-disk.ts'
 
 /** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
 export interface Rig {
@@ -133,6 +135,8 @@ async function assemble(data: string, installation: string): Promise<Daemon> {
     db,
     seal: createSeal(Buffer.alloc(32, 7)),
     engine,
+    capacity: createCapacity({ db, engine, clock: systemClock, bound: undefined, poke() {}, available: () => 2 ** 50 }),
+    disk: noDisk,
     queue: createQueue(1),
     runner,
     settlements,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { DeployRequest } from '../../daemon/git/push.ts'
@@ -76,7 +77,14 @@ test('a hook that is killed stops the deploy and refuses the push', async () => 
   const deploy = endless()
   const push = copy.git('push', 'heroku', 'main')
   const request = await deploy.running
-  const hooks = await processes('daemon/git/hook.js')
+  // Those of other tests run beside it.
+  const environments = await Promise.all(
+    (await processes('daemon/git/hook.js')).map(async (pid) => ({
+      pid,
+      text: await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''),
+    })),
+  )
+  const hooks = environments.filter(({ text }) => text.includes(rig.host.d.config.data)).map(({ pid }) => pid)
   assert.is(hooks.length, 1)
   process.kill(Number(hooks[0]), 'SIGKILL')
   assert.match((await push).stderr, /pre-receive hook declined/)

@@ -1,9 +1,10 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createDockerEngine } from '../../daemon/engine/docker.ts'
+import { limits } from '../../daemon/limits.ts'
 import { call } from '../e2e/engine.ts'
 import { newInstallation } from '../e2e/installation.ts'
-import { type Client, digestOf, OCI, OCI_LIST, type Rig, startOther, startRig } from './registry-rig.ts'
+import { type Client, digestOf, OCI, OCI_LIST, type Rig, refusal, startOther, startRig } from './registry-rig.ts'
 
 let rig: Rig
 let me: Client
@@ -27,6 +28,27 @@ test.before(async () => {
 test.after(async () => {
   for (const name of await engine.images.kept()) await engine.images.forget(name)
   await rig.close()
+})
+
+test('an app that has pushed more than it may takes no more, and other apps do', async () => {
+  const app = await rig.app('hoard')
+  await me.image('hoard/web', 'latest', 'x'.repeat(5000))
+  assert.ok((await rig.host.d.registry.used(app.id)) > 5000)
+  const other = await rig.app('modest')
+  assert.is(await rig.host.d.registry.used(other.id), 0)
+  const { pushedPerApp } = limits
+  try {
+    Object.assign(limits, { pushedPerApp: 4000 })
+    const refused = await refusal(await me.request('POST', '/v2/hoard/web/blobs/uploads/'))
+    assert.is(refused.code, 'DENIED')
+    assert.match(
+      refused.message,
+      /^The images that were pushed for hoard take .* Push under tags that are there already/,
+    )
+    assert.is((await me.request('POST', '/v2/modest/web/blobs/uploads/')).status, 202)
+  } finally {
+    Object.assign(limits, { pushedPerApp })
+  }
 })
 
 test('container:release: images that were pushed become a release, and the engine holds them', async () => {
@@ -67,7 +89,7 @@ test('a release of one process type leaves the others; the same image again make
 test("web's health check stays with the image that it came with", async () => {
   const { db } = rig.host.d
   const slugs = () => db.selectFrom('slugs').select(['id', 'checks']).orderBy('created_at', 'desc').limit(1)
-  const check = JSON.stringify({ web: { path: '/up', timeout: 5000 } })
+  const check = JSON.stringify({ web: { startup: { path: '/up', timeout: 5000 } } })
   const { id } = await slugs().executeTakeFirstOrThrow()
   await db.updateTable('slugs').set({ checks: check }).where('id', '=', id).execute()
   await release('shop', { type: 'worker', docker_image: (await me.runnable('shop/worker')).id })

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ensureTree, placeTree, settleTree } from '../../daemon/build/slug/tree.ts'
+import { systemClock } from '../../daemon/clock.ts'
+import { ensureTree, placeTree, settleTree } from '../../daemon/run/tree.ts'
 import { slugArchive, slugFolder, slugTree } from '../../daemon/store/slug-path.ts'
 
 const id = 'a-slug'
@@ -26,7 +27,7 @@ test.before.each(async () => {
 test.after.each(() => rm(config.data, { recursive: true }))
 
 test('a missing tree is unpacked from the archive, for the user of dynos, with modes and links as they were', async () => {
-  await ensureTree(config, id)
+  await ensureTree({ config, clock: systemClock }, id)
   assert.is(await readFile(inTree('file'), 'utf8'), 'content')
   const { uid, mode, ino } = await stat(inTree('file'))
   assert.equal([uid, mode & 0o777], [1000, 0o600])
@@ -41,13 +42,13 @@ test('a missing tree is unpacked from the archive, for the user of dynos, with m
 test('a tree that was not settled when the host went down is unpacked again', async () => {
   await placeTree(config, id, join(folder, 'made'))
   await writeFile(join(folder, 'unsettled'), 'another boot')
-  await ensureTree(config, id)
+  await ensureTree({ config, clock: systemClock }, id)
   assert.is(await readFile(inTree('file'), 'utf8'), 'content')
 })
 
 test('a tree that was not settled when only the daemon went down is kept', async () => {
   await placeTree(config, id, join(folder, 'made'))
-  await ensureTree(config, id)
+  await ensureTree({ config, clock: systemClock }, id)
   assert.equal(await readdir(slugTree(config, id)), ['app'])
   await settleTree(config, id)
   assert.not.ok((await readdir(folder)).includes('unsettled'))
@@ -56,7 +57,7 @@ test('a tree that was not settled when only the daemon went down is kept', async
 test('a settled tree outlives a restart of the host', async () => {
   await placeTree(config, id, join(folder, 'made'))
   await settleTree(config, id)
-  await ensureTree(config, id)
+  await ensureTree({ config, clock: systemClock }, id)
   assert.equal(await readdir(slugTree(config, id)), ['app'])
 })
 

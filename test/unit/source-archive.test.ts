@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readSource } from '../../daemon/build/source/source.ts'
 import { lookThrough, outOf, rewrite } from '../../daemon/build/source/tar.ts'
 import { limits } from '../../daemon/limits.ts'
 
@@ -173,6 +174,15 @@ test('more files than are allowed are refused while they are counted', async () 
   } finally {
     Object.assign(limits, { sourceEntries: most })
   }
+})
+
+test('a stored archive that is gone is told to who reads it, and to nobody before', async () => {
+  const path = join(folder, 'gone.tar')
+  const archive = readSource(path)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await writeFile(path, 'late')
+  assert.is(String(await all(archive)), 'late')
+  assert.match(await refusal(all(readSource(join(folder, 'never.tar')))), 'ENOENT')
 })
 
 test.run()

@@ -156,6 +156,36 @@ test('migrations run once, and the schema says how many did', async () => {
   assert.is(await pragma('user_version'), migrations.length)
 })
 
+test('a health check from before there were types is one of the start; those of types stay', async () => {
+  await db.executeQuery(CompiledQuery.raw('PRAGMA foreign_keys = OFF'))
+  const typed = { web: { readiness: { path: '/', timeout: 5000, interval: 10_000, attempts: 3 } } }
+  const slug = (id: string, checks: object | null) => ({
+    ...{ id, app_id: 'a', key: '', files: '', commit: null, commit_description: null, archive: 'ready' as const },
+    ...{
+      checksum: '',
+      size: 1,
+      process_types: '{}',
+      buildpack_description: '',
+      stack: '',
+      images: null,
+      created_at: 1,
+    },
+    checks: checks && JSON.stringify(checks),
+  })
+  const old = { path: '/up', timeout: 5000 }
+  await db
+    .insertInto('slugs')
+    .values([slug('none', null), slug('old', { web: old }), slug('typed', typed)])
+    .execute()
+  const [statement = ''] = (migrations.find((one) => one.includes("'$.web.path'")) ?? '').split(';')
+  for (let n = 0; n < 2; n++) await db.executeQuery(CompiledQuery.raw(statement))
+  const rows = await db.selectFrom('slugs').select(['id', 'checks']).orderBy('id').execute()
+  assert.equal(
+    rows.map(({ checks }) => checks && JSON.parse(checks)),
+    [null, { web: { startup: old } }, typed],
+  )
+})
+
 test('a database of a newer version is left alone, and the sentence says so', async () => {
   await db.executeQuery(CompiledQuery.raw(`PRAGMA user_version = ${migrations.length + 1}`))
   await db.destroy()

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import type { Daemon } from '../../daemon.ts'
 import { messageOf } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { flush } from '../slug/tree.ts'
+import { flush } from '../../run/tree.ts'
 
 /**
  * Buildpacks that were fetched, in `$SLUICE_DATA/buildpacks`: `<key>-<revision>.tar` is one version, whole or not there; `<key>.json` says
@@ -78,36 +78,54 @@ export async function forget(d: Place, references: readonly string[]): Promise<v
   for (const reference of references) await rm(indexOf(d, reference), { force: true })
 }
 
+/** What is kept, or on its way. */
+export interface Shelved {
+  name: string
+  path: string
+  size: number
+  /** When a build took it last. */
+  used: number
+}
+
+/** Used last first. */
+export async function shelf(d: Pick<Daemon, 'config'>): Promise<Shelved[]> {
+  const folder = await shelfFolder(d)
+  const found: Shelved[] = []
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const there = await stat(path).catch(() => undefined)
+    if (there) found.push({ name, path, size: there.size, used: there.mtimeMs })
+  }
+  return found.toSorted((a, b) => b.used - a.used)
+}
+
+/** No build that goes on uses it: builds are shorter than that. */
+export const isIdle = (d: Pick<Daemon, 'clock'>, { used }: Shelved): boolean => d.clock.now() - used > limits.sweep
+
+/** False when a build has taken it meanwhile, or it cannot be removed. */
+export async function discardShelved(d: Pick<Daemon, 'log'>, { path, used }: Shelved): Promise<boolean> {
+  if ((await stat(path).catch(() => undefined))?.mtimeMs !== used) return false
+  try {
+    await rm(path, { recursive: true, force: true })
+    return true
+  } catch (error) {
+    d.log.warn('a fetched buildpack could not be removed', { path, reason: messageOf(error) })
+    return false
+  }
+}
+
 /**
  * Every hour: what no build has used for limits.buildpackKept goes, and of the rest what was used longest ago beyond limits.buildpacksSize,
  * but nothing that a build may be using now.
  */
 export async function sweepShelf(d: Pick<Daemon, 'config' | 'clock' | 'log'>): Promise<void> {
-  const folder = await shelfFolder(d)
-  const now = d.clock.now()
-  const files = await Promise.all(
-    (await readdir(folder)).map(async (name) => {
-      const found = await stat(join(folder, name)).catch(() => undefined)
-      return {
-        path: join(folder, name),
-        part: /\.part(\.|$)/.test(name),
-        size: found?.size ?? 0,
-        used: found?.mtimeMs ?? now,
-      }
-    }),
-  )
   let size = 0
-  for (const { path, part, size: more, used } of files.toSorted((a, b) => b.used - a.used)) {
-    const idle = now - used
-    size += more
-    const old = part ? idle > limits.sweep : idle > limits.buildpackKept
-    const much = size > limits.buildpacksSize && idle > limits.sweep
-    if (!old && !much) continue
-    // A build may have taken it meanwhile.
-    if ((await stat(path).catch(() => undefined))?.mtimeMs !== used) continue
-    size -= more
-    await rm(path, { recursive: true, force: true }).catch((error) =>
-      d.log.warn('a fetched buildpack could not be removed', { path, reason: messageOf(error) }),
-    )
+  for (const shelved of await shelf(d)) {
+    size += shelved.size
+    const old = isPart(shelved) ? isIdle(d, shelved) : d.clock.now() - shelved.used > limits.buildpackKept
+    const much = size > limits.buildpacksSize && isIdle(d, shelved)
+    if ((old || much) && (await discardShelved(d, shelved))) size -= shelved.size
   }
 }
+
+const isPart = ({ name }: Shelved): boolean => /\.part(\.|$)/.test(name)

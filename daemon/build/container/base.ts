@@ -6,6 +6,7 @@ import { invalid } from '../../errors.ts'
 import { createTargets } from '../../logs/drain/target.ts'
 import { withRoom } from '../disk.ts'
 import type { Output } from '../output.ts'
+import { fetchNoted, touchBase } from './base-image.ts'
 import { basesOf, imagesOfTrigger } from './dockerfile.ts'
 import type { Context } from './source.ts'
 
@@ -17,11 +18,18 @@ interface Bases {
   signal: AbortSignal
 }
 
-/** What the host does not have is fetched before the build: so it is known why it cannot be, and what it would do to the build. */
-export async function fetchBases(d: Daemon, { path, context, args, output, signal }: Bases): Promise<void> {
+/**
+ * What the host does not have is fetched before the build: so it is known why it cannot be, and what it would do to the build. Resolves with
+ * all that the build begins with, as the engine knows them.
+ */
+export async function fetchBases(d: Daemon, { path, context, args, output, signal }: Bases): Promise<string[]> {
   const { images } = d.engine
+  const used: string[] = []
   const fetchMissing = async (image: string): Promise<void> => {
-    if (!(await images.inspect(image))) await fetchBase(d, { image, output, signal })
+    const reference = referenceOf(image)
+    used.push(reference)
+    if (await images.inspect(image)) await touchBase(d, reference)
+    else await fetchNoted(d, reference, () => fetchBase(d, { image, output, signal }))
   }
   for (const base of basesOf(path, context.text, args)) {
     await fetchMissing(base)
@@ -29,7 +37,10 @@ export async function fetchBases(d: Daemon, { path, context, args, output, signa
     for (const trigger of config?.onBuild ?? [])
       for (const image of imagesOfTrigger(trigger, `The image ${base} (ONBUILD)`)) await fetchMissing(image)
   }
+  return used
 }
+
+const referenceOf = (image: string): string => (/[:@][^/]*$/.test(image) ? image : `${image}:latest`)
 
 interface Wanted {
   image: string
@@ -37,15 +48,14 @@ interface Wanted {
   signal: AbortSignal
 }
 
-async function fetchBase(d: Daemon, { image, output, signal }: Wanted): Promise<void> {
+async function fetchBase(d: Daemon, { image, output, signal }: Wanted): Promise<string> {
   const { images } = d.engine
   output.write(`Pulling ${image}\n`)
-  const reference = /[:@][^/]*$/.test(image) ? image : `${image}:latest`
   const [host = ''] = image.split('/')
   // Docker takes what comes before the first slash for a host by these signs.
   if (image.includes('/') && /[.:]/.test(host)) await requireRegistry(d, host)
   try {
-    await withRoom(images, signal, (end) => images.pull(reference, { signal: end }))
+    return await withRoom(images, signal, (end) => images.pull(referenceOf(image), { signal: end }))
   } catch (error) {
     signal.throwIfAborted()
     if (!(error instanceof EngineError)) throw error

@@ -4,6 +4,7 @@ import { BuilderError, buildRepository, type ImageBuild } from '../../engine/eng
 import { invalid, UserError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { buildFolder } from '../build.ts'
+import { shown } from '../check.ts'
 import type { Deploy } from '../deploy.ts'
 import { full, requireRoom, tooMuch } from '../disk.ts'
 import { settle } from '../first-deploy.ts'
@@ -13,6 +14,7 @@ import { inTurn } from '../queue.ts'
 import { tooSlow } from '../slug/compile.ts'
 import { receiveSource } from '../source/source.ts'
 import { fetchBases } from './base.ts'
+import { useBases } from './base-image.ts'
 import type { HerokuYml, Recipe } from './heroku-yml.ts'
 import { imageSlug } from './image.ts'
 import { cacheOf, renewCache } from './layer-cache.ts'
@@ -29,18 +31,23 @@ export async function makeImages(deploy: Deploy): Promise<Made> {
   const { archive } = await request.open(signal)
   await receiveSource(archive, source, { signal })
   const plan = await readSource(source)
-  const { web: check, warnings } = await readChecks(source)
+  const { web: checks, warnings } = await readChecks(source)
   await settle(deploy, { configVars: plan.setup.config, addons: plan.setup.addons })
   try {
-    const built = await inTurn(d, { signal, output }, () => buildAll(deploy, plan, source))
+    const built = await inTurn(d, { signal, output }, (memory) => buildAll(deploy, { plan, source, memory }))
     const images = new Map(
       [...plan.processes].map(([type, { command, image }]) => [type, { id: built.get(image)?.id ?? '', command }]),
     )
     await renewCache(d, app.id, built)
+    await useBases(
+      d,
+      app.id,
+      [...built.values()].flatMap(({ bases }) => bases),
+    )
     const description = request.blob?.description ?? null
-    const slug = await imageSlug(d, { app, images, commit: request.version, commitDescription: description, check })
+    const slug = await imageSlug(d, { app, images, commit: request.version, commitDescription: description, checks })
     for (const warning of warnings) output.problem(warning)
-    if (check) output.write(`=== Health check of web: GET ${check.path}\n\n`)
+    if (checks) output.write(`=== Health check of web: ${shown(checks)}\n\n`)
     return { slug, buildpacks: [] }
   } finally {
     // What cannot be let go of now is swept at the next start.
@@ -48,23 +55,38 @@ export async function makeImages(deploy: Deploy): Promise<Made> {
   }
 }
 
-/** By process type. The last of the stages is the image. */
-type Built = Map<string, { id: string; stages: string[] }>
+interface Image {
+  id: string
+  /** The last of them is the image. */
+  stages: string[]
+  /** What it was built on. */
+  bases: string[]
+}
+
+/** By process type. */
+type Built = Map<string, Image>
+
+interface Work {
+  plan: HerokuYml
+  source: string
+  /** Of each step, bytes. */
+  memory: number
+}
 
 /** One after the other, within the bounds on time and disk. What is the same for two process types is built once. */
-async function buildAll(deploy: Deploy, plan: HerokuYml, source: string): Promise<Built> {
+async function buildAll(deploy: Deploy, { plan, source, memory }: Work): Promise<Built> {
   const { d, request, output } = deploy
   const time = new AbortController()
   const timer = setTimeout(() => time.abort(tooSlow()), limits.buildTime)
   const signal = AbortSignal.any([request.signal, time.signal])
   const cache = await cacheOf(d, request.app.id)
   const built: Built = new Map()
-  const known = new Map<string, { id: string; stages: string[] }>()
+  const known = new Map<string, Image>()
   try {
     for (const [type, recipe] of plan.images) {
       const same = JSON.stringify(recipe)
       output.write(`=== Building ${type} (${recipe.dockerfile})\n\n`)
-      const image = known.get(same) ?? (await buildOne(deploy, { type, recipe, plan, source, cache, signal }))
+      const image = known.get(same) ?? (await buildOne(deploy, { type, recipe, plan, source, memory, cache, signal }))
       if (known.has(same)) output.write(`Successfully built ${image.id.slice(7, 19)}\n`)
       output.blank()
       known.set(same, image)
@@ -76,18 +98,19 @@ async function buildAll(deploy: Deploy, plan: HerokuYml, source: string): Promis
   }
 }
 
-interface One {
+interface One extends Work {
   type: string
   recipe: Recipe
-  plan: HerokuYml
-  source: string
   cache: string[]
   signal: AbortSignal
 }
 
-async function buildOne({ d, build, output }: Deploy, { type, recipe, plan, source, cache, signal }: One) {
+async function buildOne(
+  { d, build, output }: Deploy,
+  { type, recipe, plan, source, memory, cache, signal }: One,
+): Promise<Image> {
   const context = await openContext(source, recipe.dockerfile)
-  await fetchBases(d, { path: recipe.dockerfile, context, args: plan.args, output, signal })
+  const bases = await fetchBases(d, { path: recipe.dockerfile, context, args: plan.args, output, signal })
   const disk = new AbortController()
   const open = context.open()
   try {
@@ -101,7 +124,7 @@ async function buildOne({ d, build, output }: Deploy, { type, recipe, plan, sour
           args: plan.args,
           cache,
         },
-        ...{ memory: limits.buildMemory, pids: limits.buildPids, cpu: CORES },
+        ...{ memory, pids: limits.buildPids, cpu: CORES },
       },
       open,
       AbortSignal.any([signal, disk.signal]),
@@ -109,14 +132,14 @@ async function buildOne({ d, build, output }: Deploy, { type, recipe, plan, sour
     const stop = watchDisk(running, disk)
     try {
       for await (const chunk of running.output) output.write(chunk)
-      return await running.done
+      return { ...(await running.done), bases }
     } finally {
       stop()
     }
   } catch (error) {
     // What is wrong with the source is found while it is sent.
     if (open.errored instanceof UserError) throw open.errored
-    throw error instanceof BuilderError ? refused(error) : error
+    throw error instanceof BuilderError ? refused(error, memory) : error
   } finally {
     open.destroy()
   }
@@ -125,12 +148,12 @@ async function buildOne({ d, build, output }: Deploy, { type, recipe, plan, sour
 const KILLED = /returned a non-zero code: 137/
 const BUILDKIT = /^the (--\S+) option requires BuildKit/
 
-function refused({ message }: BuilderError): UserError {
+function refused({ message }: BuilderError, bound: number): UserError {
   const [, option] = BUILDKIT.exec(message) ?? []
   if (option !== undefined)
     return invalid(`The Dockerfile uses ${option}, which only BuildKit knows. Builds here do not have it: take it out.`)
   const memory = KILLED.test(message)
-    ? ` It was killed, most likely because it needed more than ${formatSize(limits.buildMemory)} of memory.`
+    ? ` It was killed, most likely because it needed more than ${formatSize(bound)} of memory.`
     : ''
   return invalid(`${message}${memory}`)
 }

@@ -2,12 +2,14 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Daemon } from '../../daemon.ts'
 import type { ImageInfo } from '../../engine/engine.ts'
 import { invalid, UserError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
 import { newestNotFailed } from '../../release/release.ts'
+import type { DynoChecks } from '../../route/table.ts'
 import { imagesOf, type ProcessImage } from '../../run/code.ts'
 import { slugOf } from '../../run/desired.ts'
 import type { DbOrTx } from '../../store/database.ts'
-import { type Check, checkIn, columnOf } from '../check.ts'
+import { checksIn, columnOf } from '../check.ts'
 import type { Slug } from '../slug/slug.ts'
 
 export interface ImageSlug {
@@ -17,7 +19,7 @@ export interface ImageSlug {
   commit: string | null
   commitDescription: string | null
   /** Of its web dynos. */
-  check?: Check | undefined
+  checks?: DynoChecks | undefined
 }
 
 /**
@@ -25,7 +27,7 @@ export interface ImageSlug {
  * `removeSlug` when it comes to nothing; after a crash that is done at the next start. Throws UserError for what cannot run.
  */
 export async function imageSlug(d: Daemon, asked: ImageSlug): Promise<Slug> {
-  const { app, images, commit, commitDescription, check } = asked
+  const { app, images, commit, commitDescription } = asked
   const id = randomUUID()
   const shown: Record<string, string> = {}
   const sizes = new Map<string, number>()
@@ -35,7 +37,7 @@ export async function imageSlug(d: Daemon, asked: ImageSlug): Promise<Slug> {
     shown[type] = image.command ?? ownCommand(type, found)
     sizes.set(found.id, found.size)
   }
-  const checks = columnOf(check)
+  const checks = columnOf(asked.checks)
   await holdImages(d, id, images)
   return {
     ...{ id, app_id: app.id, key: '', files: '', commit, commit_description: commitDescription, archive: 'ready' },
@@ -44,7 +46,7 @@ export async function imageSlug(d: Daemon, asked: ImageSlug): Promise<Slug> {
       .digest('hex')}`,
     size: [...sizes.values()].reduce((sum, size) => sum + size, 0),
     process_types: JSON.stringify(shown),
-    ...{ buildpack_description: '', stack: 'container', created_at: d.clock.now() },
+    ...{ buildpack_description: '', stack: 'container', created_at: d.clock.now(), deleted_at: null },
     images: JSON.stringify(Object.fromEntries(images)),
     checks,
   }
@@ -54,6 +56,7 @@ export async function imageSlug(d: Daemon, asked: ImageSlug): Promise<Slug> {
 export async function holdImages(d: Daemon, slug: string, images: Iterable<[string, ProcessImage]>): Promise<void> {
   try {
     for (const [type, { id }] of images) await d.engine.images.keep(id, `${slug}:${type}`)
+    await failpoint('image.held')
   } catch (error) {
     await releaseImages(d, slug).catch(() => {})
     throw error
@@ -64,11 +67,11 @@ export async function holdImages(d: Daemon, slug: string, images: Iterable<[stri
 export async function currentImages(
   db: DbOrTx,
   app: string,
-): Promise<{ images: Map<string, ProcessImage>; check: Check | undefined }> {
+): Promise<{ images: Map<string, ProcessImage>; checks: DynoChecks | undefined }> {
   const release = await newestNotFailed(db, app)
   const slug = release && (await slugOf(db, release.id))
   const images = slug && imagesOf(slug)
-  return { images: new Map(Object.entries(images ?? {})), check: images ? checkIn(slug.checks) : undefined }
+  return { images: new Map(Object.entries(images ?? {})), checks: images ? checksIn(slug.checks) : undefined }
 }
 
 /** The image's ENTRYPOINT and CMD, as people are shown them. */
@@ -94,18 +97,23 @@ export async function releaseImages(d: Daemon, slug: string): Promise<void> {
   else lingering.add(slug)
 }
 
-/** Every hour. */
+/** Every hour: also what a deleted slug still holds, because the engine was not there when it was deleted. */
 export async function sweepImages(d: Daemon): Promise<void> {
+  const rows = d.db.selectFrom('slugs').select('id').where('images', 'is not', null).where('deleted_at', 'is not', null)
+  const deleted = new Set((await rows.execute()).map(({ id }) => id))
+  for (const slug of await slugsWithImages(d)) if (deleted.has(slug)) lingering.add(slug)
   for (const slug of lingering) await releaseImages(d, slug)
 }
 
 /** At start, when nothing is being built: lets go of what is held for no row. */
 export async function recoverImages(d: Daemon): Promise<void> {
-  const rows = await d.db.selectFrom('slugs').select('id').where('images', 'is not', null).execute()
-  const known = new Set(rows.map(({ id }) => id))
-  const repositories = new Set((await d.engine.images.kept()).map((name) => name.split(':')[0] ?? ''))
-  for (const repository of repositories)
-    if (SLUG_ID.test(repository) && !known.has(repository)) await releaseImages(d, repository)
+  const rows = d.db.selectFrom('slugs').select('id').where('images', 'is not', null).where('deleted_at', 'is', null)
+  const known = new Set((await rows.execute()).map(({ id }) => id))
+  for (const slug of await slugsWithImages(d)) if (!known.has(slug)) await releaseImages(d, slug)
 }
+
+/** Ids of slugs under which images are held. */
+export const slugsWithImages = async (d: Daemon): Promise<Set<string>> =>
+  new Set((await d.engine.images.kept()).map((name) => name.split(':')[0] ?? '').filter((name) => SLUG_ID.test(name)))
 
 const SLUG_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

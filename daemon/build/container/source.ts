@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { invalid } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { type Checks, parseChecks } from '../check.ts'
+import { type Found, parseChecks } from '../check.ts'
 import { fileIn } from '../source/peek.ts'
 import { outOf, rewrite } from '../source/tar.ts'
 import { parseDockerignore } from './dockerignore.ts'
@@ -23,7 +23,7 @@ export async function readSource(tar: string): Promise<HerokuYml> {
 }
 
 /** The health check in its app.json. Throws UserError for what is none. */
-export const readChecks = async (tar: string): Promise<Checks> => parseChecks((await textIn(tar, 'app.json')) ?? '{}')
+export const readChecks = async (tar: string): Promise<Found> => parseChecks((await textIn(tar, 'app.json')) ?? '{}')
 
 /** A Dockerfile with what it is built from: the folder that it is in, as on Heroku, without what its .dockerignore leaves out. */
 export interface Context {

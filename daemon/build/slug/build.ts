@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -14,7 +13,7 @@ import type { BuildRequest, Deploy } from '../deploy.ts'
 import { settle } from '../first-deploy.ts'
 import type { Made } from '../kind.ts'
 import { formatSize } from '../output.ts'
-import { receiveSource } from '../source/source.ts'
+import { readSource, receiveSource } from '../source/source.ts'
 import { type Compiled, compile } from './compile.ts'
 import { keyOf } from './key.ts'
 import { keepSlug, releaseOf, removeSlug, type Slug, slugWithChecksum, slugWithKey } from './slug.ts'
@@ -79,7 +78,7 @@ async function select({ d, request, build, output }: Deploy, archive: Readable, 
   const listed = await listedBuildpacks(path)
   if (listed.length > 0) output.step('Using .buildpacks of this source, because no buildpack is set')
   const selection = await chosenBuildpacks(d, app.id, signal, { named: listed, config })
-  return { selection: selection ?? (await defaultBuildpacks(d, signal)), archive: createReadStream(path) }
+  return { selection: selection ?? (await defaultBuildpacks(d, signal)), archive: readSource(path) }
 }
 
 /** A slug of its own, because that names its commit; the files are those of the one that is known. */
@@ -95,7 +94,7 @@ async function reuse({ d, output, request }: Pick<Deploy, 'd' | 'output' | 'requ
     .orderBy('created_at', 'desc')
     .limit(1)
     .executeTakeFirst()
-  const slug: Slug = { ...known, id: randomUUID(), ...sourceOf(request), created_at: d.clock.now() }
+  const slug: Slug = { ...known, id: randomUUID(), ...sourceOf(request), created_at: d.clock.now(), deleted_at: null }
   return { slug, buildpacks: before ? JSON.parse(before.buildpacks) : [] }
 }
 
@@ -119,7 +118,8 @@ async function slugOf(
     buildpack_description: result.description,
     stack: app.stack,
     images: null,
-    checks: columnOf(result.check),
+    checks: columnOf(result.checks),
     created_at: d.clock.now(),
+    deleted_at: null,
   }
 }

@@ -4,16 +4,17 @@ import { dirname, join } from 'node:path'
 import { type Actor, record } from '../../account/activity.ts'
 import type { Config } from '../../config.ts'
 import type { Daemon } from '../../daemon.ts'
-import { messageOf } from '../../errors.ts'
+import { messageOf, UserError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
 import { removeTree } from '../../remove.ts'
+import { bootId, exists } from '../../run/tree.ts'
 import { betweenBuilds, buildFolder } from '../build.ts'
 import { forgetFetched } from '../buildpack/buildpack.ts'
 import { run } from '../command.ts'
-import { forgetCache } from '../container/layer-cache.ts'
+import { cacheOf, forgetCache } from '../container/layer-cache.ts'
 import { requireRoom } from '../disk.ts'
 import { forgetKeys } from './slug.ts'
-import { bootId, exists } from './tree.ts'
 
 /**
  * What buildpacks keep of one build for the next: `cache/<app>/<stack>`, with
@@ -83,6 +84,7 @@ export async function commitCache(
 ): Promise<void> {
   const folder = stackFolder(config, app)
   await setAside(config, app.id, aside)
+  await failpoint('cache.aside')
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'unsettled'), `${await bootId()} ${randomUUID()}`, { flush: true })
   await rename(from, join(folder, 'kept'))
@@ -128,7 +130,8 @@ async function copy(config: Place, folder: string, signal: AbortSignal): Promise
   await requireRoom(config.data, await sizeOf(kept))
   const part = join(folder, `part-${randomUUID()}`)
   try {
-    await run('nice', ['cp', '-a', '--reflink=auto', kept, part], { signal })
+    await run('cp', ['-a', '--reflink=auto', kept, part], { signal })
+    await failpoint('cache.copied')
     await rename(part, spare)
   } finally {
     await removeTree(part)
@@ -144,24 +147,67 @@ async function settle(folder: string): Promise<void> {
   if ((await readFile(note, 'utf8').catch(() => undefined)) === before) await rm(note, { force: true })
 }
 
-/** Every hour: copies that no build has taken for an hour go, and those of an earlier boot. */
-export async function sweepSpares(d: Daemon): Promise<void> {
+/** At start, when nothing is copied: removes copies that a crash cut off. */
+export async function recoverCaches(d: Daemon): Promise<void> {
   const root = join(d.config.data, 'cache')
   for (const app of await readdir(root).catch(() => []))
-    for (const stack of await readdir(join(root, app)).catch(() => [])) await sweepFolder(d, join(root, app, stack))
+    for (const stack of await readdir(join(root, app)).catch(() => []))
+      for (const name of await readdir(join(root, app, stack)).catch(() => []))
+        if (name.startsWith('part-')) await removeTree(join(root, app, stack, name))
 }
 
-async function sweepFolder(d: Daemon, folder: string): Promise<void> {
+/** Copies that wait for a build, and what is left of those that were not finished. */
+export interface Spare {
+  app: string
+  path: string
+  /** A build may take it. */
+  usable: boolean
+  /** ms */
+  made: number
+}
+
+export async function* spares(d: Pick<Daemon, 'config'>): AsyncGenerator<Spare> {
+  const root = join(d.config.data, 'cache')
   const current = await spareName()
-  for (const name of await readdir(folder).catch(() => [])) {
-    if (!/^(spare|part)-/.test(name)) continue
-    const { ctimeMs } = await stat(join(folder, name)).catch(() => ({ ctimeMs: 0 }))
-    const usable = name === current || name.startsWith('part-')
-    if (usable && d.clock.now() - ctimeMs < limits.spareCache) continue
-    // Aside first, so that no build takes what is half gone.
-    const aside = join(folder, `part-${randomUUID()}`)
-    if (await renamed(join(folder, name), aside)) await removeTree(aside)
+  for (const app of await readdir(root).catch(() => []))
+    for (const stack of await readdir(join(root, app)).catch(() => []))
+      for (const name of await readdir(join(root, app, stack)).catch(() => [])) {
+        if (!/^(spare|part)-/.test(name)) continue
+        const path = join(root, app, stack, name)
+        const { ctimeMs } = await stat(path).catch(() => ({ ctimeMs: 0 }))
+        yield { app, path, usable: name === current || name.startsWith('part-'), made: ctimeMs }
+      }
+}
+
+/** Aside first, so that no build takes what is half gone. False when one has taken it. */
+export async function dropSpare({ path }: Spare): Promise<boolean> {
+  const aside = join(dirname(path), `part-${randomUUID()}`)
+  if (!(await renamed(path, aside))) return false
+  await removeTree(aside)
+  return true
+}
+
+/** Every hour: copies that no build has taken for an hour go, and those of an earlier boot. */
+export async function sweepSpares(d: Daemon): Promise<void> {
+  for await (const spare of spares(d))
+    if (!spare.usable || d.clock.now() - spare.made >= limits.spareCache) await dropSpare(spare)
+}
+
+/** The app's next build starts without a cache, and without layers of the last one. False when there is none, or while one goes on. */
+export async function dropCache(d: Daemon, app: { id: string; name: string }): Promise<boolean> {
+  const aside = buildFolder(d.config, randomUUID())
+  await mkdir(dirname(aside), { recursive: true })
+  const layers = (await cacheOf(d, app.id)).length > 0
+  if (!layers && !(await exists(cacheFolder(d.config, app.id)))) return false
+  try {
+    await betweenBuilds(d, app, () => setAside(d.config, app.id, aside))
+  } catch (error) {
+    if (error instanceof UserError) return false
+    throw error
   }
+  await removeTree(aside)
+  await forgetCache(d, app.id)
+  return true
 }
 
 /**

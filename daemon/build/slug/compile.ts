@@ -5,6 +5,7 @@ import { packageRoot } from '../../config.ts'
 import type { Daemon } from '../../daemon.ts'
 import { DYNO_UID } from '../../engine/engine.ts'
 import { messageOf, UserError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
 import { removeTree } from '../../remove.ts'
 import { buildFolder } from '../build.ts'
@@ -84,6 +85,7 @@ export async function compile(d: Daemon, job: Job): Promise<Compiled> {
   job.output.step('Compressing...')
   const archive = join(place.out, 'archive.tar.zst')
   const [measured, cached] = await Promise.all([measure(archive), sizeOf(cache)])
+  await failpoint('build.compiled')
   await keepCache(d, job, { cache, cached, aside: join(place.folder, 'old-cache') })
   return { ...result, ...measured, tree, archive }
 }
@@ -109,17 +111,26 @@ async function layAndRun(d: Daemon, job: Job, place: Layout): Promise<Ended> {
   const gate = await createGate(join(place.in, 'gate'))
   const stop = new AbortController()
   const signal = AbortSignal.any([job.signal, stop.signal])
-  const ended = inTurn(d, { ...job, signal }, () => runScript(d, { ...job, signal }, place))
+  let laid = false
+  let begun = false
+  const ended = inTurn(d, { ...job, signal }, (memory) => {
+    begun = true
+    if (laid) job.stopwatch.enter('start', d.clock.now())
+    return runScript(d, { ...job, signal, memory }, place)
+  })
   ended.catch((error: unknown) => stop.abort(error))
   try {
     await lay(d, { ...job, signal }, place)
-    job.stopwatch.enter('start', d.clock.now())
+    laid = true
+    job.stopwatch.enter(begun ? 'start' : 'wait', d.clock.now())
     await gate.open()
     return await ended
   } catch (error) {
+    // What stopped the laying out is the cause, and not what a stream says that was cut off by it.
+    const cause = stop.signal.aborted ? stop.signal.reason : error
     stop.abort(error)
     await ended.catch(() => {})
-    throw error
+    throw cause
   } finally {
     await gate.close()
   }
@@ -140,6 +151,7 @@ async function lay(d: Daemon, job: Job, place: Layout): Promise<void> {
   const { otherStack, lost } = await takeCache(d.config, job.app, join(place.tmp, ...place.cache), job.signal)
   if (otherStack !== undefined)
     job.output.step(`Stack changed from ${otherStack} to ${job.app.stack}: building without the cache`)
+  await failpoint('build.laid')
   if (lost) job.output.problem('The build cache cannot be copied, so this build begins without one.')
   const codon = join(place.tmp, 'codon')
   for (const folder of [place.tmp, env, codon, join(codon, 'tmp'), place.out, place.app, place.scratch])
@@ -156,11 +168,17 @@ const oneLine = (text: string): string => text.replace(/\p{Cc}/gu, ' ')
 interface Ended {
   exitCode: number
   outOfMemory: boolean
+  /** What it had, bytes. */
+  memory: number
 }
 
 /** Exactly what `compile.sh` has in its mounts, within every bound; resolves when the container is gone. */
-async function runScript(d: Daemon, job: Job, place: Layout): Promise<Ended> {
-  const disk = boundDisk(d.config.data, { most: limits.buildDisk, watched: place.folder })
+async function runScript(d: Daemon, job: Job & { memory: number }, place: Layout): Promise<Ended> {
+  const disk = boundDisk(d.config.data, {
+    most: limits.buildDisk,
+    watched: place.folder,
+    makeRoom: d.disk.makeRoom,
+  })
   const time = new AbortController()
   const late = tooSlow()
   const timer = setTimeout(() => time.abort(late), limits.buildTime)
@@ -179,7 +197,7 @@ async function runScript(d: Daemon, job: Job, place: Layout): Promise<Ended> {
           { host: place.scratch, path: '/var/tmp', readOnly: false },
           { host: place.in, path: '/sluice/in', readOnly: true },
         ],
-        memory: limits.buildMemory,
+        memory: job.memory,
         pids: limits.buildPids,
         cpu: CORES,
       },
@@ -188,7 +206,7 @@ async function runScript(d: Daemon, job: Job, place: Layout): Promise<Ended> {
     const exit = container.exit
     exit.catch(() => {})
     await show(container.output, job.output)
-    return await exit
+    return { ...(await exit), memory: job.memory }
   } catch (error) {
     if (error === late) job.output.step(`Timed out running buildpack ${await describe(place.out)}`.trimEnd())
     throw error

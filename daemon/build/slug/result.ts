@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { publicBuildpack } from '../../app/buildpack-name.ts'
 import { UserError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import type { DynoChecks } from '../../route/table.ts'
 import type { Recorded } from '../build.ts'
 import type { Buildpack, Selection } from '../buildpack/buildpack.ts'
 import { type Metadata, parseMetadata } from '../buildpack/metadata.ts'
-import { type Check, parseChecks } from '../check.ts'
+import { parseChecks } from '../check.ts'
 import { formatSize, type Output } from '../output.ts'
 import { isDeclared, procfileOddities, readProcfile } from '../procfile.ts'
 import { readStages, type Stage } from '../stage.ts'
@@ -30,7 +31,7 @@ export interface Result {
   warnings: string[]
   oddities: string[]
   /** Of its web dynos. */
-  check: Check | undefined
+  checks: DynoChecks | undefined
   /** For the first deploy of an app. */
   wanted: Pick<Metadata, 'configVars' | 'addons'>
 }
@@ -50,7 +51,7 @@ export async function readResult(out: string, { buildpacks }: Pick<Selection, 'b
   const listing = await text(out, 'procfiles', KiB)
   const procfile = readProcfile(await bytes(out, 'Procfile', 256 * KiB + 1))
   if (procfile.errors.length > 0) throw rejected(['Push failed: cannot parse Procfile.', ...procfile.errors].join('\n'))
-  const checks = parseChecks((await text(out, 'app.json', limits.manifestSize)) || '{}')
+  const health = parseChecks((await text(out, 'app.json', limits.manifestSize)) || '{}')
   const used = (await text(out, 'used', 4 * KiB)).split('\n').flatMap((n) => buildpacks[Number(n || -1)] ?? [])
   return {
     description: await describe(out),
@@ -59,8 +60,8 @@ export async function readResult(out: string, { buildpacks }: Pick<Selection, 'b
     processTypes: new Map([...defaults, ...procfile.types]),
     declared: [...procfile.types.keys()],
     defaults: [...defaults.keys()].filter((type) => !procfile.types.has(type)),
-    warnings: [...(isDeclared(listing) ? procfile.warnings : []), ...checks.warnings],
-    check: checks.web,
+    warnings: [...(isDeclared(listing) ? procfile.warnings : []), ...health.warnings],
+    checks: health.web,
     oddities: procfileOddities(listing),
     wanted,
   }
@@ -93,14 +94,14 @@ export async function measure(path: string): Promise<Measured> {
 /** Why the script ended: told in the output as Heroku tells it, and returned as the error to throw. */
 export async function readFailure(
   out: string,
-  ended: { exitCode: number; outOfMemory: boolean },
+  ended: { exitCode: number; outOfMemory: boolean; memory: number },
   { output }: { output: Output },
 ): Promise<UserError> {
   const [kind = '', ...rest] = (await text(out, 'failure', 32 * KiB)).split('\n')
   const [subject = '', ...more] = rest
   const said = more.join('\n')
   const outOfMemory = ended.outOfMemory || (await text(out, 'memory', 1)) !== ''
-  const memory = outOfMemory ? `\nThe build may use ${formatSize(limits.buildMemory)} of memory.` : ''
+  const memory = outOfMemory ? `\nThe build may use ${formatSize(ended.memory)} of memory.` : ''
   switch (kind) {
     case 'undetected':
       output.blank()

@@ -5,14 +5,15 @@ import type { Selectable } from 'kysely'
 import { type Actor, record } from '../../account/activity.ts'
 import type { Daemon } from '../../daemon.ts'
 import { invalid, notFound, UserError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
 import { removeTree } from '../../remove.ts'
 import { imagesOf } from '../../run/code.ts'
+import { ensureTree, exists, flush, placeTree, recoverTree, settleTree } from '../../run/tree.ts'
 import { type DbOrTx, decide, type Tx } from '../../store/database.ts'
 import type { Schema } from '../../store/schema.ts'
 import { slugArchive, slugFolder } from '../../store/slug-path.ts'
 import { holdImages, recoverImages, releaseImages, sweepImages } from '../container/image.ts'
-import { ensureTree, exists, flush, placeTree, settleTree } from './tree.ts'
 
 /**
  * What a build leaves: an archive (`./app/` at its root, zstd) and the same files unpacked, which dynos share read-only. Both are
@@ -21,9 +22,11 @@ import { ensureTree, exists, flush, placeTree, settleTree } from './tree.ts'
  *   a build, insertSlug --> ready
  *   a client, announceSlug --> awaited -- archive and tree in place (readySlug) --> ready
  *   awaited or ready -- without a release for a day (sweepSlugs) --> gone
+ *   ready -- so many newer ones have succeeded (deleteSlugs) --> deleted -- files and images removed (removeDeleted)
  *
- * A slug never changes, so slugs with the same content share archive and tree: `files` names the folder of both. It goes with the last
- * row that has it.
+ * deleted: `deleted_at` is set. The row stays as long as a release has it, and can be released no more; which ones come to it is decided
+ * in `kept.ts`. A slug never changes, so slugs with the same content share archive and tree: `files` names the folder of both. It goes
+ * with the last row that has it and is not deleted.
  */
 export type Slug = Selectable<Schema['slugs']>
 
@@ -44,7 +47,7 @@ export async function announceSlug(
   const id = randomUUID()
   const slug: Slug = {
     ...{ id, app_id: app.id, key: '', files: id, size: 0, archive: 'awaited', created_at: now },
-    ...{ images: null, checks: null },
+    ...{ images: null, checks: null, deleted_at: null },
     ...announced,
   }
   await decide(d.db, async (tx) => {
@@ -82,6 +85,7 @@ export async function sweepSlugs(d: Daemon): Promise<void> {
     .where('id', 'not in', used)
     .returning(['id', 'files', 'images'])
     .execute()
+  if (old.length > 0) await failpoint('slugs.forgotten')
   for (const slug of old) await removeSlug(d, slug)
   await sweepImages(d)
 }
@@ -94,13 +98,13 @@ export async function findSlug(db: DbOrTx, app: string, id: string): Promise<Slu
 
 /** The newest slug of the app that was built from exactly this, if its files are still there. */
 export async function slugWithKey(d: Daemon, app: string, key: string): Promise<Slug | undefined> {
-  const slug = await slugs(d.db, app).where('key', '=', key).orderBy('created_at', 'desc').limit(1).executeTakeFirst()
+  const slug = await kept(d.db, app).where('key', '=', key).orderBy('created_at', 'desc').limit(1).executeTakeFirst()
   return slug && (await hasFiles(d, slug)) ? slug : undefined
 }
 
 /** One of the app with this archive. */
 export async function slugWithChecksum(d: Daemon, app: string, checksum: string): Promise<Slug | undefined> {
-  const same = slugs(d.db, app).where('checksum', '=', checksum).where('archive', '=', 'ready')
+  const same = kept(d.db, app).where('checksum', '=', checksum).where('archive', '=', 'ready')
   const slug = await same.limit(1).executeTakeFirst()
   return slug && (await hasFiles(d, slug)) ? slug : undefined
 }
@@ -108,7 +112,7 @@ export async function slugWithChecksum(d: Daemon, app: string, checksum: string)
 /** Its archive is there, and now its tree is too. */
 async function hasFiles(d: Daemon, { files }: Slug): Promise<boolean> {
   if (!(await exists(slugArchive(d.config, files)))) return false
-  await ensureTree(d.config, files)
+  await ensureTree(d, files)
   return true
 }
 
@@ -131,7 +135,13 @@ export async function insertSlug(tx: Tx, slug: Slug): Promise<void> {
 const shares = ({ id, files }: Slug): boolean => files !== id && files !== ''
 
 const withFiles = (db: DbOrTx, files: string) =>
-  db.selectFrom('slugs').select('id').where('files', '=', files).limit(1).executeTakeFirst()
+  db
+    .selectFrom('slugs')
+    .select('id')
+    .where('files', '=', files)
+    .where('deleted_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst()
 
 const gone = () => new UserError('gone', 'The files of this slug are no longer here. Deploy the app again.')
 
@@ -144,9 +154,11 @@ export async function keepSlug(d: Daemon, slug: Slug, built: { tree: string; arc
   const archive = slugArchive(d.config, slug.files)
   await mkdir(folder, { recursive: true })
   if (!(await linkEqual(d, slug))) await rename(built.archive, archive)
+  await failpoint('slug.archived')
   await flush(archive)
   await placeTree(d.config, slug.files, built.tree)
   await flush(join(folder, '..'))
+  await failpoint('slug.placed')
   settleTree(d.config, slug.files).catch((error) => d.log.warn('a slug is not settled yet', { slug: slug.id, error }))
 }
 
@@ -169,18 +181,18 @@ async function linkEqual(d: Daemon, { checksum, size, files }: Slug): Promise<bo
  * taken again; a fresh one has no row yet. Throws UserError when the files are gone.
  */
 export async function copySlug(d: Daemon, slug: Slug, app: string): Promise<{ slug: Slug; fresh: boolean }> {
-  const same = slugs(d.db, app).where('checksum', '=', slug.checksum).where('process_types', '=', slug.process_types)
+  const same = kept(d.db, app).where('checksum', '=', slug.checksum).where('process_types', '=', slug.process_types)
   const ready = same.where('stack', '=', slug.stack).where('archive', '=', 'ready')
   const known = await ready.limit(1).executeTakeFirst()
   if (slug.images !== null) return known ? { slug: known, fresh: false } : copyImages(d, slug, app)
   if (known && (await hasFiles(d, known))) return { slug: known, fresh: false }
   if (!(await hasFiles(d, slug))) throw gone()
-  return { slug: { ...slug, id: randomUUID(), app_id: app, created_at: d.clock.now() }, fresh: true }
+  return { slug: { ...slug, id: randomUUID(), app_id: app, created_at: d.clock.now(), deleted_at: null }, fresh: true }
 }
 
 /** Images are not copied: they are held under one more name. */
 async function copyImages(d: Daemon, slug: Slug, app: string): Promise<{ slug: Slug; fresh: boolean }> {
-  const copy: Slug = { ...slug, id: randomUUID(), app_id: app, created_at: d.clock.now() }
+  const copy: Slug = { ...slug, id: randomUUID(), app_id: app, created_at: d.clock.now(), deleted_at: null }
   try {
     await holdImages(d, copy.id, Object.entries(imagesOf(slug) ?? {}))
     return { slug: copy, fresh: true }
@@ -198,7 +210,23 @@ export type Remains = Pick<Slug, 'id' | 'files' | 'images'>
  */
 export async function removeSlug(d: Daemon, { id, files, images }: Remains): Promise<void> {
   if (images !== null) await releaseImages(d, id)
-  else if (!(await withFiles(d.db, files))) await removeTree(slugFolder(d.config, files))
+  else if (files !== '' && !(await withFiles(d.db, files))) await removeTree(slugFolder(d.config, files))
+}
+
+/**
+ * Decides of some slugs that they are deleted, as part of the decision that nothing needs them: from now on no release, build or other app
+ * takes one. Then `removeDeleted`.
+ */
+export const deleteSlugs = (tx: Tx, ids: string[], now: number): Promise<unknown> =>
+  tx.updateTable('slugs').set({ deleted_at: now, key: '' }).where('id', 'in', ids).execute()
+
+/** Removes the files of deleted slugs of an app, unless another slug has them. Safe to repeat: rows say what is left to do. */
+export async function removeDeleted(d: Daemon, app: string): Promise<void> {
+  const deleted = slugs(d.db, app).where('deleted_at', 'is not', null).where('files', '!=', '')
+  for (const slug of await deleted.execute()) {
+    await removeSlug(d, slug)
+    await d.db.updateTable('slugs').set({ files: '' }).where('id', '=', slug.id).execute()
+  }
 }
 
 /** What an app that is being destroyed will leave of its slugs, to be removed when their rows have gone with the app's. */
@@ -209,15 +237,24 @@ export const remainsOf = (db: DbOrTx, app: string): Promise<Remains[]> => slugs(
  * gone), and unpacks again what a power cut may have spoilt.
  */
 export async function recoverSlugs(d: Daemon): Promise<void> {
-  const ready = await d.db.selectFrom('slugs').select('files').where('archive', '=', 'ready').execute()
+  const ready = await d.db
+    .selectFrom('slugs')
+    .select('files')
+    .where('archive', '=', 'ready')
+    .where('deleted_at', 'is', null)
+    .execute()
   const known = new Set(ready.map(({ files }) => files))
   const folder = join(d.config.data, 'slugs')
   await mkdir(folder, { recursive: true })
   for (const files of await readdir(folder)) {
     if (!known.has(files)) await removeTree(join(folder, files))
-    else await ensureTree(d.config, files).catch((error) => d.log.error('a slug cannot be recovered', { files, error }))
+    else
+      await recoverTree(d.config, files).catch((error) => d.log.error('a slug cannot be recovered', { files, error }))
   }
   await recoverImages(d)
 }
+
+/** Those that can be released, now or when they are sent. */
+const kept = (db: DbOrTx, app: string) => slugs(db, app).where('deleted_at', 'is', null)
 
 const slugs = (db: DbOrTx, app: string) => db.selectFrom('slugs').selectAll().where('app_id', '=', app)

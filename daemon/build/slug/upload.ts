@@ -8,16 +8,18 @@ import { createGzip } from 'node:zlib'
 import { hostEnvironment } from '../../config.ts'
 import type { Daemon } from '../../daemon.ts'
 import { invalid, notFound, UserError } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
 import { removeTree } from '../../remove.ts'
+import { ensureTree, flush } from '../../run/tree.ts'
 import { slugArchive, slugFolder } from '../../store/slug-path.ts'
+import { stepBack } from '../command.ts'
 import { requireRoom } from '../disk.ts'
 import { formatSize } from '../output.ts'
 import { isGzip, parseChecksum, plainTar } from '../source/blob.ts'
 import { bounded, broken, storeArchive } from '../source/source.ts'
 import { rewrite } from '../source/tar.ts'
 import { readySlug, type Slug, sentBefore } from './slug.ts'
-import { ensureTree, flush } from './tree.ts'
 
 /** Slugs that are being received: a slug has one folder. */
 const receiving = new Set<string>()
@@ -30,6 +32,7 @@ export async function receiveSlug(d: Daemon, id: string, archive: Readable, sign
   if (receiving.has(id)) throw new UserError('conflict', 'The archive of this slug is being sent already.')
   receiving.add(id)
   try {
+    await d.disk.makeRoom()
     await keep(d, id, archive, signal)
   } finally {
     receiving.delete(id)
@@ -41,7 +44,9 @@ async function keep(d: Daemon, id: string, archive: Readable, signal: AbortSigna
   if (!slug) throw notFound('slug', 'slug')
   if (slug.archive === 'ready') throw sentBefore()
   try {
-    await readySlug(d, id, await take(d, slug, archive, signal))
+    const taken = await take(d, slug, archive, signal)
+    await failpoint('slug.received')
+    await readySlug(d, id, taken)
   } catch (error) {
     await removeTree(slugFolder(d.config, slug.files))
     throw error
@@ -63,7 +68,7 @@ async function take(d: Daemon, slug: Slug, archive: Readable, signal: AbortSigna
   await requireRoom(folder, unpacked)
   await rename(join(folder, 'next'), slugArchive(d.config, slug.files))
   await flush(slugArchive(d.config, slug.files))
-  await ensureTree(d.config, slug.files).catch((error: unknown) => {
+  await ensureTree(d, slug.files).catch((error: unknown) => {
     d.log.warn('an uploaded slug cannot be unpacked', { slug: slug.id, error })
     throw broken('It cannot be unpacked.')
   })
@@ -80,6 +85,7 @@ const tooLarge = (most: number) =>
 async function convert(from: string, to: string): Promise<number> {
   const file = await open(from)
   const zstd = spawn('zstd', ['-3', '-q', '-o', to], { stdio: ['pipe', 'ignore', 'ignore'], env: hostEnvironment() })
+  stepBack(zstd)
   const exit = once(zstd, 'exit')
   exit.catch(() => undefined)
   let size = 0
@@ -113,6 +119,7 @@ export function sendSlug(d: Daemon, slug: Slug): Readable {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: hostEnvironment(),
   })
+  stepBack(zstd)
   const packed = createGzip({ level: 1 })
   zstd.stdout.pipe(packed, { end: false })
   zstd.on('error', (error) => packed.destroy(error))

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type Readable, Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { UserError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
@@ -19,6 +19,13 @@ export async function receiveSource(
   { signal, most = limits.sourceSize }: { signal: AbortSignal; most?: number },
 ): Promise<void> {
   await pipeline(archive, bounded(most), createWriteStream(path, { mode: 0o644 }), { signal })
+}
+
+/** A stored archive, opened when it is read: before that nobody would hear that it is gone, which ends a process. */
+export const readSource = (path: string): Readable => Readable.from(contentOf(path), { objectMode: false })
+
+async function* contentOf(path: string): AsyncGenerator<Buffer> {
+  yield* createReadStream(path)
 }
 
 /** What was stored. */

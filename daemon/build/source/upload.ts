@@ -5,10 +5,11 @@ import type { Readable } from 'node:stream'
 import type { Selectable } from 'kysely'
 import type { Daemon } from '../../daemon.ts'
 import { notFound } from '../../errors.ts'
+import { failpoint } from '../../failpoint.ts'
 import { limits } from '../../limits.ts'
+import { flush } from '../../run/tree.ts'
 import { type DbOrTx, decide } from '../../store/database.ts'
 import type { Schema } from '../../store/schema.ts'
-import { flush } from '../slug/tree.ts'
 import { linkTo, opens } from './link.ts'
 import { storeArchive } from './source.ts'
 
@@ -39,26 +40,42 @@ export async function createUpload(
 /** Takes the archive. It is on disk, whole, when this resolves; sent again it takes the place of what was there. */
 export async function receiveUpload(d: Daemon, id: string, archive: Readable, signal: AbortSignal): Promise<void> {
   await findUpload(d.db, id)
+  await d.disk.makeRoom()
   await mkdir(folderOf(d), { recursive: true })
   const part = join(folderOf(d), `${randomUUID()}.part`)
   try {
     const stored = await storeArchive(archive, part, { signal, time: limits.uploadTime })
-    // Row and files in one decision, whoever else sends what at once; a file that is not what its row says is never read.
-    await decide(d.db, async (tx) => {
+    const file = fileOf(d, { id, ...stored })
+    // Row and file in one decision, whoever else sends what at once; a file that is not what its row says is never read.
+    const before = await decide(d.db, async (tx) => {
       const before = await findUpload(tx, id)
-      await rename(part, fileOf(d, { id, ...stored }))
-      if (before.checksum !== stored.checksum) await rm(fileOf(d, before), { force: true })
-      await flush(folderOf(d))
-      await tx
-        .updateTable('sources')
-        .set({ ...stored, updated_at: d.clock.now() })
-        .where('id', '=', id)
-        .execute()
+      await rename(part, file)
+      try {
+        await failpoint('source.placed')
+        await flush(folderOf(d))
+        await tx
+          .updateTable('sources')
+          .set({ ...stored, updated_at: d.clock.now() })
+          .where('id', '=', id)
+          .execute()
+      } catch (error) {
+        if (before.checksum !== stored.checksum) await rm(file, { force: true })
+        throw error
+      }
+      return before
     })
+    if (before.checksum !== stored.checksum) await removeReplaced(d, before)
   } finally {
     await rm(part, { force: true })
   }
 }
+
+/** Unless the same has been sent once more meanwhile. */
+const removeReplaced = (d: Daemon, before: Upload): Promise<void> =>
+  decide(d.db, async (tx) => {
+    const now = await tx.selectFrom('sources').select('checksum').where('id', '=', before.id).executeTakeFirst()
+    if (now?.checksum !== before.checksum) await rm(fileOf(d, before), { force: true })
+  })
 
 /**
  * The archive behind a link that this platform gave out, or undefined when the link is not of here. The file is the caller's to close.
@@ -91,9 +108,14 @@ export async function sweepUploads(d: Daemon): Promise<void> {
       await rm(join(folderOf(d), name), { force: true })
 }
 
-/** At start, when nothing is being received: what a crash has left. */
+/** At start, when nothing is being received: removes what a crash has left, which is all that is not what a row says. */
 export async function recoverUploads(d: Daemon): Promise<void> {
-  for (const name of await filesOf(d)) if (name.endsWith('.part')) await rm(join(folderOf(d), name), { force: true })
+  const uploads = await d.db.selectFrom('sources').select(['id', 'checksum']).execute()
+  const known = new Set(uploads.map((upload) => fileOf(d, upload)))
+  for (const name of await filesOf(d)) {
+    const path = join(folderOf(d), name)
+    if (!known.has(path)) await rm(path, { force: true })
+  }
 }
 
 async function filesOf(d: Daemon): Promise<string[]> {

@@ -16,7 +16,9 @@ export async function ask<Answer>(
   const response = await fetch(`${apiUrl}${path}`, { method, headers, ...body }).catch(() => {
     throw new Failure(`The platform does not answer at ${apiUrl}. Start it first: npm start.`)
   })
-  const answer = (await response.json()) as Answer & { message?: string }
+  const answer = (await response.json().catch(() => {
+    throw new Failure(`The answer of ${apiUrl} was cut off. The platform's log says why; then try again.`)
+  })) as Answer & { message?: string }
   if (!response.ok) throw new Failure(answer.message ?? `The API answered with ${response.status}.`)
   return answer
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { demo, stopDemo } from './demo.ts'
+import { disk } from './disk.ts'
 import { env } from './env.ts'
 import { image } from './image.ts'
 import { forgetRouter, routers } from './routers.ts'
@@ -17,10 +18,15 @@ const HELP = `sluice: the platform on this host (apps are driven with the heroku
                         release images of another registry, and wait until they serve
   sluice routers        list the routers: connected, or lost since when, and which table they follow
   sluice routers --forget ID
+  sluice disk [APP]     tell what holds how much disk, by kind, or of one app
+  sluice disk --apps    the same by app; --json for machines
+  sluice disk --collect [--slugs] [--dry-run]
+                        remove what can go: caches; with --slugs also old slugs, down to two of an app
   sluice demo           create an app, push a sample, request it
   sluice demo --stop    end the platform that the demo has started
 
-Example:  eval "$(sluice env)" && heroku apps
+Examples:  eval "$(sluice env)" && heroku apps
+           sluice disk --collect --dry-run
 `
 
 async function main([command, ...args]: string[]): Promise<void> {
@@ -42,6 +48,9 @@ async function main([command, ...args]: string[]): Promise<void> {
       process.stdout.write(id === undefined ? await routers() : await forgetRouter(id))
       return
     }
+    case 'disk':
+      process.stdout.write(await disk(args))
+      return
     case 'demo':
       return args.includes('--stop') ? stopDemo() : demo()
     case undefined:

@@ -27,8 +27,13 @@ export class Failure extends Error {}
 
 /** The operator's token, made by the daemon at its first start. */
 export async function adminToken(): Promise<string> {
-  const text =
-    process.env.SLUICE_ADMIN_TOKEN || (await readFile(join(settings.data, 'admin.token'), 'utf8').catch(() => ''))
+  const file = join(settings.data, 'admin.token')
+  const unreadable = ({ code }: NodeJS.ErrnoException): string => {
+    if (code === 'EACCES' || code === 'EPERM')
+      throw new Failure(`You may not read ${file}. Run this as root, or as who runs the platform.`)
+    return ''
+  }
+  const text = process.env.SLUICE_ADMIN_TOKEN || (await readFile(file, 'utf8').catch(unreadable))
   if (!text.trim())
     throw new Failure(`There is no token below ${settings.data} yet. Start the platform first: npm start.`)
   return text.trim()

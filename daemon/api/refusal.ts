@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { ZodError } from 'zod'
 import type { Daemon } from '../daemon.ts'
-import { invalid, STATUS, UserError } from '../errors.ts'
+import { invalid, isDiskFull, STATUS, UserError } from '../errors.ts'
 import type { State } from './context.ts'
 
 /** Turns what was thrown into Heroku's error body. The cause of what nobody expected goes to the log, with the request's id in both. */
@@ -32,6 +32,12 @@ export const refusal =
 export function userError(thrown: unknown, requestId: string): UserError {
   if (thrown instanceof UserError) return thrown
   if (thrown instanceof ZodError) return invalid(sentence(thrown))
+  if (isDiskFull(thrown))
+    return new UserError(
+      'internal_server_error',
+      'The disk of this host is full, so nothing was changed. Free some space and try again.',
+      { cause: thrown },
+    )
   return new UserError(
     'internal_server_error',
     `Something went wrong here, and it is not your fault. The daemon's log has the details under request ${requestId}.`,

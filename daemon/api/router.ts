@@ -1,7 +1,7 @@
 import { requireAdministrator } from '../account/account.ts'
 import type { Daemon } from '../daemon.ts'
 import { notFound, UserError } from '../errors.ts'
-import type { RouterState } from '../route/control.ts'
+import type { RouterState } from '../route/routers.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
 import { time } from './wire.ts'
 

@@ -17,6 +17,7 @@ import { clientRoutes } from './client.ts'
 import { collaboratorRoutes } from './collaborator.ts'
 import { configVarRoutes } from './config-var.ts'
 import type { Routes, State } from './context.ts'
+import { diskRoutes } from './disk.ts'
 import { domainRoutes } from './domain.ts'
 import { dynoRoutes } from './dyno.ts'
 import { dynoSizeRoutes } from './dyno-size.ts'
@@ -104,6 +105,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   reviewAppRoutes(closed, d)
   reviewAppConfigRoutes(closed, d)
   routerRoutes(closed, d)
+  diskRoutes(closed, d)
   sniEndpointRoutes(closed, d)
   spaceRoutes(closed)
   // paths with a word in place of a team's name before those with a name

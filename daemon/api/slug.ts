@@ -8,7 +8,7 @@ import { receiveSlug, sendSlug } from '../build/slug/upload.ts'
 import { parseChecksum } from '../build/source/blob.ts'
 import { linkTo } from '../build/source/link.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, notFound } from '../errors.ts'
+import { invalid, notFound, UserError } from '../errors.ts'
 import { body } from './body.ts'
 import { line } from './build.ts'
 import { type Context, created, param, type Routes, withApp } from './context.ts'
@@ -66,6 +66,7 @@ export function slugRoutes({ open, closed }: { open: Routes; closed: Routes }, d
     requireLink(d, ctx, 'get')
     const slug = await d.db.selectFrom('slugs').selectAll().where('id', '=', param(ctx, 'slug')).executeTakeFirst()
     if (slug?.archive !== 'ready' || slug.images !== null) throw notFound('slug', 'slug')
+    if (slug.deleted_at !== null) throw new UserError('gone', 'This slug is no longer kept.')
     ctx.type = 'application/gzip'
     ctx.set('Cache-Control', 'private, no-store')
     ctx.status = 200
@@ -93,6 +94,6 @@ const serialize = (slug: Slug) =>
     size: slug.archive === 'ready' ? slug.size : null,
     stack: named('stack', slug.stack),
     created_at: time(slug.created_at),
-    updated_at: time(slug.created_at),
-    deleted_at: null,
+    updated_at: time(slug.deleted_at ?? slug.created_at),
+    deleted_at: slug.deleted_at === null ? null : time(slug.deleted_at),
   }) satisfies Body

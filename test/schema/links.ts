@@ -117,6 +117,11 @@ export const ours: Record<string, string[]> = {
   'the audit trail': ['GET /activities', 'GET /apps/{app}/activities'],
   'how the requests of the release before ended, which is Sluice’s own': ['GET /apps/{app}/releases/{release}/receipt'],
   'the routers of the platform, which is Sluice’s own': ['GET /sluice/routers', 'DELETE /sluice/routers/{router}'],
+  'what holds how much disk, which is Sluice’s own': [
+    'GET /sluice/disk',
+    'GET /sluice/disk/apps/{app}',
+    'POST /sluice/disk/collect',
+  ],
   'where links in answers lead': [
     'GET /logs/{session}',
     'GET /streams/{stream}',

@@ -17,6 +17,8 @@ test('what requests do', () => {
     ['GET', '/activities', 'account'],
     ['GET', '/sluice/routers', 'account'],
     ['DELETE', '/sluice/routers/:router', 'account'],
+    ['GET', '/sluice/disk', 'account'],
+    ['POST', '/sluice/disk/collect', 'account'],
     ['POST', '/account/app-transfers', 'account'],
     ['POST', '/pipeline-transfers', 'account'],
     ['PUT', '/teams/:team/members', 'account'],

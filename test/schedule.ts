@@ -21,6 +21,7 @@ const SECOND = 1000
 
 const suites = [
   { folder: 'unit', deadline: 60 * SECOND },
+  { folder: 'simulation', deadline: 480 * SECOND },
   { folder: 'api', deadline: 120 * SECOND },
   { folder: 'integration', deadline: 240 * SECOND },
   { folder: 'cli', deadline: 300 * SECOND },
@@ -44,6 +45,8 @@ export const alone: Record<string, string> = {
  * beside those that wait.
  */
 export const longest = [
+  'test/e2e/z-failpoint-push.test.ts',
+  'test/e2e/z-failpoint-change.test.ts',
   'test/e2e/run.test.ts',
   'test/e2e/l-lines.test.ts',
   'test/e2e/cli.test.ts',

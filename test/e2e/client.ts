@@ -50,14 +50,16 @@ export interface Asked {
   body?: string
   agent?: Agent | false
   timeout?: number
+  /** Where to, when it is not the router (default: 127.0.0.1). */
+  server?: string
 }
 
 /** One request to the router for `host`. Rejects when the connection breaks, or when nothing came for `timeout` ms. */
 export const requestHost = (port: number, host: string, path: string, asked: Asked = {}): Promise<Reply> =>
   new Promise((resolve, reject) => {
-    const { method = 'GET', agent = false, timeout = 60_000 } = asked
+    const { method = 'GET', agent = false, timeout = 60_000, server = '127.0.0.1' } = asked
     const headers = { host: `${host}:${port}`, ...asked.headers }
-    const sent = httpRequest({ host: '127.0.0.1', port, path, method, agent, timeout, headers }, (response) => {
+    const sent = httpRequest({ host: server, port, path, method, agent, timeout, headers }, (response) => {
       let body = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {

@@ -8,7 +8,7 @@ export interface Container {
   Labels: Record<string, string>
 }
 
-const socketPath = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
+export const socketPath = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
 
 /** Carried by every container, network and volume of one platform. */
 export const installationLabel = 'sluice.installation'
@@ -22,7 +22,7 @@ export const listContainers = (installation: string) =>
   call<Container[]>('GET', `/containers/json?all=true&${filters(installation)}`)
 
 export const listNetworks = (installation: string) =>
-  call<{ Id: string; Name: string }[]>('GET', `/networks?${filters(installation)}`)
+  call<{ Id: string; Name: string; Labels: Record<string, string> }[]>('GET', `/networks?${filters(installation)}`)
 
 export const listVolumes = async (installation: string) =>
   (await call<{ Volumes: { Name: string }[] | null }>('GET', `/volumes?${filters(installation)}`)).Volumes ?? []

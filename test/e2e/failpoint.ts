@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Failpoint, Strike } from '../../daemon/failpoint.ts'
+import type { limits } from '../../daemon/limits.ts'
 import { waitFor } from './wait.ts'
 
 /** Strikes the daemon of a platform at named steps (daemon/failpoint.ts). */
@@ -21,9 +22,11 @@ export interface Failpoints {
   close(): Promise<void>
 }
 
-export async function openFailpoints(): Promise<Failpoints> {
+/** `shorter` are bounds (daemon/limits.ts) that the test cannot wait for. */
+export async function openFailpoints(shorter: Partial<Record<keyof typeof limits, number>> = {}): Promise<Failpoints> {
   const folder = join(tmpdir(), `sluice-failpoints-${randomUUID()}`)
   await mkdir(folder)
+  await writeFile(join(folder, 'limits.json'), JSON.stringify(shorter))
   const reached = (name: Failpoint) => join(folder, `${name}.reached`)
   return {
     settings: { SLUICE_FAILPOINTS: folder },
@@ -32,7 +35,10 @@ export async function openFailpoints(): Promise<Failpoints> {
       await writeFile(join(folder, name), strike)
     },
     struck: async (name) =>
-      void (await waitFor(`the daemon to come to ${name}`, () => existsSync(reached(name)), { every: 5 })),
+      void (await waitFor(`the daemon to come to ${name}`, () => existsSync(reached(name)), {
+        within: 100_000,
+        every: 5,
+      })),
     async release(name) {
       await rm(join(folder, name), { force: true })
       await rm(reached(name), { force: true })

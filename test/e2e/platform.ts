@@ -142,6 +142,8 @@ function environmentOf(data: string, { ports, pool }: Berth): NodeJS.ProcessEnv 
     SLUICE_RATE_LIMIT: '1000000',
     SLUICE_NETWORK_POOL: pool,
     SLUICE_BUILDPACK_REGISTRY: 'none',
+    // whatever else is on this machine's disk
+    SLUICE_DISK: '100%',
   }
 }
 
@@ -155,7 +157,7 @@ const ready = (port: number, data: string, daemon: Child): Promise<string> =>
       await callApi({ port, token }, 'GET', '/account')
       return token
     },
-    { within: 20_000 },
+    { within: 60_000 },
   )
 
 const tail = (log: string): string => log.split('\n').slice(-60).join('\n')

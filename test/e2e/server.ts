@@ -8,6 +8,9 @@
  *   /healthz     the same as /, but with what HEALTH says for a status
  *   /ready       when it began to listen, ms since the epoch
  *   /slow?s=15   the same as / after so many seconds
+ *   /live        500 once it was told /die
+ *   /ill, /die   this dyno fails /healthz, or /live, from now on; /well ends both
+ *   /deaf        this dyno lives on, but no longer listens, and ends connections that it has
  *   /crash       ends the dyno
  *   Upgrade: …   switches protocols and echoes
  */
@@ -30,17 +33,28 @@ my $listener = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port,
 print "$version listens on $port\n";
 chomp(my $ready = qx(date +%s%3N));
 my $began = time;
-while (my $client = $listener->accept) {
+$SIG{USR1} = \&deafen;
+while (my $client = $listener->accept) { attend($client) }
+
+sub attend {
+  my ($client) = @_;
   my $pid = fork;
   die "fork: $!" unless defined $pid;
   if ($pid == 0) { close $listener; serve($client); exit 0 }
   close $client;
 }
 
+sub deafen {
+  $listener->blocking(0);
+  while (my $client = $listener->accept) { attend($client) }
+  close $listener;
+  sleep 3600;
+}
+
 sub serve {
   my ($client) = @_;
   $client->autoflush(1);
-  my $buffer = '';
+  my ($buffer, $served) = ('', 0);
   while (1) {
     while (index($buffer, "\r\n\r\n") < 0) { sysread($client, $buffer, 65536, length $buffer) or return }
     my ($head, $rest) = split /\r\n\r\n/, $buffer, 2;
@@ -53,10 +67,11 @@ sub serve {
     $size //= 0;
     while (length $rest < $size) { sysread($client, $rest, 65536, length $rest) or return }
     $buffer = substr $rest, $size;
+    return if $served++ && -e '/tmp/deaf';
     my ($path) = $head =~ /^\S+ (\S+)/;
     my $body = answer($path);
     my $type = $path eq '/env' ? 'application/json' : 'text/plain';
-    my $status = $path eq '/healthz' ? health() : '200 OK';
+    my $status = $path eq '/healthz' ? health() : $path eq '/live' && -e '/tmp/die' ? '500 Internal Server Error' : '200 OK';
     print $client "HTTP/1.1 $status\r\nContent-Type: $type\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
     kill 'KILL', getppid if $path eq '/crash';
     return if $head =~ /^Connection:\s*close/mi;
@@ -65,12 +80,15 @@ sub serve {
 
 sub health {
   my $health = $ENV{HEALTH} // '';
-  return '500 Internal Server Error' if $health eq 'ill';
+  return '500 Internal Server Error' if $health eq 'ill' || -e '/tmp/ill';
   return $health =~ /^\d+$/ && time - $began < $health ? '503 Service Unavailable' : '200 OK';
 }
 
 sub answer {
   my ($path) = @_;
+  if ($path =~ m{^/(ill|die|deaf)$}) { open my $mark, '>', "/tmp/$1" }
+  kill 'USR1', getppid if $path eq '/deaf';
+  unlink '/tmp/ill', '/tmp/die' if $path eq '/well';
   sleep $1 if $path =~ m{^/slow\?s=(\d+)};
   return '{' . join(',', map { quoted($_) . ':' . quoted($ENV{$_}) } sort keys %ENV) . '}' if $path eq '/env';
   return $ready if $path eq '/ready';

@@ -1,0 +1,137 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type Failpoint, failpoints, type Strike } from '../../daemon/failpoint.ts'
+import type { Failpoints } from './failpoint.ts'
+import { type Case, cases } from './failpoint-case.ts'
+import { describe, type Load, startLoad } from './load.ts'
+import type { Operation, Told } from './operation.ts'
+import type { Platform } from './platform.ts'
+import { waitFor } from './wait.ts'
+import { whole } from './whole.ts'
+
+/** What a file of struck operations stands on. */
+export interface Struck {
+  platform: Platform
+  points: Failpoints
+  /** Apps that are requested all the time: those that are changed, and one that has nothing to do with it. */
+  loaded: { app: string; right?: Parameters<typeof startLoad>[2] }[]
+}
+
+const RATE = 20
+
+/**
+ * A test for each step that an operation of the file comes to: the daemon is killed there; then, where the daemon lives on, the step fails, and finds
+ * the disk full. After each strike: no request failed, the platform is whole, the operation is done or undone as the case says, and what was
+ * acknowledged is there. In the end the next one of its kind goes through.
+ */
+export function strikeAll<File extends Case['file']>(
+  struck: Struck,
+  file: File,
+  operations: Record<Case<File>['operation'], Operation>,
+): void {
+  const { platform, points } = struck
+  for (const name of Object.keys(failpoints) as Failpoint[]) {
+    const one = cases[name]
+    if (one.file !== file) continue
+    const operation = followed(operations[one.operation as Case<File>['operation']])
+    test(`the daemon is struck at ${name} of ${one.operation}`, () =>
+      underLoad(struck, async () => {
+        try {
+          for (const strike of strikesAt(one)) {
+            if (strike === 'kill') await kill(struck, name, one, operation)
+            else await fail(struck, name, { strike, end: one.failed, operation })
+          }
+          await goesThrough(platform, operation)
+        } finally {
+          // So that the next test is about its own step.
+          await points.release(name)
+          if (!platform.daemon.running) await platform.startDaemon()
+          await operation.ended()
+        }
+      }))
+  }
+}
+
+/** With a way to wait until nobody performs it any more, whatever came of it. */
+function followed(operation: Operation) {
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    inEffect: () => operation.inEffect(),
+    perform(): Promise<Told> {
+      const told = operation.perform()
+      last = told.catch(() => {})
+      return told
+    },
+    ended: () => last,
+  }
+}
+
+/** What fails is told, and a full disk in other words; where the work goes on all the same there is no difference. */
+function strikesAt({ failed }: Case): Strike[] {
+  if (failed === null) return ['kill']
+  return failed === 'undone' ? ['kill', 'error', 'full'] : ['kill', 'full']
+}
+
+async function underLoad({ platform, loaded }: Struck, work: () => Promise<void>): Promise<void> {
+  const loads = loaded.map(({ app, right }): [string, Load] => [
+    app,
+    startLoad(platform.ports.http, `${app}.localhost`, right, RATE),
+  ])
+  try {
+    await work()
+  } finally {
+    for (const [app, load] of loads) {
+      const result = await load.stop()
+      assert.is(result.failures.length, 0, `${app}: ${describe(result)}`)
+    }
+  }
+}
+
+async function kill(
+  { platform, points }: Struck,
+  name: Failpoint,
+  { killed }: Case,
+  operation: Operation,
+): Promise<void> {
+  await points.arm(name, 'kill')
+  const performing = operation.perform()
+  await points.struck(name)
+  await waitFor('the daemon to be dead', () => !platform.daemon.running, { every: 5 })
+  await platform.startDaemon()
+  const told = await performing
+  await whole(platform)
+  const inEffect = await operation.inEffect()
+  assert.is(inEffect, killed === 'done', `killed: it is ${inEffect ? 'done' : 'undone'}`)
+  if (told.done) assert.ok(inEffect, 'killed: it was acknowledged')
+}
+
+interface Failing {
+  strike: Strike
+  end: Case['failed']
+  operation: Operation
+}
+
+const SENTENCE = /[A-Z][^.\n]{10,}\./
+/** In the platform's words, or in those of the system for what the engine did. */
+const FULL = /The disk of this host is full|no space left/
+
+async function fail({ platform, points }: Struck, name: Failpoint, { strike, end, operation }: Failing): Promise<void> {
+  const { pid } = platform.daemon
+  await points.arm(name, strike)
+  const performing = operation.perform()
+  await points.struck(name)
+  const told = await performing
+  await whole(platform)
+  assert.is(platform.daemon.running && platform.daemon.pid, pid, 'the daemon lives on')
+  const inEffect = await operation.inEffect()
+  assert.is(inEffect, end === 'done', `${strike}: it is ${inEffect ? 'done' : 'undone'}`)
+  assert.is(told.done, inEffect, `${strike}: the client was told ${told.words || 'that it is done'}`)
+  if (!told.done) assert.match(told.words, strike === 'full' ? FULL : SENTENCE)
+}
+
+async function goesThrough(platform: Platform, operation: Operation): Promise<void> {
+  const { done, words } = await operation.perform()
+  assert.ok(done, `the next one does not go through: ${words}`)
+  await whole(platform)
+  assert.ok(await operation.inEffect(), 'the next one is not in effect')
+}

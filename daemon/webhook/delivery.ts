@@ -86,6 +86,17 @@ export const dueDeliveries = (db: DbOrTx, now: number): Promise<Delivery[]> =>
     .orderBy('webhook_deliveries.seq')
     .execute()
 
+/** When the next one that has to wait for its time is due, ms since the epoch. */
+export async function nextDelivery(db: DbOrTx, now: number): Promise<number | null> {
+  const { next } = await db
+    .selectFrom('webhook_deliveries')
+    .select(({ fn }) => fn.min('next_attempt_at').as('next'))
+    .where(isOpen())
+    .where('next_attempt_at', '>', now)
+    .executeTakeFirstOrThrow()
+  return next
+}
+
 /** Keeps how an attempt went, and with it when the next one is. */
 export function settle(
   db: DbOrTx,

@@ -4,9 +4,9 @@ import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Dialer } from '../logs/drain/dial.ts'
-import type { Db } from '../store/database.ts'
+import { type Db, onWrite } from '../store/database.ts'
 import type { Seal } from '../store/seal.ts'
-import { type Attempt, type Delivery, dueDeliveries, settle } from './delivery.ts'
+import { type Attempt, type Delivery, dueDeliveries, nextDelivery, settle } from './delivery.ts'
 import { complete, type Event, pruneEvents, rawEvents } from './event.ts'
 import { payloadOf, type Represent } from './payload.ts'
 import { send } from './send.ts'
@@ -42,24 +42,40 @@ export function createWebhooks(parts: Parts): Webhooks {
   const stopping = new AbortController()
   /** By webhook: its attempt. */
   const attempts = new Map<string, Promise<void>>()
-  let cancel: (() => void) | undefined
+  let alarm: { at: number; cancel: () => void } | undefined
   let looking: Promise<void> | undefined
   /** Somebody said that there is more than the look under way may have seen. */
   let woken = false
+  /** There is a webhook. */
+  let wanted = true
   let prunedAt = 0
 
+  /** At the latest. */
   const lookIn = (ms: number): void => {
-    cancel?.()
-    cancel = stopping.signal.aborted ? undefined : clock.at(clock.now() + ms, look)
+    const at = clock.now() + ms
+    if (stopping.signal.aborted || (alarm && alarm.at <= at)) return
+    alarm?.cancel()
+    alarm = { at, cancel: clock.at(at, look) }
   }
+
+  /** Events and deliveries are rows, which others write: many are one look. */
+  onWrite(db, () => {
+    if (!wanted) return
+    if (looking) woken = true
+    else lookIn(limits.webhookLook)
+  })
 
   const look = (): void => {
     if (looking || stopping.signal.aborted) return
+    alarm?.cancel()
+    alarm = undefined
     woken = false
     looking = lookNow()
-      .then((more) => {
+      .then((next) => {
         looking = undefined
-        if (more || woken) lookIn(limits.webhookLook)
+        wanted = next !== null
+        if (woken) lookIn(limits.webhookLook)
+        if (next !== null) lookIn(next)
       })
       .catch((error) => {
         looking = undefined
@@ -68,16 +84,17 @@ export function createWebhooks(parts: Parts): Webhooks {
       })
   }
 
-  /** False when there is no webhook left. */
-  const lookNow = async (): Promise<boolean> => {
+  /** When to look again at the latest, ms from now; null when there is no webhook left. */
+  const lookNow = async (): Promise<number | null> => {
     await prune()
-    if (!(await db.selectFrom('webhooks').select('id').limit(1).executeTakeFirst())) return false
+    if (!(await db.selectFrom('webhooks').select('id').limit(1).executeTakeFirst())) return null
     for (const event of await rawEvents(db)) await complete(db, event, await payloadOf(parts, event))
     for (const delivery of await dueDeliveries(db, clock.now())) {
       if (attempts.has(delivery.webhook_id) || attempts.size >= limits.webhookAttemptsAtOnce) continue
       attempts.set(delivery.webhook_id, attempt(delivery))
     }
-    return true
+    const now = clock.now()
+    return Math.min(limits.webhookRelook, ((await nextDelivery(db, now)) ?? Number.POSITIVE_INFINITY) - now)
   }
 
   const prune = async (): Promise<void> => {
@@ -119,7 +136,7 @@ export function createWebhooks(parts: Parts): Webhooks {
     refuses: parts.dialer.refuses,
     async stop() {
       stopping.abort(new Error('the daemon is stopping'))
-      cancel?.()
+      alarm?.cancel()
       await looking
       await Promise.all(attempts.values())
     },

@@ -3,7 +3,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { endBuild, failBuild, startBuild } from '../../daemon/build/build.ts'
 import { limits } from '../../daemon/limits.ts'
-import { type Dyno, deleteDyno, insertDyno, updateDyno } from '../../daemon/run/dyno.ts'
+import { deleteDyno, insertDyno, type NewDyno, updateDyno } from '../../daemon/run/dyno.ts'
 import { make } from '../integration/chains.ts'
 import { startRig } from './webhook-rig.ts'
 
@@ -226,7 +226,7 @@ test('builds are told when they begin and end, dynos when they are made, change 
   await failBuild(d, build.id, 'no reason')
   endBuild(build.id)
   const now = d.clock.now()
-  const dyno: Dyno = {
+  const dyno: NewDyno = {
     ...{
       id: randomUUID(),
       app_id: row.id,

@@ -15,7 +15,7 @@ export const appName = (index: number): string => `app-${String(index).padStart(
 type Rows = { [Table in keyof Schema]?: Insertable<Schema[Table]>[] }
 
 /** Fills an empty database with apps as they are after a year: releases, slugs, builds, dynos, domains, collaborators, activities. */
-export async function fill(data: string): Promise<void> {
+export async function fill(data: string, apps = APPS): Promise<void> {
   const db = await openDatabase(join(data, 'sluice.db'))
   const seal = createSeal(Buffer.alloc(32, 7))
   const owner = await db.selectFrom('accounts').select('id').executeTakeFirstOrThrow()
@@ -25,9 +25,9 @@ export async function fill(data: string): Promise<void> {
     .insertInto('accounts')
     .values({ id: friend, ...person, created_at: 0, updated_at: 0 })
     .execute()
-  for (let index = 0; index < APPS; index += 50)
+  for (let index = 0; index < apps; index += 50)
     await decide(db, async (tx) => {
-      for (let one = index; one < index + 50; one++)
+      for (let one = index; one < Math.min(apps, index + 50); one++)
         await insert(tx, appRows(one, { owner: owner.id, friend, seal: seal.seal }))
     })
   await db.destroy()
@@ -60,7 +60,7 @@ function appRows(
   return {
     apps: [
       {
-        ...{ id: app_id, name: appName(index), owner_id: owner, stack, maintenance: 0, network: index },
+        ...{ id: app_id, name: appName(index), owner_id: owner, stack, maintenance: 0, network: index + 1 },
         ...{ locked: 0, destroyed_at: null, ...at(0) },
       },
     ],

@@ -1,5 +1,4 @@
 import { once, setMaxListeners } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Platform } from '../e2e/platform.ts'
@@ -7,6 +6,7 @@ import { printer } from '../e2e/printer.ts'
 import { sampleFiles, web } from '../e2e/source.ts'
 import { openTail } from '../e2e/tail.ts'
 import { waitFor } from '../e2e/wait.ts'
+import { enginePid, usedBy } from './process.ts'
 import type { Row } from './table.ts'
 
 /**
@@ -160,22 +160,10 @@ async function openSilent({ api, ports }: Platform, signal: AbortSignal): Promis
   answer.resume()
 }
 
-const memory = async ({ daemon }: Platform): Promise<number> =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${daemon.pid}/status`, 'utf8'))?.[1]) / 1024
+const memory = async ({ daemon }: Platform): Promise<number> => (await usedBy(daemon.pid)).memory
 
 /** CPU seconds of the daemon, and of the engine when it runs on this machine. */
 async function spent({ daemon }: Platform): Promise<{ daemon: number; engine: number }> {
   const engine = await enginePid()
-  return { daemon: await cpuSeconds(daemon.pid), engine: engine ? await cpuSeconds(engine) : Number.NaN }
-}
-
-const enginePid = async (): Promise<number | undefined> =>
-  Number(await readFile('/var/run/docker.pid', 'utf8').catch(() => '')) || undefined
-
-const TICKS = 100
-
-async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
+  return { daemon: (await usedBy(daemon.pid)).cpu, engine: engine ? (await usedBy(engine)).cpu : Number.NaN }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { resolveStacks } from '../buildpacks/stack.ts'
 import { createAttempts } from './account/attempt.ts'
@@ -8,10 +9,12 @@ import { createQueue } from './build/queue.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Daemon } from './daemon.ts'
+import { createDisk } from './disk/disk.ts'
 import { createDockerEngine } from './engine/docker.ts'
 import type { Placed } from './engine/engine.ts'
 import { type Firewall, raiseFirewall } from './engine/firewall.ts'
 import { eraseApp } from './erase.ts'
+import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import { createCollector } from './logs/collect.ts'
 import { createDeliveries } from './logs/drain/deliveries.ts'
@@ -28,9 +31,11 @@ import { openRegister } from './route/register.ts'
 import { createSettings } from './route/release-setting.ts'
 import { allRoutes } from './route/routes.ts'
 import { readPairs } from './route/sni-endpoint.ts'
+import { createBoots } from './run/boot.ts'
+import { createCapacity } from './run/capacity.ts'
 import { resourcesOf } from './run/environment.ts'
 import { createExec } from './run/exec.ts'
-import { ended } from './run/notice.ts'
+import * as notice from './run/notice.ts'
 import { createOutput, type Output } from './run/output.ts'
 import { createPlacements, type Placements } from './run/placement.ts'
 import { createPass } from './run/reconcile.ts'
@@ -70,7 +75,8 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
   const poke = (app: string) => d.runner.poke(app)
   const transcripts = createTranscripts(config, log)
   const output = createOutput({ transcripts, collector })
-  const placements = createPlacements({ engine, clock, log }, listeners({ db, logs, output, poke }))
+  const boots = createBoots(clock, config.boots ?? availableParallelism() * limits.bootsPerCore)
+  const placements = createPlacements({ engine, clock, log, boots }, listeners({ db, logs, output, poke }))
   const seal = createSeal(await readKey(join(config.data, 'seal.key')))
   const settings = createSettings({ db, seal, log }, (app, faults) => {
     for (const fault of faults)
@@ -84,7 +90,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
       pairs: async (ids) => new Map([...(await readPairs({ db, seal, log }, ids)), ...(await own.pairs(ids))]),
       challenges: () => acm.challenges(),
       changed: poke,
-      logLine: (app, at, text) => logs.write(app, { at, source: 'heroku', dyno: 'router', text }),
+      logLine: (app, at, text, dyno = 'router') => logs.write(app, { at, source: 'heroku', dyno, text }),
     },
   )
   const acm = createIssuance({ config, clock, log, db, seal, routers, logs })
@@ -110,9 +116,11 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
     db,
     seal,
     engine,
-    queue: createQueue(),
+    capacity: createCapacity({ db, engine, clock, bound: config.memory, poke }),
+    queue: createQueue(config.builds),
     exec,
     runner,
+    disk: createDisk(() => d),
     registry: createRegistry({ config, clock, log }),
     logs,
     collector,
@@ -144,19 +152,27 @@ const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: stri
   changed: parts.poke,
   seen: parts.output.seen,
   exited: async (placed: Placed, overdue: boolean) => {
-    const { id, app, name: dyno, exitCode, outOfMemory } = placed
+    const { exitCode, outOfMemory } = placed
     await parts.output.exited(placed)
-    const row = await parts.db.selectFrom('dynos').select('size').where('id', '=', id).executeTakeFirst()
-    const memory = row ? resourcesOf(row.size).memory : null
-    for (const text of ended({ exitCode, outOfMemory, overdue, memory }))
-      parts.logs.write(app, { at: Date.now(), source: 'heroku', dyno, text })
+    const memory = await memoryOf(parts.db, placed)
+    tell(parts.logs, placed, notice.ended({ exitCode, outOfMemory, overdue, memory }))
   },
+  exceeded: async (placed: Placed) => tell(parts.logs, placed, notice.exceeded(await memoryOf(parts.db, placed))),
   wanted: async (ids: string[]) => {
     if (ids.length === 0) return new Set<string>()
     const rows = await parts.db.selectFrom('dynos').select('id').where('id', 'in', ids).execute()
     return new Set(rows.map(({ id }) => id))
   },
 })
+
+function tell(logs: Logs, { app, name: dyno }: Placed, lines: string[]): void {
+  for (const text of lines) logs.write(app, { at: Date.now(), source: 'heroku', dyno, text })
+}
+
+async function memoryOf(db: Db, { id }: Placed): Promise<number | null> {
+  const row = await db.selectFrom('dynos').select('size').where('id', '=', id).executeTakeFirst()
+  return row ? resourcesOf(row.size).memory : null
+}
 
 /** Tells this installation's containers from those of others on the same engine. */
 const installationId = async (data: string): Promise<string> =>

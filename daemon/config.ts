@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
 import { parseDestinations, type Reach } from './engine/reach.ts'
+import { limits } from './limits.ts'
 import { type Allowed, parseAllowed } from './logs/drain/target.ts'
+import { type Budget, parseBudget } from './space.ts'
 
 /** The daemon's settings, read once from the environment. The table in README.md is checked against `variables` by a test. */
 export interface Config {
@@ -24,8 +26,16 @@ export interface Config {
   adminEmail: string
   /** Given by the operator, or made at first start. */
   adminToken: string | undefined
+  /** Dynos that boot at once; undefined: by the cores of this machine. */
+  boots: number | undefined
+  /** Dynos of formations are replaced once a day. */
+  cycle: boolean
   /** Requests that an account may make in an hour. */
   rateLimit: number
+  /** Bytes that dynos and builds may have together by their sizes; undefined: no bound but what is free. */
+  memory: number | undefined
+  /** Builds at once; undefined: what fits the machine. */
+  builds: number | undefined
   /** The npm registry that bundled buildpacks use; empty means npm's own default. */
   npmRegistry: string | undefined
   /** The package index of the bundled Python buildpack; its user and password, if any, are secret. */
@@ -42,6 +52,10 @@ export interface Config {
   registry: { program: string } | { url: string } | undefined
   /** Where log drains and webhooks may go beside public and private networks. */
   drainAllow: Allowed
+  /** Slugs of an app that are kept to roll back to. */
+  slugs: number
+  /** How much of a file system may be in use before more is collected than usual. */
+  disk: Budget
   /** Tests put here what is to strike the daemon, and where (failpoint.ts); undefined everywhere else. */
   failpoints: string | undefined
 }
@@ -64,7 +78,12 @@ export const variables = {
   SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2)',
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
+  SLUICE_BOOTS: 'how many dynos boot at once (default: two for each core of this machine)',
+  SLUICE_CYCLE: 'on or off: whether dynos are replaced once a day, as on Heroku (default: off)',
   SLUICE_RATE_LIMIT: 'requests to the API that an account may make in an hour (default: 4500)',
+  SLUICE_MEMORY:
+    'memory that dynos and builds may have together by their sizes, such as 64GB or 1536MB (default: none, what is free counts)',
+  SLUICE_BUILDS: 'builds at once (default: as many as there are cores, and as half of the memory has 2 GB)',
   SLUICE_NPM_REGISTRY: 'npm registry for the bundled Node.js buildpack (default: what npm on the host uses)',
   SLUICE_PIP_INDEX: 'package index for the bundled Python buildpack (default: what pip on the host uses, else PyPI)',
   SLUICE_BUILDPACKS:
@@ -79,6 +98,10 @@ export const variables = {
     'the image registry: path of the program, URL of one that runs elsewhere, or none (default: docker-registry or registry on PATH)',
   SLUICE_DRAIN_ALLOW:
     'hosts and networks that log drains, webhooks and fetched sources and buildpacks may reach although they are local (default: none)',
+  SLUICE_SLUGS:
+    'how many slugs of an app are kept, newest first of those that were released and succeeded: as far can be rolled back (default: 10)',
+  SLUICE_DISK:
+    'how much of the file system may be in use, as 85% or 200GB, before caches and old slugs are removed early (default: 85%)',
   SLUICE_FAILPOINTS: 'for tests only: a folder that says where the daemon is to be struck (default: none)',
 } as const
 
@@ -108,7 +131,11 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     execHost: env.SLUICE_EXEC_HOST || '127.0.0.2',
     adminEmail: env.SLUICE_ADMIN_EMAIL || 'admin@sluice.localhost',
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
+    boots: env.SLUICE_BOOTS ? count('SLUICE_BOOTS', env.SLUICE_BOOTS, 0) : undefined,
+    cycle: either('SLUICE_CYCLE', env.SLUICE_CYCLE || 'off', ['on', 'off']) === 'on',
     rateLimit: count('SLUICE_RATE_LIMIT', env.SLUICE_RATE_LIMIT, 4500),
+    memory: memory(env.SLUICE_MEMORY),
+    builds: env.SLUICE_BUILDS ? count('SLUICE_BUILDS', env.SLUICE_BUILDS, 1) : undefined,
     npmRegistry: env.SLUICE_NPM_REGISTRY || undefined,
     pipIndex: packageIndex(env.SLUICE_PIP_INDEX),
     buildpackRegistry: registry(env.SLUICE_BUILDPACK_REGISTRY || 'https://buildpack-registry.heroku.com'),
@@ -117,6 +144,8 @@ export function readConfig(env: Environment = process.env as Environment): Confi
     acme: authority(env.SLUICE_ACME_DIRECTORY, env.SLUICE_ACME_CONTACT),
     registry: imageRegistry(env.SLUICE_REGISTRY || ''),
     drainAllow: parseAllowed(env.SLUICE_DRAIN_ALLOW || ''),
+    slugs: count('SLUICE_SLUGS', env.SLUICE_SLUGS, 10),
+    disk: parseBudget('SLUICE_DISK', env.SLUICE_DISK || '85%'),
     failpoints: env.SLUICE_FAILPOINTS || undefined,
   }
 }
@@ -132,8 +161,21 @@ function port(name: string, value: string | undefined, fallback: number): number
 function count(name: string, value: string | undefined, fallback: number): number {
   if (!value) return fallback
   const number = Number(value)
-  if (!Number.isInteger(number) || number < 1) throw new Error(`${name} is "${value}"; it must be a number above 0.`)
+  if (!Number.isInteger(number) || number < 1)
+    throw new Error(`${name} is "${value}"; it must be a whole number above 0.`)
   return number
+}
+
+const UNITS = { MB: 1024 ** 2, GB: 1024 ** 3 }
+
+function memory(value: string | undefined): number | undefined {
+  if (!value) return undefined
+  const [, number, unit] = /^(\d{1,9})(MB|GB)$/i.exec(value) ?? []
+  const bytes = Number(number) * UNITS[unit?.toUpperCase() as keyof typeof UNITS]
+  if (!(bytes > 0)) throw new Error(`SLUICE_MEMORY is "${value}"; it must be a size such as 64GB or 1536MB.`)
+  if (bytes < limits.buildLeast)
+    throw new Error(`SLUICE_MEMORY is "${value}"; it must be at least 512MB, which one dyno or one build takes.`)
+  return bytes
 }
 
 function packageIndex(url: string | undefined): string | undefined {

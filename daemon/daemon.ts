@@ -3,6 +3,7 @@ import type { BrowserLogins } from './account/browser-login.ts'
 import type { Queue } from './build/queue.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
+import type { Disk } from './disk/disk.ts'
 import type { Engine } from './engine/engine.ts'
 import type { Log } from './log.ts'
 import type { Collector } from './logs/collect.ts'
@@ -11,8 +12,9 @@ import type { Logs } from './logs/logs.ts'
 import type { Transcripts } from './logs/transcript.ts'
 import type { Underway } from './pipeline/underway.ts'
 import type { Registry } from './registry/registry.ts'
-import type { Routers } from './route/control.ts'
 import type { Issuance } from './route/issuance.ts'
+import type { Routers } from './route/routers.ts'
+import type { Capacity } from './run/capacity.ts'
 import type { Exec } from './run/exec.ts'
 import type { Rendezvous } from './run/rendezvous.ts'
 import type { Settlements } from './run/rollout.ts'
@@ -34,11 +36,15 @@ export interface Daemon {
   /** Logins that are finished in a browser. */
   browserLogins: BrowserLogins
   engine: Engine
+  /** Memory of the machine that is left to promise. */
+  capacity: Capacity
   /** Builds take turns in it. */
   queue: Queue
   /** Further processes in running dynos, as many as each may have. */
   exec: Exec
   runner: Runner
+  /** Keeps disk in bounds. */
+  disk: Disk
   /** Keeps images that are pushed. */
   registry: Registry
   /** Lines of apps, for `heroku logs`. */

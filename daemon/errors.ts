@@ -62,6 +62,15 @@ export const notFound = (what: string, resource: string): UserError =>
 
 export const invalid = (message: string): UserError => new UserError('invalid_params', message)
 
+/** Whether it was thrown because a disk is full, by the system or by SQLite. */
+export function isDiskFull(error: unknown): boolean {
+  for (let one = error; one instanceof Object; one = (one as { cause?: unknown }).cause)
+    if (FULL.has((one as { code?: unknown }).code)) return true
+  return false
+}
+
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
+
 /** The text of anything that was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

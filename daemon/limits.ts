@@ -11,6 +11,8 @@ const DAY = 24 * 60 * MINUTE
 export const limits = {
   /** R10: a web dyno must accept connections on $PORT this long after its start. */
   boot: 60 * SECOND,
+  /** To which an app may raise that: https://devcenter.heroku.com/articles/error-codes#r10-boot-timeout */
+  longestBoot: 180 * SECOND,
   /** R12: from SIGTERM to SIGKILL. */
   stopGrace: 30 * SECOND,
   /** How long an old backend may finish its requests after a cutover, when its app gives its WebSockets no longer (route/grace.ts). */
@@ -19,13 +21,29 @@ export const limits = {
   drainEnd: 15 * SECOND,
   /** Dynos of which it is remembered how they drained; more than there are. */
   receiptsHeld: 100_000,
+  /** Memory that is promised to nobody. */
+  memoryReserve: 256 * MiB,
+  /** A dyno that has been up so long is not expected to grow any more. */
+  memorySettled: MINUTE,
+  /** Dynos that are measured at once, the largest, and how often at most. */
+  memoryMeasured: 50,
+  memoryMeasuredEvery: 2 * SECOND,
+  /** How often what waits for memory is looked at without anybody having given some back. */
+  memoryLook: 10 * SECOND,
+  /** How long a release waits for memory that others may give back, before it takes what there is or fails. */
+  roomWait: 2 * MINUTE,
   /** A router that is silent this long no longer holds up a cutover; shorter than `boot`, so that no dyno counts as not booted for it. */
   routerSilence: 30 * SECOND,
+  /** How often it is asked whether it is there. */
+  routerPing: 10 * SECOND,
   /** Of a health check: its path, what must be in the answer, why it failed; and of how many dynos that is remembered. */
   checkPath: 1024,
   checkContent: 1024,
   checkTrouble: 200,
   checkTroubles: 1000,
+  /** From one question to the next, and failures in a row before a dyno counts as unwell. */
+  checkInterval: 5 * MINUTE,
+  checkAttempts: 20,
   /** A router that hands over is waited for so long before it counts as lost. */
   routerHandover: 15 * SECOND,
   /** Routers that are remembered; the one that was seen longest ago makes room. */
@@ -45,6 +63,9 @@ export const limits = {
   hangup: 5 * SECOND,
   /** No one-off dyno lives longer: https://devcenter.heroku.com/articles/limits#one-off-dynos */
   oneOff: 24 * 60 * MINUTE,
+  /** A dyno of a formation is replaced after so long, and a random part of the spread: https://devcenter.heroku.com/articles/dyno-restarts#daily-restarts */
+  cycle: DAY,
+  cycleSpread: 216 * MINUTE,
   /** From an SSH client's connection until it is known who it is, and how often it may try. */
   sshAuthentication: 20 * SECOND,
   sshAttempts: 6,
@@ -71,7 +92,9 @@ export const limits = {
   buildTime: 15 * MINUTE,
   /** How long the erasing of an app waits for its build to end. */
   buildEnd: 20 * SECOND,
+  /** What a build may take at most, and without how much it is not begun. */
   buildMemory: 2 * GiB,
+  buildLeast: 512 * MiB,
   buildPids: 2048,
   /** Source, cache and slug of one build together. */
   buildDisk: 6 * GiB,
@@ -83,6 +106,30 @@ export const limits = {
   /** Builds stop when the disk has less than this left. */
   diskReserve: 512 * MiB,
   filesReserve: 50_000,
+  /** Of these, what only the rows can have: see store/reserve.ts. */
+  rowsReserve: 16 * MiB,
+  /** How often it is looked whether they have it. */
+  reserveEvery: 10 * SECOND,
+  /** Slugs of an app that can be rolled back to, however short the disk is. */
+  slugsAtLeast: 2,
+  /** How long a tree stays unpacked that no dyno needs, and how long a cache, or an image that was fetched, of which no build is made. */
+  idleTree: DAY,
+  idleCache: 60 * DAY,
+  idleBase: 7 * DAY,
+  /** How long nobody must have owned what is removed because no row knows it; less than from one look to the next. */
+  stray: 55 * MINUTE,
+  /** How long a daemon that stops waits for what is being removed. */
+  collectStop: 5 * SECOND,
+  /** Unused pages of the database that are given back, when they are half of it. */
+  databaseSlack: 64 * MiB,
+  /** How old a measurement of what an app or a folder holds may be. */
+  measured: 10 * MINUTE,
+  /** A dyno whose own files take more has it told, and again when they take twice as much. */
+  dynoFiles: 4 * GiB,
+  /** Folders of which it is remembered what they take. */
+  measuredPaths: 50_000,
+  /** What the images that were pushed for one app may take. */
+  pushedPerApp: 50 * GiB,
   /** How often it is looked at what is free, and, which takes a walk over all files, what a build uses. */
   diskFreeEvery: 0.5 * SECOND,
   diskUsedEvery: 5 * SECOND,
@@ -186,6 +233,13 @@ export const limits = {
   dynosPerApp: 60,
   oneOffsPerApp: 20,
   startsAtOnce: 4,
+  /** Longest wait for one answer of the engine; a start on a busy machine takes seconds. */
+  engineAnswer: 60 * SECOND,
+  /** The same for the removal of an image, which may be gigabytes of small files. */
+  imageRemoval: 10 * MINUTE,
+  /** Dynos that boot at once, for each core; and how long one that is not up yet keeps its place. Of types without a router nobody knows when they are. */
+  bootsPerCore: 2,
+  boots: { web: 15 * SECOND, others: 3 * SECOND },
   /** How long a daemon that stops waits for starts that the engine has not answered. */
   launchStop: 5 * SECOND,
   logLine: 10_000,
@@ -275,8 +329,9 @@ export const limits = {
   webhookQueue: 1000,
   webhookEventsKept: 1000,
   webhookEventsAge: 30 * 24 * 60 * MINUTE,
-  /** How often it is looked for new events; nobody looks while there is no webhook. */
+  /** How soon after something was written it is looked for new events, and how often when nothing is; nobody looks while there is no webhook. */
   webhookLook: 250,
+  webhookRelook: 60 * SECOND,
   /** Tails that are open at once. */
   logSessions: 1000,
   /** In characters; what is longer than the upper bound is not looked at. */

@@ -9,9 +9,8 @@ import { createApi } from './api/api.ts'
 import { assemble } from './assemble.ts'
 import { failInterrupted } from './build/build.ts'
 import { deploy } from './build/deploy.ts'
-import { endCopies } from './build/slug/cache.ts'
+import { endCopies, recoverCaches } from './build/slug/cache.ts'
 import { recoverUploads } from './build/source/upload.ts'
-import { sweep } from './build/sweep.ts'
 import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
@@ -25,7 +24,6 @@ import { resumePromotions } from './pipeline/promotion.ts'
 import { destroyStale } from './pipeline/review-app.ts'
 import { resumeSetups } from './pipeline/setup.ts'
 import { createEndpoint } from './registry/endpoint.ts'
-import { sweepRegistry } from './registry/registry.ts'
 import { startRetention } from './retention.ts'
 import { ensureCertificates } from './route/certificate.ts'
 import { meet } from './run/bridge.ts'
@@ -35,6 +33,7 @@ import { createAttach } from './run/ssh/attach.ts'
 import { readHostKey } from './run/ssh/host-key.ts'
 import { createServer } from './server.ts'
 import { onceWritten } from './store/once.ts'
+import { giveUpReserve, holdReserve } from './store/reserve.ts'
 
 /** Starts the daemon, serves until SIGTERM or SIGINT, and leaves the apps running. */
 async function main(): Promise<void> {
@@ -43,18 +42,25 @@ async function main(): Promise<void> {
   armFailpoints(config.failpoints)
   await mkdir(config.data, { recursive: true, mode: 0o700 })
   await chmod(config.data, 0o700)
+  await giveUpReserve(config.data)
   const { d, placements, firewall } = await assemble(config, log)
   await recover(d)
+  await holdReserve(config.data)
   const stopping = new AbortController()
   const server = await serve(d)
   const sweeping = setInterval(() => sweepAll(d), limits.sweep)
+  const reserving = setInterval(() => reserve(d), limits.reserveEvery)
+  const measuring = setInterval(() => d.disk.watch(), limits.measured)
   const watching = placements.run(stopping.signal)
   const retention = startRetention(d)
+  void d.disk.collect()
   await d.acm.start()
   log.info('ready', { port: config.api.port, data: config.data })
   await signalled()
   log.info('stopping')
   clearInterval(sweeping)
+  clearInterval(reserving)
+  clearInterval(measuring)
   firewall.close()
   stopping.abort(new Error('the daemon is stopping'))
   // Before their place in the logs is taken from them; what is written from here on they get after the restart.
@@ -68,6 +74,7 @@ async function main(): Promise<void> {
   await d.acm.stop()
   await d.underway.stop()
   await d.runner.stop()
+  await within(d.clock, limits.collectStop, d.disk.close())
   await endCopies()
   await d.webhooks.stop()
   await retention.close()
@@ -87,7 +94,7 @@ async function recover(d: Daemon): Promise<void> {
   await failAttended(d.db, d.clock.now())
   await failInterrupted(d)
   await recoverUploads(d)
-  await sweep(d)
+  await recoverCaches(d)
   await endAttached(d)
   await openDrains(d)
   await d.registry.start()
@@ -97,9 +104,12 @@ async function recover(d: Daemon): Promise<void> {
   d.webhooks.wake()
 }
 
+/** It was given up when the disk was full, and is held again when there is room. */
+const reserve = (d: Daemon): Promise<void> =>
+  holdReserve(d.config.data).catch((error: unknown) => d.log.warn('no disk is held for the rows', { error }))
+
 function sweepAll(d: Daemon): void {
-  sweep(d)
-  sweepRegistry(d).catch((error: unknown) => d.log.warn('the image registry was not swept', { error }))
+  void d.disk.collect()
   // Certificates of the apps' own hosts are renewed by being named anew.
   d.routers.publish().catch((error: unknown) => d.log.error('the routers cannot be told', { error }))
   destroyStale(d).catch((error: unknown) => d.log.error('stale review apps were not destroyed', { error }))

@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events'
 import type { Engine, LogChunk } from '../engine/engine.ts'
-import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { createAllowance } from './allowance.ts'
@@ -74,8 +73,7 @@ export function createCollector(engine: Pick<Engine, 'logs'>, logs: Logs, log: L
         return await readOnce(engine, logs, reader, { signal: stopping.signal, progress })
       } catch (error) {
         if (stopping.signal.aborted) return
-        if (++failures === ATTEMPTS)
-          return log.warn('output of a dyno cannot be read', { dyno: reader.dyno.id, error: messageOf(error) })
+        if (++failures === ATTEMPTS) return log.warn('output of a dyno cannot be read', { dyno: reader.dyno.id, error })
         await pause(Math.min(LAST_RETRY, FIRST_RETRY * 2 ** failures), stopping.signal)
       }
     }

@@ -28,6 +28,7 @@ import { createRegistry } from '../../daemon/registry/registry.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { createIssuance } from '../../daemon/route/issuance.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
+import { createCapacity } from '../../daemon/run/capacity.ts'
 import { insertDyno } from '../../daemon/run/dyno.ts'
 import { createExec } from '../../daemon/run/exec.ts'
 import { listFormation } from '../../daemon/run/formation.ts'
@@ -41,6 +42,7 @@ import { createSeal } from '../../daemon/store/seal.ts'
 import { createWebhooks } from '../../daemon/webhook/webhooks.ts'
 import { createImageStore, createMemoryImages } from '../engine/memory-images.ts'
 import { differences } from '../schema/schema.ts'
+import { noDisk } from '../unit/no-disk.ts'
 
 /** The API on a port, over a real database; only what runs dynos is replaced, by rows that are up at once. */
 export interface Host {
@@ -151,8 +153,8 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     instant.poke(app)
   }
   const images = createMemoryImages(createImageStore())
-  const engine = new Proxy({ images } as Daemon['engine'], {
-    get: (_, name) => (name === 'images' ? images : () => Promise.reject(new Error(`engine.${String(name)}`))),
+  const engine = new Proxy({ images, memoryUsed: async () => null } as Partial<Daemon['engine']> as Daemon['engine'], {
+    get: (known, name) => Reflect.get(known, name) ?? (() => Promise.reject(new Error(`engine.${String(name)}`))),
   })
   const seal = createSeal(Buffer.alloc(32, 7))
   const routers: Daemon['routers'] = {
@@ -161,6 +163,8 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     followed: async () => {},
     acknowledged: () => true,
     healthy: () => true,
+    dead: () => null,
+    panics: () => false,
     drained: () => true,
     connected: 1,
     connectedSince: 0,
@@ -183,6 +187,8 @@ async function assemble(data: string, logged: string[], settings: Record<string,
       represent: (include, app, subject) => createRepresent(daemon)(include, app, subject),
     }),
     engine,
+    capacity: createCapacity({ db, engine, clock: systemClock, bound: undefined, poke() {}, available: () => 2 ** 50 }),
+    disk: noDisk,
     queue: createQueue(),
     exec: createExec(engine),
     runner: { ...instant, poke },

@@ -113,6 +113,11 @@ const rules: Rule[] = [
     because: 'a pipeline is made of apps, which know nothing of it',
   },
   {
+    from: inDaemon('account', 'app', 'build', 'git', 'pipeline', 'registry', 'release', 'route', 'run', 'webhook'),
+    never: inDaemon('disk'),
+    because: 'it knows what each of them keeps; they ask for room by what the daemon hands in',
+  },
+  {
     from: inDaemon('pipeline'),
     never: inDaemon('api'),
     because: 'the API is on top',

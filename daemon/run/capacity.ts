@@ -79,12 +79,16 @@ export function createCapacity({ db, engine, clock, bound, poke, available = ava
     while (true) {
       await measure()
       signal.throwIfAborted()
+      let build: { memory: number } | undefined
       const claimed = await decide(db, async (tx) => {
         const left = await room(tx)
         if (left.now < limits.buildLeast) return left
-        const build = { memory: Math.min(limits.buildMemory, Math.floor(left.now)) }
+        build = { memory: Math.min(limits.buildMemory, Math.floor(left.now)) }
         builds.add(build)
         return build
+      }).catch((error: unknown) => {
+        if (build) builds.delete(build)
+        throw error
       })
       if ('memory' in claimed) return claimed
       if (builds.size === 0) throw noRoom('A build', limits.buildLeast, claimed)
@@ -101,6 +105,7 @@ export function createCapacity({ db, engine, clock, bound, poke, available = ava
       }
       ends.add(go)
       signal.addEventListener('abort', go)
+      if (signal.aborted) go()
     })
 
   return {

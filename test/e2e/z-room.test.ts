@@ -125,7 +125,7 @@ test('a daemon that is killed within a batch goes on with it', async () => {
       const dynos = await platform.dynos(app)
       return dynos.some((dyno) => dyno.release.version === version && dyno.state === 'starting')
     })
-    await platform.daemon.kill()
+    await platform.daemon.kill('SIGKILL')
     await platform.startDaemon()
     assert.is((await platform.settled(app, version)).status, 'succeeded')
     await serves(app, THREE, version)

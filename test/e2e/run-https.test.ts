@@ -52,7 +52,8 @@ test('a shell follows the size of its window, and ends with it', async () => {
   await terminal.enter('stty size')
   await terminal.shows(/^33 100$/m)
   await terminal.resize(120, 40)
-  await terminal.enter('clear; stty size')
+  // what is typed need not come after the window's change, which goes another way
+  await terminal.enter('clear; until stty size | grep "^40 120"; do sleep 0.1; done')
   await terminal.shows(/^40 120$/m)
   await terminal.enter('sleep 1000')
   await terminal.press('C-c')

@@ -4,14 +4,23 @@ import { cp, mkdir } from 'node:fs/promises'
 import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { exportsFor } from './env.ts'
+import type { Program } from './program.ts'
 import { adminToken, apiUrl, Failure, packageRoot, settings } from './settings.ts'
 import { startDetached, stop } from './start.ts'
 
 const APP = 'demo'
 const url = `http://${APP}.${settings.domain}:${settings.httpPort}/`
 
+export function register(program: Program): void {
+  program
+    .command('demo')
+    .description('create an app, push a sample, request it')
+    .option('--stop', 'end the platform that the demo has started', false)
+    .action(({ stop }) => (stop ? stopDemo() : demo()))
+}
+
 /** The whole story on one screen: platform, app, push, request, and what to try next. */
-export async function demo(): Promise<void> {
+async function demo(): Promise<void> {
   const began = Date.now()
   await timed('Starting the platform', startDetached)
   const run = runner({ ...process.env, ...(await exportsFor(process.env)) })
@@ -38,7 +47,7 @@ export async function demo(): Promise<void> {
 }
 
 /** Ends the platform. The demo's app stays on disk, and its dynos run on, as those of any app do when the platform is down. */
-export async function stopDemo(): Promise<void> {
+async function stopDemo(): Promise<void> {
   const stopped = await stop()
   say([
     stopped

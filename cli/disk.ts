@@ -1,5 +1,7 @@
-import { parseArgs, styleText } from 'node:util'
+import { parseArgs } from 'node:util'
 import { ask } from './api.ts'
+import { styled, table } from './output.ts'
+import { type Program, words } from './program.ts'
 import { Failure } from './settings.ts'
 
 const HELP = `Usage: sluice disk [APP | --apps] [--json]
@@ -55,8 +57,11 @@ const options = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+export const register = (program: Program): void =>
+  words(program, 'disk', async (args) => void process.stdout.write(await disk(args)))
+
 /** What holds how much disk, or the removal of what can go: a table, or JSON. */
-export async function disk(args: string[]): Promise<string> {
+async function disk(args: string[]): Promise<string> {
   const { apps, json, collect, slugs, dryRun, help, app } = parse(args)
   if (help) return HELP
   if (collect) {
@@ -151,22 +156,6 @@ function showSpace(all: FileSystem[]): string {
     : ['The engine does not answer: its images are missing.']
   return [...lines, ...missing].map((line) => `${line}\n`).join('')
 }
-
-/** Columns as wide as their content; a title that ends with `>` has its column at the right. */
-function table(titles: string[], rows: string[][]): string {
-  const right = titles.map((title) => title.endsWith('>'))
-  const head = titles.map((title) => title.replace(/>$/, ''))
-  const widths = head.map((title, n) => Math.max(title.length, ...rows.map((row) => (row[n] ?? '').length)))
-  const line = (cells: string[]): string =>
-    cells
-      .map((cell, n) => (right[n] ? cell.padStart(widths[n] ?? 0) : cell.padEnd(widths[n] ?? 0)))
-      .join('  ')
-      .trimEnd()
-  return [styled('bold', line(head)), ...rows.map(line)].map((text) => `${text}\n`).join('')
-}
-
-const styled = (style: 'bold' | 'red', text: string): string =>
-  process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, text) : text
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 

@@ -2,13 +2,23 @@ import { lookup } from 'node:dns/promises'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
+import type { Program } from './program.ts'
 import { adminToken, apiUrl, Failure, packageRoot, settings } from './settings.ts'
+
+export function register(program: Program): void {
+  program
+    .command('env')
+    .description('print shell exports for the heroku CLI and git')
+    .option('--containers', 'the same, under which heroku container:* works too; says what /etc/hosts needs', false)
+    .addHelpText('after', '\nExample:  eval "$(sluice env)" && heroku apps')
+    .action(({ containers }) => env(containers))
+}
 
 /**
  * Prints shell exports after which the official CLI and git work against this platform as they are, and keep to it: every variable that
  * would have the CLI talk to another host points here (`eval "$(npm run -s env)"`, in bash or sh).
  */
-export async function env(containers: boolean): Promise<void> {
+async function env(containers: boolean): Promise<void> {
   const all = { ...(await exportsFor(process.env)), ...(containers ? await containerExports() : {}) }
   const lines = Object.entries(all).map(([name, value]) => `export ${name}=${quote(value)}`)
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ask } from './api.ts'
+import { type Program, words } from './program.ts'
 import { Failure } from './settings.ts'
 
 const USAGE = 'Usage: sluice image TYPE=HOST/NAME@sha256:... [TYPE=...] --app APP [--json].'
@@ -12,11 +13,14 @@ interface Release {
   status: 'pending' | 'succeeded' | 'failed'
 }
 
+export const register = (program: Program): void =>
+  words(program, 'image', async (args) => void process.stdout.write(await image(args)))
+
 /**
  * Releases images of another registry by their digests, and waits until the release serves. Prints a sentence, or the release as JSON. Fails
  * when it did not come to serve.
  */
-export async function image(args: string[]): Promise<string> {
+async function image(args: string[]): Promise<string> {
   const { app, json, updates } = parse(args)
   const path = `/apps/${encodeURIComponent(app)}`
   const before = await newest(path)

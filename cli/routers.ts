@@ -1,4 +1,6 @@
 import { ask } from './api.ts'
+import { say } from './output.ts'
+import type { Program } from './program.ts'
 
 /** What the API tells of a router. */
 interface Router {
@@ -12,15 +14,23 @@ interface Router {
   last_seen_at: string
 }
 
+export function register(program: Program): void {
+  program
+    .command('routers')
+    .description('list the routers: connected, or lost since when, and which table they follow')
+    .option('--forget <id>', 'forget one that is lost')
+    .action(async ({ forget }) => say((await (forget === undefined ? routers() : forgetRouter(forget))).trimEnd()))
+}
+
 /** The routers of this platform, one a line; one that is lost serves on by the table that it has, when it runs. */
-export async function routers(): Promise<string> {
+async function routers(): Promise<string> {
   const list = await ask<Router[]>('GET', '/sluice/routers')
   if (list.length === 0) return 'No router has ever connected.\n'
   return list.map((router) => `${describe(router)}\n`).join('')
 }
 
 /** Forgets one that is lost. */
-export async function forgetRouter(id: string): Promise<string> {
+async function forgetRouter(id: string): Promise<string> {
   const { host } = await ask<Router>('DELETE', `/sluice/routers/${encodeURIComponent(id)}`)
   return `The router ${id} (${host}) is forgotten.\n`
 }

@@ -22,8 +22,15 @@ export const packageRoot = resolve(import.meta.dirname, '..', '..')
 
 export const apiUrl = `http://localhost:${settings.apiPort}`
 
-/** A sentence for the user; the command ends with it and status 1. */
-export class Failure extends Error {}
+/** A sentence for the user; the command ends with it and this exit code. */
+export class Failure extends Error {
+  readonly code: number
+
+  constructor(message: string, code = 1) {
+    super(message)
+    this.code = code
+  }
+}
 
 /** The operator's token, made by the daemon at its first start. */
 export async function adminToken(): Promise<string> {

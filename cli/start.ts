@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Program } from './program.ts'
 import { answers, apiUrl, Failure, packageRoot, settings } from './settings.ts'
 
 /*
@@ -26,8 +27,19 @@ const STOPPED_WITHIN = 60_000
 /** Bytes; a log longer than this is put aside (one generation) when the platform starts in the background. */
 const LONGEST_LOG = 16 * 1024 ** 2
 
+export function register(program: Program): void {
+  program.command('start').description('run daemon and router of this host in the foreground').action(start)
+  program
+    .command('stop')
+    .description('end a platform that runs in the background')
+    .action(
+      async () =>
+        void process.stdout.write((await stop()) ? 'The platform has ended.\n' : 'The platform was not running.\n'),
+    )
+}
+
 /** Runs daemon and router in the foreground until a signal; one that dies is started again. */
-export async function start(): Promise<void> {
+async function start(): Promise<void> {
   await mkdir(settings.data, { recursive: true, mode: 0o700 })
   if ((await answers()) || !(await claim()))
     throw new Failure(`The platform is running already at ${apiUrl}. End it with: npm run demo -- --stop`)
@@ -161,8 +173,8 @@ async function lastWords(from: number): Promise<string> {
   try {
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(64 * 1024), position: from })
     const text = buffer.toString('utf8', 0, bytesRead)
-    // Both processes say why they give up in one such line.
-    return /^(?:sluice: |<3>)(.*)$/m.exec(text)?.[1] ?? `See ${logFile()}.`
+    // Whoever gives up says why in one such line.
+    return /^(?: › {3}Error: |sluice: |<3>)(.*)$/m.exec(text)?.[1] ?? `See ${logFile()}.`
   } finally {
     await file.close()
   }

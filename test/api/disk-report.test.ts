@@ -131,10 +131,10 @@ test('the sluice command says what is wrong, and how it is used', async () => {
   for (const args of [['--all'], ['a', 'b'], ['shop', '--apps'], ['--slugs'], ['--dry-run']]) {
     const { code, out, err } = await sluice(...args)
     assert.equal([code, out], [1, ''])
-    assert.match(err, /^sluice: Usage: sluice disk /)
+    assert.match(err, /^ › {3}Error: Usage: sluice disk /)
   }
   assert.match((await sluice('--help')).out, /^Usage: [\s\S]*Examples: /)
-  assert.match((await sluice('none')).err, /^sluice: Couldn't find that app/)
+  assert.match((await sluice('none')).err, /^ › {3}Error: Couldn't find that app/)
 })
 
 test('a dry run tells what would go, and removes nothing; then just that goes', async () => {

@@ -52,8 +52,8 @@ test('the sluice command shows them, and forgets one', async () => {
       'three  edge (192.0.2.1)  lost since 1970-01-01T00:00:01.000Z  table 7, 1 behind  2 workers\n',
   )
   assert.is(await sluice('--forget', 'three'), 'The router three (edge) is forgotten.\n')
-  assert.match(await sluice('--forget', 'one'), /^sluice: That router is connected\. Stop it first/)
-  assert.match(await sluice('--all'), /^sluice: Usage: /)
+  assert.match(await sluice('--forget', 'one'), /^ › {3}Error: That router is connected\. Stop it first/)
+  assert.match(await sluice('--all'), /^ › {3}Error: unknown option '--all'/)
 })
 
 test('nobody else sees them', async () => {

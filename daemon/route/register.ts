@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
@@ -22,7 +23,7 @@ export interface KnownRouter {
 /**
  * The routers that this daemon has known, so that one that is partitioned away is told apart from one that has never been, after a restart
  * too: they are in a file, which is the old one or the new one, whole. What is lost with the last seconds before a crash is told anew by the
- * routers that connect.
+ * routers that connect; that a router was heard, and nothing else, is written once a minute.
  */
 export interface Register {
   list(): KnownRouter[]
@@ -35,9 +36,9 @@ export interface Register {
 }
 
 /** Without a file it ends with the process. */
-export function openRegister(file: string | undefined, log: Log): Register {
+export function openRegister(file: string | undefined, { log, clock }: { log: Log; clock: Clock }): Register {
   const routers = file === undefined ? new Map<string, KnownRouter>() : read(file, log)
-  let timer: NodeJS.Timeout | undefined
+  let due: { at: number; cancel(): void } | undefined
   let writing = Promise.resolve()
 
   const store = async (): Promise<void> => {
@@ -50,13 +51,16 @@ export function openRegister(file: string | undefined, log: Log): Register {
     }
   }
   const flush = (): Promise<void> => {
-    clearTimeout(timer)
-    timer = undefined
+    due?.cancel()
+    due = undefined
     writing = writing.then(store)
     return writing
   }
-  const touch = (): void => {
-    timer ??= setTimeout(flush, limits.registerEvery).unref()
+  const within = (ms: number): void => {
+    const at = clock.now() + ms
+    if (file === undefined || (due !== undefined && due.at <= at)) return
+    due?.cancel()
+    due = { at, cancel: clock.at(at, flush) }
   }
 
   return {
@@ -67,18 +71,18 @@ export function openRegister(file: string | undefined, log: Log): Register {
       const [oldest] = [...routers.values()].sort((a, b) => a.lastSeen - b.lastSeen)
       if (oldest !== undefined && routers.size >= limits.knownRouters) routers.delete(oldest.id)
       routers.set(router.id, { ...router, firstSeen, lastSeen: now })
-      touch()
+      within(limits.registerChanged)
     },
     heard(id, { applied, now }) {
       const router = routers.get(id)
       if (router === undefined) return
+      within(router.applied === applied ? limits.registerSeen : limits.registerChanged)
       router.lastSeen = now
       router.applied = applied
-      touch()
     },
     forget(id) {
       const known = routers.delete(id)
-      if (known) touch()
+      if (known) within(limits.registerChanged)
       return known
     },
     close: flush,

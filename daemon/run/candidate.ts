@@ -74,13 +74,16 @@ function runReleaseCommand(candidate: Candidate, scene: Scene): void {
 
 /**
  * The web slots of the candidate start beside the serving ones, as far as there is room; when all of them are up at once it may cut
- * over, when one crashes it fails.
+ * over, when one crashes it fails. In cutover routers send to it: when a crash there finds nobody else up it is the candidate that serves, whose
+ * dynos come back.
  */
 function boot(candidate: Candidate, scene: Scene): void {
   const { release, state } = candidate
   const { formation, kept, berths, turn } = scene
   const crashed = formation.find((dyno) => dyno.release === release && dyno.type === 'web' && dyno.state === 'crashed')
-  if (crashed) {
+  const up = formation.filter((dyno) => dyno.type === 'web' && dyno.state === 'up')
+  const alone = state === 'cutover' && up.length > 0 && up.every((dyno) => dyno.release === release)
+  if (crashed && !alone) {
     turn.steps.push({ do: 'fail', release, why: 'boot', dyno: crashed.id })
     return
   }
@@ -105,7 +108,7 @@ function boot(candidate: Candidate, scene: Scene): void {
   )
     return
   if (first && started === 0) return failForRoom(candidate, first.process.memory, scene)
-  if (keepers.filter(({ state }) => state === 'up').length < started) return
+  if (!crashed && keepers.filter(({ state }) => state === 'up').length < started) return
   if (state === 'booting') turn.steps.push({ do: 'advance', release, to: 'cutover' })
   else if (candidate.acknowledged) turn.steps.push({ do: 'advance', release, to: 'succeeded' })
 }

@@ -53,12 +53,12 @@ export function createCapacity({ db, engine, clock, bound, poke, available = ava
 
   const room = async (db: DbOrTx): Promise<Room> => {
     const machine: Machine = { bound, available: available() }
-    const rows = await accountOf(db, used)
+    const rows = await accountOf(db, used, clock.now())
     return roomIn({ ...rows, builds: [...builds].map(({ memory }) => memory) }, machine, clock.now())
   }
 
   const lookAtDynos = async (): Promise<void> => {
-    const { dynos } = await accountOf(db, used)
+    const { dynos } = await accountOf(db, used, clock.now())
     const unsettled = dynos.filter((dyno) => !isSettled(dyno, clock.now()))
     const largest = unsettled.sort((one, other) => other.memory - one.memory).slice(0, limits.memoryMeasured)
     const found = await Promise.all(largest.map(async ({ id }) => [id, await engine.memoryUsed(id)] as const))
@@ -136,18 +136,26 @@ export function createCapacity({ db, engine, clock, bound, poke, available = ava
 const isSame = (one: Slot, other: Slot): boolean =>
   one.release === other.release && one.process.type === other.process.type && one.ordinal === other.ordinal
 
-async function accountOf(db: DbOrTx, used: ReadonlyMap<string, number>): Promise<Omit<Account, 'builds'>> {
+/** Of apps at rest, which most are, only the sum is read: what is read one by one does not grow with their number. */
+async function accountOf(db: DbOrTx, used: ReadonlyMap<string, number>, now: number): Promise<Omit<Account, 'builds'>> {
+  const apps = await restless(db, now)
   const slots = await servingReleases(db)
     .innerJoin('formation', 'formation.app_id', 'apps.id')
     .select(['apps.id as app', 'formation.type', 'formation.size', 'formation.quantity'])
+    .where('apps.id', 'in', apps)
     .where('formation.quantity', '>', 0)
     .where('formation.type', '!=', 'release')
     .where(sql<boolean>`exists (select 1 from json_each(slugs.process_types) as one where one.key = formation.type)`)
     .execute()
-  const dynos = await db
-    .selectFrom('dynos')
+  const there = db.selectFrom('dynos').where('state', '!=', 'down')
+  const dynos = await there
     .select(['id', 'app_id as app', 'type', 'size', 'state', 'updated_at as since', 'one_off'])
-    .where('state', '!=', 'down')
+    .where('app_id', 'in', apps)
+    .execute()
+  const resting = await there
+    .select(({ fn }) => ['size', fn.countAll<number>().as('dynos')])
+    .where('app_id', 'not in', apps)
+    .groupBy('size')
     .execute()
   return {
     promised: slots.map(({ size, ...slot }) => ({ ...slot, memory: memoryOf(size) })),
@@ -155,13 +163,36 @@ async function accountOf(db: DbOrTx, used: ReadonlyMap<string, number>): Promise
       ...dyno,
       ...{ type: one_off === null ? type : '', memory: memoryOf(size), used: used.get(dyno.id) ?? null },
     })),
+    resting: resting.reduce((sum, { size, dynos }) => sum + dynos * memoryOf(size), 0),
   }
+}
+
+/** The apps with a dyno that has not come to rest (memory.ts), one of another size than it is to have, or fewer than slots. */
+async function restless(db: DbOrTx, now: number): Promise<string[]> {
+  const unlike = db
+    .selectFrom('formation')
+    .leftJoin('dynos', (join) =>
+      join
+        .onRef('dynos.app_id', '=', 'formation.app_id')
+        .onRef('dynos.type', '=', 'formation.type')
+        .on('one_off', 'is', null)
+        .on('state', '!=', 'down'),
+    )
+    .select('formation.app_id')
+    .groupBy('formation.id')
+    .having(sql<boolean>`count(dynos.id) < formation.quantity or max(dynos.size != formation.size)`)
+  const moving = db
+    .selectFrom('dynos')
+    .select('app_id')
+    .where('state', '!=', 'down')
+    .where(({ eb }) => eb.or([eb('state', '!=', 'up'), eb('updated_at', '>', now - limits.memorySettled)]))
+  return (await unlike.union(moving).execute()).map(({ app_id }) => app_id)
 }
 
 const memoryOf = (size: string): number => resourcesOf(size).memory
 
-/** https://docs.kernel.org/filesystems/proc.html#meminfo */
-function availableMemory(): number {
+/** Bytes of this machine that could be had without taking them from anybody. https://docs.kernel.org/filesystems/proc.html#meminfo */
+export function availableMemory(): number {
   const [, kilobytes] = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8')) ?? []
   return Number(kilobytes) * 1024
 }

@@ -4,7 +4,7 @@ import { type Actor, record } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { defaultSize, limits, parseSize } from '../limits.ts'
+import { limits } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
@@ -14,6 +14,7 @@ import { imagesOf } from './code.ts'
 import { resourcesOf } from './environment.ts'
 import { scaledTo, sizes } from './notice.ts'
 import type { Room } from './plan.ts'
+import { defaultSize, parseSize } from './size.ts'
 
 type Row = Selectable<Schema['formation']>
 type App = Selectable<Schema['apps']>

@@ -4,7 +4,9 @@ import type { Room } from './plan.ts'
 
 /** What has memory or was promised it. Bytes. */
 export interface Account {
-  /** The slots of the releases that serve, each of so much. */
+  /** The sizes of all dynos of apps at rest, where every slot has its dyno and none of those is expected to grow. */
+  resting: number
+  /** The slots of the releases that serve, each of so much, and the dynos: of all other apps. */
   promised: { app: string; type: string; memory: number; quantity: number }[]
   dynos: Holder[]
   /** What each build that runs may take. */
@@ -43,7 +45,10 @@ export function roomIn(account: Account, { bound, available }: Machine, now: num
   const builds = sum(account.builds)
   const least = Math.min
   const bySize = (alive: 'alive' | 'staying'): number =>
-    (bound ?? Number.POSITIVE_INFINITY) - builds - sum(groups.map((one) => Math.max(one.promised, one[alive])))
+    (bound ?? Number.POSITIVE_INFINITY) -
+    account.resting -
+    builds -
+    sum(groups.map((one) => Math.max(one.promised, one[alive])))
   const byUse = available - limits.memoryReserve - builds - sum(groups.map(({ vacant }) => vacant))
   const young = sum(account.dynos.map((dyno) => mayTake(dyno, now)))
   const given = sum(account.dynos.filter(isLeaving).map(({ used, memory }) => used ?? memory))

@@ -30,7 +30,7 @@ const app = 'boxed'
 let source: Source
 
 const heroku = async (...args: string[]): Promise<string> => {
-  const { code, output } = await cli(args)
+  const { code, output } = await platform.heroku(args)
   assert.is(code, 0, output)
   return output
 }
@@ -122,7 +122,7 @@ test('heroku.yml: a web, a worker and a release command, each in its image', asy
   assert.is((await platform.request(app)).body, 'v3 web.1\n')
   await heroku('ps:scale', 'worker=1', '-a', app)
   await waitFor('the worker to speak', async () =>
-    /app\[worker\.1\]: works as 1000 in \/jobs/.test((await cli(['logs', '-n', '100', '-a', app])).stdout),
+    /app\[worker\.1\]: works as 1000 in \/jobs/.test((await platform.heroku(['logs', '-n', '100', '-a', app])).stdout),
   )
 })
 

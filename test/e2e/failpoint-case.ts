@@ -5,7 +5,7 @@ interface Operations {
   push: 'push' | 'withCommand' | 'again' | 'broken' | 'first' | 'source' | 'slug'
   start: 'interrupted' | 'oldBuilds' | 'oldSlug'
   change: 'config' | 'rollback' | 'scale' | 'shrink' | 'restart' | 'stop' | 'crash' | 'run'
-  life: 'create' | 'rename' | 'promote' | 'destroy' | 'addDomain' | 'removeDomain' | 'replaceCertificate'
+  life: 'create' | 'rename' | 'promote' | 'destroy' | 'addDomain' | 'removeDomain' | 'replaceCertificate' | 'backUp'
   image: 'image' | 'release'
 }
 
@@ -93,6 +93,8 @@ export const cases: Record<Failpoint, Case> = {
   'promotion.released': life('promote', 'done', null),
   'promotion.served': life('promote', 'done', 'done'),
   'network.made': life('promote', 'done', 'undone'),
+  'backup.captured': life('backUp', 'undone', 'undone'),
+  'backup.written': life('backUp', 'undone', 'undone'),
   'app.created': life('create', 'done', null),
   'app.renamed': life('rename', 'done', null),
   'domain.added': life('addDomain', 'done', null),

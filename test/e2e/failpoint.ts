@@ -22,11 +22,16 @@ export interface Failpoints {
   close(): Promise<void>
 }
 
-/** `shorter` are bounds (daemon/limits.ts) that the test cannot wait for. */
-export async function openFailpoints(shorter: Partial<Record<keyof typeof limits, number>> = {}): Promise<Failpoints> {
-  const folder = join(tmpdir(), `sluice-failpoints-${randomUUID()}`)
+/** `shorter` are bounds (daemon/limits.ts) that the test cannot wait for; `place` is where the daemon sees what is below it. */
+export async function openFailpoints(
+  shorter: Partial<Record<keyof typeof limits, number>> = {},
+  place = tmpdir(),
+): Promise<Failpoints> {
+  const folder = join(place, `sluice-failpoints-${randomUUID()}`)
   await mkdir(folder)
   await writeFile(join(folder, 'limits.json'), JSON.stringify(shorter))
+  /** The file only grows: what is written while it is read must be there the next time. */
+  let read = 0
   const reached = (name: Failpoint) => join(folder, `${name}.reached`)
   return {
     settings: { SLUICE_FAILPOINTS: folder },
@@ -44,8 +49,8 @@ export async function openFailpoints(shorter: Partial<Record<keyof typeof limits
       await rm(reached(name), { force: true })
     },
     async passed() {
-      const text = await readFile(join(folder, 'passed'), 'utf8').catch(() => '')
-      await rm(join(folder, 'passed'), { force: true })
+      const text = (await readFile(join(folder, 'passed'), 'utf8').catch(() => '')).slice(read)
+      read += text.length
       return new Set(text.split('\n').filter(Boolean))
     },
     close: () => rm(folder, { recursive: true, force: true }),

@@ -67,7 +67,7 @@ const urls = {
 const tokens = { plain: '', tls: '', https: '' }
 
 async function heroku(...args: string[]): Promise<string> {
-  const { code, output, stdout } = await platform.cli([...args, '--app', app])
+  const { code, output, stdout } = await platform.heroku([...args, '--app', app])
   assert.is(code, 0, `heroku ${args.join(' ')}: ${output}`)
   return stdout
 }

@@ -12,7 +12,7 @@ test.after(() => platform.stop())
 
 const USER = 'by user admin@sluice.localhost'
 const cli = async (...args: string[]) => {
-  const { code, output } = await platform.cli(args)
+  const { code, output } = await platform.heroku(args)
   if (code !== 0) throw new Error(`heroku ${args.join(' ')}: ${output}`)
 }
 const now = (app: string) => read(platform, app)
@@ -249,7 +249,7 @@ test('a worker that crashes comes back, once at once and then after a while', as
     settled([...once, state('worker.1', 'crashed', 'starting'), ...once]),
   )
   await waitFor('ps to say since when it is crashed', async () => {
-    const { stdout } = await platform.cli(['ps', '--app', 'worker'])
+    const { stdout } = await platform.heroku(['ps', '--app', 'worker'])
     if (!/^worker\.1: crashed \d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d [+-]\d{4} \(~ \d+s ago\)$/m.test(stdout))
       throw new Error(stdout)
     return true

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Refusal } from './client.ts'
+import { early } from './early.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
 import { sampleFiles, web } from './source.ts'
@@ -69,7 +70,7 @@ test('a build is shown while it runs: to git, to its stream and in the log; afte
   assert.is(build.status, 'pending')
   const stream = await follow(build.output_stream_url)
   await waitFor('the stream to show the first step', () => has(stream.text(), 'first step'))
-  const log = await platform.cli(['logs', '--app', 'building', '--dyno-name', 'build'])
+  const log = await platform.heroku(['logs', '--app', 'building', '--dyno-name', 'build'])
   assert.match(log.stdout, /app\[build\]: +first step$/m)
   for (const text of [push.sofar(), stream.text(), log.stdout]) assert.not(has(text, 'second step'))
   await open(build.id)
@@ -99,7 +100,7 @@ test('the stream of a build that fails ends when its status says so', async () =
   assert.match(await stream.end, / ! {5}Push failed\n$/)
   assert.is((await newestBuild('failing'))?.status, 'failed')
   assert.is.not((await push).code, 0)
-  const log = await platform.cli(['logs', '--app', 'failing', '--dyno-name', 'api'])
+  const log = await platform.heroku(['logs', '--app', 'failing', '--dyno-name', 'api'])
   assert.match(log.stdout, /app\[api\]: Build failed -- check your build output: heroku logs --dyno build$/m)
 })
 
@@ -121,31 +122,34 @@ test('a release command is shown while it runs: to git, to its stream and to rel
   assert.is((await command).stdout, 'migrating\nmigrated\n')
   assert.match((await push).output, /^remote: migrated *$/m)
   assert.is(await (await follow(String(output_stream_url))).end, 'migrating\nmigrated\n')
-  const again = await platform.cli(['releases:output', 'v2', '--app', 'migrating'])
+  const again = await platform.heroku(['releases:output', 'v2', '--app', 'migrating'])
   assert.is(again.stdout, 'migrating\nmigrated\n')
 })
 
-test('before its command has begun the stream of a release is not found; it ends when the status is final, failed too', async () => {
-  const source = await platform.createSource(sampleFiles({ web, release: slow }))
-  await platform.createApp('waiting')
-  const push = platform.push(source, 'waiting')
-  await waitFor('the command of v2', () => has(push.sofar(), 'migrating'), { within: 60_000 })
-  await platform.api('PATCH', '/apps/waiting/config-vars', { A: '1' })
-  const { output_stream_url } = await release('waiting', 3)
-  const early = await follow(String(output_stream_url)).catch((error: unknown) => error)
-  assert.instance(early, Refusal)
-  assert.is((early as Refusal).status, 404)
-  assert.is((await push).code, 0)
-  const stream = await waitFor('the command of v3', () => follow(String(output_stream_url)), { within: 60_000 })
-  assert.is(await stream.end, 'migrating\nmigrated\n')
-  assert.is((await release('waiting', 3)).status, 'succeeded')
-  await source.version('v2', { web, release: 'echo broken; sleep 3; exit 1' })
-  const bad = platform.push(source, 'waiting')
-  await waitFor('the command of v4', () => has(bad.sofar(), 'broken'), { within: 60_000 })
-  const failing = await follow(String((await release('waiting', 4)).output_stream_url))
-  assert.is(await failing.end, 'broken\n')
-  assert.is((await release('waiting', 4)).status, 'failed')
-  assert.is.not((await bad).code, 0)
-})
+early(
+  'before its command has begun the stream of a release is not found; it ends when the status is final, failed too',
+  async () => {
+    const source = await platform.createSource(sampleFiles({ web, release: slow }))
+    await platform.createApp('waiting')
+    const push = platform.push(source, 'waiting')
+    await waitFor('the command of v2', () => has(push.sofar(), 'migrating'), { within: 60_000 })
+    await platform.api('PATCH', '/apps/waiting/config-vars', { A: '1' })
+    const { output_stream_url } = await release('waiting', 3)
+    const early = await follow(String(output_stream_url)).catch((error: unknown) => error)
+    assert.instance(early, Refusal)
+    assert.is((early as Refusal).status, 404)
+    assert.is((await push).code, 0)
+    const stream = await waitFor('the command of v3', () => follow(String(output_stream_url)), { within: 60_000 })
+    assert.is(await stream.end, 'migrating\nmigrated\n')
+    assert.is((await release('waiting', 3)).status, 'succeeded')
+    await source.version('v2', { web, release: 'echo broken; sleep 3; exit 1' })
+    const bad = platform.push(source, 'waiting')
+    await waitFor('the command of v4', () => has(bad.sofar(), 'broken'), { within: 60_000 })
+    const failing = await follow(String((await release('waiting', 4)).output_stream_url))
+    assert.is(await failing.end, 'broken\n')
+    assert.is((await release('waiting', 4)).status, 'failed')
+    assert.is.not((await bad).code, 0)
+  },
+)
 
 test.run()

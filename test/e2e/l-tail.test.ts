@@ -35,7 +35,7 @@ await platform.prepare(async () => {
 })
 
 const scale = (type: string, quantity: number) => platform.api('PATCH', `/apps/${app}/formation/${type}`, { quantity })
-const logs = async (...args: string[]) => (await platform.cli(['logs', '--app', app, ...args])).stdout
+const logs = async (...args: string[]) => (await platform.heroku(['logs', '--app', app, ...args])).stdout
 
 test('A14: a line of 64 KB arrives in marked parts, and neither it nor bytes that are no text stop what follows', async () => {
   await scale('odd', 1)

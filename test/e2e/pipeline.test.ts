@@ -8,7 +8,7 @@ import { waitFor } from './wait.ts'
 
 const platform = await startPlatform()
 test.after(() => platform.stop())
-const { api, cli } = platform
+const { api } = platform
 
 interface Slug {
   id: string
@@ -16,7 +16,7 @@ interface Slug {
 }
 
 const heroku = async (...args: string[]): Promise<string> => {
-  const { code, output } = await cli(args)
+  const { code, output } = await platform.heroku(args)
   assert.is(code, 0, output)
   return output
 }

@@ -21,7 +21,7 @@ const app = 'inner-light'
 const worker = `perl -MIO::Socket::INET -e '$l=IO::Socket::INET->new(LocalAddr=>"127.0.0.1",LocalPort=>4000,Listen=>5);while($c=$l->accept){print $c "from within\\n";close $c}'`
 const source = await platform.prepare(async () => {
   const made = await platform.deploy(app, { web, worker })
-  await platform.cli(['ps:scale', 'worker=1', '-a', app])
+  await platform.api('PATCH', `/apps/${app}/formation/worker`, { quantity: 1 })
   await waitFor('both dynos to be up', async () => {
     const dynos = await platform.dynos(app)
     return dynos.length === 2 && dynos.every(({ state }) => state === 'up')

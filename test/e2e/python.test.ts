@@ -11,8 +11,8 @@ const app = 'snake'
 test('a Python app is pushed, serves, and runs commands with the stack’s Python and what it installed', async () => {
   await platform.prepare(async () => {
     await platform.createApp(app)
-    await platform.cli(['buildpacks:set', 'heroku-community/apt', '--app', app])
-    await platform.cli(['buildpacks:add', 'heroku/python', '--app', app])
+    await platform.heroku(['buildpacks:set', 'heroku-community/apt', '--app', app])
+    await platform.heroku(['buildpacks:add', 'heroku/python', '--app', app])
   })
   const source = await platform.createSource({
     ...(await filesOf('python-hello')),

@@ -98,7 +98,7 @@ test('a slug that one app built runs in another, where its release command can b
   assert.is((await fetch(slug.blob.url, { method: 'PUT', body: archive })).status, 200)
   await api('POST', '/apps/copied/releases', { slug: slug.id })
   await waitFor('the slug to serve', async () => (await platform.request('copied')).body === 'from a slug\n')
-  const { code, output } = await platform.cli(['releases:retry', '--app', 'copied'])
+  const { code, output } = await platform.heroku(['releases:retry', '--app', 'copied'])
   assert.is(code, 0, output)
   assert.match(output, /migrated by release\.\d+/)
 })

@@ -87,7 +87,7 @@ kill -TERM 0
 for job in $client $server; do until wait $job; do kill -0 $job 2> /dev/null || break; done; done
 curl -s localhost:5001 || echo 'nobody listens any more'`
   await platform.api('POST', '/apps/site/dynos', { command: script, attach: false })
-  const said = async () => (await platform.cli(['logs', '--app', 'site', '--source', 'app'])).output
+  const said = async () => (await platform.heroku(['logs', '--app', 'site', '--source', 'app'])).output
   await waitFor('the dyno to end', async () => (await said()).includes('nobody listens any more\n'))
   assert.match(await said(), /app\[run\.\d+\]: 30000000$/m)
 })

@@ -15,7 +15,7 @@ export async function read(platform: Platform, app: string): Promise<Story> {
 
 /** What `heroku logs` shows; the CLI strips the blanks around what a line says. */
 export async function show(platform: Platform, app: string, ...args: string[]): Promise<Story> {
-  const { code, stdout, output } = await platform.cli(['logs', '--app', app, ...args])
+  const { code, stdout, output } = await platform.heroku(['logs', '--app', app, ...args])
   if (code !== 0) throw new Error(`heroku logs: ${output}`)
   return withoutTimes(stdout)
 }

@@ -20,9 +20,10 @@ export interface Struck {
 const RATE = 20
 
 /**
- * A test for each step that an operation of the file comes to: the daemon is killed there; then, where the daemon lives on, the step fails, and finds
- * the disk full. After each strike: no request failed, the platform is whole, the operation is done or undone as the case says, and what was
- * acknowledged is there. In the end the next one of its kind goes through.
+ * A test for each step that an operation of the file comes to: the daemon is killed there; then, where the daemon lives on, the step finds the disk
+ * full, and at one step of each operation that is undone by it, it fails otherwise. After each strike: no request failed, the platform is whole,
+ * the operation is done or undone as the case says, and what was acknowledged is there. In the end each that was undone goes through; on the
+ * way, what a strike leaves would keep the next from its step.
  */
 export function strikeAll<File extends Case['file']>(
   struck: Struck,
@@ -30,18 +31,21 @@ export function strikeAll<File extends Case['file']>(
   operations: Record<Case<File>['operation'], Operation>,
 ): void {
   const { platform, points } = struck
+  const undone = new Set<Case<File>['operation']>()
   for (const name of Object.keys(failpoints) as Failpoint[]) {
     const one = cases[name]
     if (one.file !== file) continue
-    const operation = followed(operations[one.operation as Case<File>['operation']])
+    const its = one.operation as Case<File>['operation']
+    const operation = followed(operations[its])
+    const strikes = strikesAt(one, !undone.has(its))
+    if (one.failed === 'undone') undone.add(its)
     test(`the daemon is struck at ${name} of ${one.operation}`, () =>
       underLoad(struck, async () => {
         try {
-          for (const strike of strikesAt(one)) {
+          for (const strike of strikes) {
             if (strike === 'kill') await kill(struck, name, one, operation)
             else await fail(struck, name, { strike, end: one.failed, operation })
           }
-          await goesThrough(platform, operation)
         } finally {
           // So that the next test is about its own step.
           await points.release(name)
@@ -50,6 +54,8 @@ export function strikeAll<File extends Case['file']>(
         }
       }))
   }
+  for (const its of undone)
+    test(`after all that ${its} goes through`, () => underLoad(struck, () => goesThrough(platform, operations[its])))
 }
 
 /** With a way to wait until nobody performs it any more, whatever came of it. */
@@ -66,10 +72,10 @@ function followed(operation: Operation) {
   }
 }
 
-/** What fails is told, and a full disk in other words; where the work goes on all the same there is no difference. */
-function strikesAt({ failed }: Case): Strike[] {
+/** A full disk is told in other words than what fails otherwise. */
+function strikesAt({ failed }: Case, first: boolean): Strike[] {
   if (failed === null) return ['kill']
-  return failed === 'undone' ? ['kill', 'error', 'full'] : ['kill', 'full']
+  return failed === 'undone' && first ? ['kill', 'error', 'full'] : ['kill', 'full']
 }
 
 async function underLoad({ platform, loaded }: Struck, work: () => Promise<void>): Promise<void> {

@@ -109,7 +109,7 @@ test('the engine is killed while it builds: the push fails and says why', () =>
     },
   ))
 
-for (const step of ['container.created', 'container.ended'] as const)
+for (const step of ['container.created', 'container.started', 'dyno.draining', 'container.ended'] as const)
   test(`the engine is killed at ${step} of a config change`, () =>
     killedAt(step, change, async (version) => {
       await platform.settled(app, (await version) as number)

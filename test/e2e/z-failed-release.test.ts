@@ -102,7 +102,7 @@ test('Z4: a rollback to code that is gone from the disk fails, and the old relea
   await platform.api('POST', `/apps/${app}/releases`, { release: '2' })
   assert.is((await platform.settled(app, 4)).status, 'failed')
   assert.match((await platform.request(app)).body, /^v2 /)
-  const { stdout } = await platform.cli(['logs', '--app', app])
+  const { stdout } = await platform.heroku(['logs', '--app', app])
   assert.match(stdout, /could not be started/)
 })
 
@@ -160,7 +160,7 @@ early(
     const reason = /web\.1 did not pass its health check within 60 seconds \(R10\): GET \/healthz, it answered 500\./
     const { output, source } = await failing(app, (source) => checked(source, 'ill'), reason)
     assert.match(output, /v2 listens on/)
-    const { stdout } = await platform.cli(['logs', '--app', app, '-n', '1500'])
+    const { stdout } = await platform.heroku(['logs', '--app', app, '-n', '1500'])
     assert.match(stdout, /Error R10 \(Boot timeout\) -> Web process did not pass its health check within 60 seconds/)
     await recovers(app, source)
   },

@@ -19,6 +19,8 @@ await platform.prepare(async () => {
   await platform.deploy(bystander)
   await platform.deploy(app, { web, clock: 'exec sleep 600' })
   await platform.api('PATCH', `/apps/${app}/formation/clock`, { quantity: 1 })
+  // So that there are two to roll back and forth between.
+  await platform.api('PATCH', `/apps/${app}/config-vars`, { COLOUR: 'colour-0' })
 })
 
 strikeAll({ platform, points, loaded: [{ app }, { app: bystander }] }, 'change', changes(platform, app))

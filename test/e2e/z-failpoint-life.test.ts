@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import { openFailpoints } from './failpoint.ts'
 import { life } from './operation-app.ts'
+import { backUp } from './operation-backup.ts'
 import { startPlatform } from './platform.ts'
 import { strikeAll } from './strike.ts'
 
@@ -13,7 +14,10 @@ test.after(async () => {
 })
 
 const app = 'staging'
-const operations = await platform.prepare(async () => life(platform, app, await platform.deploy(app)))
+const operations = await platform.prepare(async () => ({
+  ...(await life(platform, app, await platform.deploy(app))),
+  backUp: backUp(platform),
+}))
 
 strikeAll({ platform, points, loaded: [{ app }] }, 'life', operations)
 

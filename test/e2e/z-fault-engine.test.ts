@@ -50,6 +50,39 @@ const build: Operation = async (app) => {
   if (code !== 0) assert.match(output, /The Docker engine /, output)
 }
 
+const rollback: Operation = async (app) => {
+  const others = (await platform.releases(app)).filter(
+    ({ version, status, current }) => version > 1 && status === 'succeeded' && !current,
+  )
+  await api('POST', `/apps/${app}/releases`, { release: String(others.at(-1)?.version) })
+  await ended(app)
+}
+
+/** The ids of its web dynos, when it has so many and all are up. */
+const webUp = (app: string, quantity: number, holds: (ids: string[]) => boolean = () => true): Promise<string[]> =>
+  waitFor(
+    `${quantity} web dynos of ${app}`,
+    async () => {
+      const dynos = await platform.dynos(app)
+      const ids = dynos.filter(({ state }) => state === 'up').map(({ id }) => id)
+      return dynos.length === quantity && ids.length === quantity && holds(ids) && ids
+    },
+    { within: 90_000 },
+  )
+
+const scale: Operation = async (app) => {
+  for (const quantity of [2, 1]) {
+    await api('PATCH', `/apps/${app}/formation/web`, { quantity })
+    await webUp(app, quantity)
+  }
+}
+
+const restart: Operation = async (app) => {
+  const [before = ''] = await webUp(app, 1)
+  await api('DELETE', `/apps/${app}/dynos/web.1`)
+  await webUp(app, 1, (ids) => !ids.includes(before))
+}
+
 /** Of an app that goes as soon as it has come, whatever came of its push. */
 const creation: Operation = async (app) => {
   const name = await platform.createApp(`passing-${++count}`)
@@ -57,9 +90,15 @@ const creation: Operation = async (app) => {
   await api('DELETE', `/apps/${name}`)
 }
 
+/** Those by which a dyno comes and goes. */
+const STARTS_AND_ENDS = /^(POST .containers.(create|\*.(start|kill))|DELETE .containers.\*)$/
+
 /** With the kinds of calls that are struck: each call of them, or the first, where what follows is what another operation does as well. */
 const operations: { name: string; operation: Operation; kinds: RegExp; first?: true }[] = [
   { name: 'a config change', operation: configChange, kinds: /^(?!GET .*(events|info|logs|stats|containers.json))/ },
+  { name: 'a rollback', operation: rollback, kinds: STARTS_AND_ENDS, first: true },
+  { name: 'a scaling', operation: scale, kinds: STARTS_AND_ENDS, first: true },
+  { name: 'a restart', operation: restart, kinds: STARTS_AND_ENDS, first: true },
   { name: 'a build', operation: build, kinds: / of a build$|GET .(info$|images.*json)/, first: true },
   {
     name: 'a creation and a destruction',
@@ -98,7 +137,10 @@ async function strikesOf({ operation, kinds, first }: (typeof operations)[number
       const hang: Strike[] = kindsStruck.has(kind) ? [] : [{ kind, nth: 1, fault: 'hang' }]
       kindsStruck.add(kind)
       const each = Array.from({ length: first ? 1 : Math.min(times, OFTEN) }, (_, n) => n + 1)
-      const others = each.flatMap((nth) => (['error', 'lost'] as const).map((fault) => ({ kind, nth, fault })))
+      // later ones of a kind are lost, which is worse than what is refused
+      const others = each.flatMap((nth) =>
+        (nth === 1 ? (['error', 'lost'] as const) : (['lost'] as const)).map((fault) => ({ kind, nth, fault })),
+      )
       return [...hang, ...others]
     })
 }

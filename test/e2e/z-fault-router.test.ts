@@ -8,7 +8,7 @@ import { startPlatform } from './platform.ts'
 import { waitFor } from './wait.ts'
 import { whole } from './whole.ts'
 
-/** The router is killed, and its connection with the daemon fails, while the daemon stands still at each step of a deploy. */
+/** The router is killed, or its connection with the daemon fails, while the daemon stands still at each step of a deploy. */
 const control = await openControlProxy()
 const SILENCE = 3000
 const points = await openFailpoints({ routerSilence: SILENCE, routerPing: 500 })
@@ -22,8 +22,11 @@ test.after(async () => {
 const { api } = platform
 
 const app = 'routed'
-await platform.prepare(() => platform.deploy(app))
+const source = await platform.prepare(() => platform.deploy(app))
 let count = 0
+
+/** Resolves when it is under way, with what waits until it serves. */
+type Deploy = () => Promise<() => Promise<void>>
 
 /** A release is committed when this resolves, and under way; its version. */
 async function change(): Promise<number> {
@@ -31,42 +34,55 @@ async function change(): Promise<number> {
   return (await platform.releases(app)).length
 }
 
-const countServed = async () => JSON.parse((await platform.request(app, '/env')).body).COUNT
+const changing: Deploy = async () => {
+  const version = await change()
+  return async () => {
+    assert.is((await platform.settled(app, version)).status, 'succeeded')
+    assert.is(JSON.parse((await platform.request(app, '/env')).body).COUNT, String(count))
+  }
+}
 
-/** The steps that the daemon takes from the release on. */
-async function stepsOf(): Promise<Failpoint[]> {
+/** Of a commit without new files, or of one that is built. */
+const pushing =
+  (built: boolean): Deploy =>
+  async () => {
+    const commit = await source.commit(built ? { built: String(++count) } : {})
+    const push = platform.push(source, app)
+    return async () => {
+      const { code, output } = await push
+      assert.is(code, 0, output)
+      const serving = (await platform.releases(app)).find(({ current }) => current)
+      assert.is(serving?.description, `Deploy ${commit.slice(0, 8)}`)
+    }
+  }
+
+/** The steps that the daemon takes, from when it is under way. */
+async function stepsOf(deploy: Deploy): Promise<Failpoint[]> {
   await whole(platform)
   await points.passed()
-  await platform.settled(app, await change())
+  await (await deploy())()
   await whole(platform)
   const passed = await points.passed()
-  // before it the release is not there to be waited for
+  // before it a release is not there to be waited for
   passed.delete('config.released')
   return [...passed] as Failpoint[]
 }
 
-const steps = await platform.prepare(stepsOf)
+const steps = await platform.prepare(() => stepsOf(changing))
 
-/** What `strike` does while the daemon stands at each step in turn; then the release serves. */
-function atEachStep(name: string, strike: () => Promise<void>): void {
-  test(`${name} at each step of a deploy: the deploy goes on, and is whole`, async () => {
-    assert.ok(steps.length > 10 && steps.includes('rollout.cutover'), steps.join())
-    for (const step of steps) {
-      await points.arm(step, 'pause')
-      const version = await change()
-      await points.struck(step)
-      await strike()
-      await points.release(step)
-      assert.is((await platform.settled(app, version)).status, 'succeeded', step)
-      assert.is(await countServed(), String(count), step)
-      await whole(platform)
-    }
-  })
-}
+test('a router that is killed at each step of a push serves again, by itself, as soon as it is back: the push goes on, and is whole', async () => {
+  // config vars have changed since the last build, so the first is built
+  await (await pushing(true)())()
+  const all = await stepsOf(pushing(false))
+  assert.ok(all.length > 10 && all.includes('push.received') && all.includes('rollout.cutover'), all.join())
+  for (const step of all) await killedAt(step, pushing(false))
+  for (const step of ['build.created', 'slug.placed'] as const) await killedAt(step, pushing(true))
+})
 
-const isRight = async () => /^v1 /.test((await platform.request(app)).body)
-
-atEachStep('a router that is killed serves again, by itself, as soon as it is back,', async () => {
+async function killedAt(step: Failpoint, deploy: Deploy): Promise<void> {
+  await points.arm(step, 'pause')
+  const serves = await deploy()
+  await points.struck(step)
   await platform.router.kill('SIGKILL')
   platform.router.start()
   await waitFor('an answer', isRight, { every: 20 })
@@ -74,7 +90,12 @@ atEachStep('a router that is killed serves again, by itself, as soon as it is ba
   await waitFor('ten requests', () => load.sent() >= 10)
   const result = await load.stop()
   assert.is(result.failures.length, 0, describe(result))
-})
+  await points.release(step)
+  await serves()
+  await whole(platform)
+}
+
+const isRight = async () => /^v1 /.test((await platform.request(app)).body)
 
 let load: ReturnType<typeof startLoad>
 const underLoad = (name: string, work: () => Promise<void>) =>
@@ -89,14 +110,14 @@ const underLoad = (name: string, work: () => Promise<void>) =>
   })
 
 underLoad('a connection that breaks at each step of a deploy fails no request, and is made anew', async () => {
+  assert.ok(steps.length > 10 && steps.includes('rollout.cutover'), steps.join())
   for (const step of steps) {
     await points.arm(step, 'pause')
-    const version = await change()
+    const serves = await changing()
     await points.struck(step)
     control.cut()
     await points.release(step)
-    assert.is((await platform.settled(app, version)).status, 'succeeded', step)
-    assert.is(await countServed(), String(count), step)
+    await serves()
   }
   await whole(platform)
 })

@@ -149,7 +149,7 @@ test('an app whose only dyno has no room beside it: releases, pushes and restart
   await serves(app, ['web.1', 'web.2'])
   const failed = await set('alone', { COLOUR: 'blue' })
   assert.is((await platform.settled('alone', failed)).status, 'failed')
-  const { output } = await platform.cli(['logs', '-a', 'alone'])
+  const { output } = await platform.heroku(['logs', '-a', 'alone'])
   assert.match(output, new RegExp(`Release v${failed} failed: This machine has no memory left for it: it takes 512 MB`))
   const restarted = await platform.cli(['ps:restart', '-a', 'alone'])
   assert.is(restarted.code, 2)

@@ -40,6 +40,15 @@ const found: Record<string, Event[]> = {
     { after: 0, what: 'scale', type: 'worker', to: 1 },
     { after: 1700, what: 'wait' },
   ],
+  'a crash in cutover when nobody else is up leaves the new release serving with the dynos that are': [
+    push(),
+    { after: 1500, what: 'exit', pick: 0, unseen: true },
+    push({ boot: 'slow' }),
+    { after: 19_980, what: 'lag', router: 0, ms: 3000 },
+    { after: 14_970, what: 'resize', type: 'web', large: true },
+    { after: 400, what: 'exit', pick: 2, unseen: true },
+    { after: 3000, what: 'exit', pick: 2, unseen: true },
+  ],
 }
 
 for (const [name, events] of Object.entries(found))

@@ -13,6 +13,7 @@ import { createPass } from '../../daemon/run/reconcile.ts'
 import { createSettlements, failAttended } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import type { Seal } from '../../daemon/store/seal.ts'
+import { noAcm } from '../unit/no-acm.ts'
 import { noDisk } from '../unit/no-disk.ts'
 import { Gate } from './gate.ts'
 import type { Link, Router } from './router.ts'
@@ -91,6 +92,7 @@ export class Life {
       logs: { write() {} } as unknown as Daemon['logs'],
       collector: { tail: () => [] } as unknown as Daemon['collector'],
       disk: noDisk,
+      acm: noAcm,
       capacity: createCapacity({ db, engine: unmeasured, clock, bound: undefined, poke, available: () => PLENTY }),
       stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
     }

@@ -356,15 +356,12 @@ export class Model {
     this.poke()
   }
 
-  private order({ id, release, type, ordinal, oneOff }: DynoRow): Order {
+  private order({ id, nth, release, type, ordinal, oneOff }: DynoRow): Order {
     const code = this.world.store.releases.find((one) => one.id === release)?.code
     const what = { id, release, type, ordinal, oneOff: oneOff !== null }
     if (oneOff) return { ...what, ends: { after: oneOff.lasts, code: 0 }, listens: null }
     if (type === 'release' && code) return { ...what, ...runs(code) }
-    const nth = [...this.world.store.dynos.values()].filter(
-      (one) => one.release === release && one.type === type,
-    ).length
-    return type === 'web' && code ? { ...what, ...boots(code, nth - 1) } : { ...what, ends: null, listens: null }
+    return type === 'web' && code ? { ...what, ...boots(code, nth) } : { ...what, ends: null, listens: null }
   }
 }
 

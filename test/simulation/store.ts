@@ -6,6 +6,8 @@ import type { Witness } from './witness.ts'
 /** The rows of one app, as far as the planner reads them. They outlive the daemon. */
 export interface DynoRow {
   id: string
+  /** How many of its release and type there have been before. */
+  nth: number
   release: string
   type: string
   ordinal: number
@@ -42,6 +44,7 @@ export class Store {
   private readonly witness: Witness
   private readonly now: () => number
   private ids = 0
+  private readonly made = new Map<string, number>()
   /** Grows with everything that changes. */
   revision = 0
 
@@ -51,8 +54,11 @@ export class Store {
     witness.formation = this.formation
   }
 
-  insert(row: Omit<DynoRow, 'id'>): DynoRow {
-    const made = { ...row, id: `dyno ${++this.ids}` }
+  insert(row: Omit<DynoRow, 'id' | 'nth'>): DynoRow {
+    const kind = `${row.release} ${row.type}`
+    const nth = this.made.get(kind) ?? 0
+    this.made.set(kind, nth + 1)
+    const made = { ...row, nth, id: `dyno ${++this.ids}` }
     this.dynos.set(made.id, made)
     this.revision++
     this.witness.row(made.id, { ...made })

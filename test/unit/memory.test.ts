@@ -15,16 +15,16 @@ const slots = (quantity: number, app = 'demo') => ({ app, type: 'web', memory: 5
 
 /** What is left on a machine with 4 GiB free, or whose dynos may have `bound`; in MiB, beyond the reserve. */
 const left = (account: Partial<Account>, bound?: number) => {
-  const whole = { promised: [], dynos: [], builds: [], ...account }
+  const whole = { resting: 0, promised: [], dynos: [], builds: [], ...account }
   const free = { bound: undefined, available: 4 * GiB + RESERVE }
   const room = roomIn(whole, bound === undefined ? free : { bound, available: 1024 * GiB }, NOW)
   return [room.now / MiB, room.soon / MiB]
 }
 
-test('two hundred dynos that have come to rest leave what they do not use to others', () => {
-  const apps = Array.from({ length: 200 }, (_, n) => `app-${n}`)
-  const account = { promised: apps.map((app) => slots(1, app)), dynos: apps.map((app) => dyno({ app })) }
+test('dynos that have come to rest leave what they do not use to others, but for a bound', () => {
+  const account = { resting: 512 * MiB, promised: [slots(1)], dynos: [dyno()] }
   assert.equal(left(account), [4096, 4096])
+  assert.equal(left(account, 2 * GiB), [1024, 1024])
 })
 
 test('a dyno that starts is expected to take all of its size, and less in its first minute up, evenly', () => {

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -45,7 +45,7 @@ function setUp() {
     },
   })
   const routers = createRouters(
-    { clock, log, register: openRegister(file(), log) },
+    { clock, log, register: openRegister(file(), { log, clock }) },
     {
       ...{ routes: async () => [route()], pairs: async () => new Map(), challenges: () => [] },
       logLine: (app, _, text) => lines.push(`${app} ${text}`),
@@ -267,21 +267,6 @@ test('routers are remembered by the next daemon, until one that is lost is forgo
   assert.is(second.routers.forget('one'), 'forgotten')
   second.routers.close()
   while ((await readFile(file(), 'utf8')) !== '[]') await setImmediate()
-})
-
-test('a file that is damaged is said, and the list begins anew', async () => {
-  await writeFile(file(), '[{"id":1}]')
-  assert.equal(openRegister(file(), log).list(), [])
-  assert.match(said.join(), /known routers could not be read/)
-})
-
-test('the list is bounded: the one that was seen longest ago makes room', () => {
-  const register = openRegister(undefined, log)
-  for (let i = 0; i < limits.knownRouters + 2; i++)
-    register.connected({ id: `r${i}`, host: '', address: '', workers: 1, applied: 0 }, i)
-  const ids = register.list().map(({ id }) => id)
-  assert.is(ids.length, limits.knownRouters)
-  assert.is(ids[0], 'r2')
 })
 
 test.run()

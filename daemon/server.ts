@@ -12,6 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { MAX_MESSAGE } from '../router/protocol.ts'
 import { firstId } from './api/request-id.ts'
 import type { Config } from './config.ts'
+import { believe, proofOf } from './forwarded.ts'
 import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import { SECRET_LENGTH } from './run/rendezvous.ts'
@@ -55,10 +56,12 @@ const LINGER = 3000
  */
 export function createServer(parts: Parts, config: Config): ApiServer {
   const sockets = new Set<Socket>()
+  const proof = proofOf(parts.routerToken)
   const http = createHttpServer(
     { maxHeaderSize: HEAD_BYTES, headersTimeout: HEAD_TIME, requestTimeout: 0 },
     (req, res) => {
       try {
+        believe(req, proof)
         if (!parts.git(req, res) && !parts.registry(req, res)) parts.api(req, res)
       } catch (error) {
         // whatever a stranger sends, the daemon outlives it
@@ -79,7 +82,8 @@ export function createServer(parts: Parts, config: Config): ApiServer {
   http.on('upgrade', (req, socket, head) => {
     // Node.js gives the connection itself, of whichever of the two servers
     if (req.url?.startsWith('/attach/')) return parts.attach(req, socket as Socket, head)
-    if (req.url !== '/routers') return refuse(socket, '404 Not Found')
+    // what routers are told, keys among it, is for whoever reaches this port, not for the world
+    if (req.url !== '/routers' || believe(req, proof)) return refuse(socket, '404 Not Found')
     if (!hasToken(req, parts.routerToken)) return refuse(socket, '401 Unauthorized')
     websockets.handleUpgrade(req, socket, head, parts.routers)
   })

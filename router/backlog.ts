@@ -3,7 +3,7 @@ import type { AppRoute } from './protocol.ts'
 
 type Bounds = Pick<Limits, 'backlog' | 'holdPause' | 'holdPauseMost'>
 
-type Followed = Pick<AppRoute, 'hosts' | 'maintenance' | 'empty' | 'hold' | 'backends'>
+type Followed = Pick<AppRoute, 'hosts' | 'maintenance' | 'empty' | 'hold' | 'backends' | 'platform'>
 
 const alike = (one: readonly unknown[], other: readonly unknown[]): boolean =>
   one.length === other.length && one.every((value, n) => value === other[n])
@@ -60,7 +60,8 @@ export class Backlog {
     const dynos = route.backends.filter(({ mode }) => mode !== 'drain').length
     this.route = route
     this.serving = serving
-    this.most = this.limits.backlog * Math.max(1, dynos)
+    // log tails and terminals last; what there may be of them the daemon bounds
+    this.most = route.platform === undefined ? this.limits.backlog * Math.max(1, dynos) : Number.POSITIVE_INFINITY
     if (!alike(before.serving, serving) || before.route === null || !sameWord(before.route, route)) this.open()
   }
 

@@ -1,5 +1,6 @@
 import type { Fields } from './fields.ts'
 import type { ResponseHead } from './head.ts'
+import type { Limits } from './limits.ts'
 import type { Page } from './page.ts'
 import type { Tunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
@@ -46,7 +47,7 @@ export interface Client {
   /** A whole response of ours. */
   answer(page: Page, how: { close: boolean; bodiless: boolean }): void
   /** Answers 101 and joins the two connections; `over` is called once, with the bytes that went to the client. */
-  upgrade(head: ResponseHead, upstream: Upstream, over: (bytes: number, idle: boolean) => void): Tunnel
+  upgrade(head: ResponseHead, upstream: Upstream, limits: Limits, over: (bytes: number, idle: boolean) => void): Tunnel
   /** The exchange has ended; `keep`: another request may follow. */
   finished(keep: boolean): void
   /** Breaks the response off, so that it never looks complete. */

@@ -41,6 +41,7 @@ export class Exchange implements User, Waiter {
   private readonly search: Search
   private readonly request: Request
   private readonly response: Response
+  private limits: Router['limits']
   private deadline = 0
   /** Bytes that waited for the slower side when it was last looked at. */
   private left = 0
@@ -63,6 +64,7 @@ export class Exchange implements User, Waiter {
     this.router = router
     this.client = client
     this.head = head
+    this.limits = router.limits
     this.search = new Search(router, { head, secure: this.secure, begunAt: this.begunAt }, this)
     this.request = new Request(head, client, router.limits)
     this.response = new Response(head, client, router.limits)
@@ -92,6 +94,7 @@ export class Exchange implements User, Waiter {
   start(): void {
     const app = this.router.find(this.head.hostname)
     this.app = app
+    if (app?.route.platform !== undefined) this.limits = this.router.patient
     this.response.hsts = this.secure ? app?.route.hsts : undefined
     const ahead = pageAhead(this.router, app, { head: this.head, secure: this.secure })
     if (ahead !== undefined) return this.reply(ahead)
@@ -183,7 +186,7 @@ export class Exchange implements User, Waiter {
 
   /** Something moved: the next byte may take as long again. */
   private touch(): void {
-    const { firstByte, idle } = this.router.limits
+    const { firstByte, idle } = this.limits
     this.deadline = now() + (this.awaitsDyno ? firstByte : idle)
   }
 
@@ -219,7 +222,7 @@ export class Exchange implements User, Waiter {
     this.state = 'tunnel'
     this.search.leave()
     this.backend?.quarantine.answered()
-    this.tunnel = this.client.upgrade(head, upstream, (bytes, idle) => {
+    this.tunnel = this.client.upgrade(head, upstream, this.limits, (bytes, idle) => {
       this.response.bytes = bytes
       this.settle(idle ? 'H15' : null)
     })
@@ -278,7 +281,7 @@ export class Exchange implements User, Waiter {
     if (this.tunnel !== null) return this.tunnel.sweep(now)
     if (this.state === 'sent' && this.ebbs) this.touch()
     const sending = this.state === 'sent' && this.response.state === 'awaited' && !this.awaitsDyno && this.unsent === 0
-    if (this.request.trickles(now, sending, this.router.limits)) return this.fail('H28')
+    if (this.request.trickles(now, sending, this.limits)) return this.fail('H28')
     if (now < this.deadline) return
     switch (this.state) {
       case 'waiting':
@@ -317,7 +320,7 @@ export class Exchange implements User, Waiter {
       this.settle(code, cause)
       return this.client.destroy()
     }
-    this.answer(answerTo(code, cause), code, cause)
+    this.answer(answerTo(code, cause, this.app?.route), code, cause)
   }
 
   private answer(answer: Answer, code: Code | null = null, cause = ''): void {
@@ -379,10 +382,7 @@ export class Exchange implements User, Waiter {
     const account = {
       code,
       cause,
-      method: head.method,
-      path: head.target,
-      host: head.hostname,
-      requestId,
+      ...{ method: head.method, path: head.target, host: head.hostname, requestId },
       forwarded: forwarded(head, client.entrance.client),
       dyno: this.backend?.dyno ?? '',
       connect: this.connectTook,
@@ -394,6 +394,6 @@ export class Exchange implements User, Waiter {
       tls: client.entrance.tls,
       agent: code === 'H31' ? field(head.fields, 'user-agent') : undefined,
     }
-    this.router.account(this.app.route.id, { at, took: at - this.begunAt, account })
+    this.router.account(this.app.route, { at, took: at - this.begunAt, account })
   }
 }

@@ -4,7 +4,7 @@ import type { AppRoute } from './protocol.ts'
 
 /** What dynos get of a request, as far as it is not the same for all. Pure. */
 
-type Features = Pick<AppRoute, 'fresh' | 'passContinue'>
+type Features = Pick<AppRoute, 'fresh' | 'passContinue' | 'platform'>
 
 /** Whether the dyno is to be asked for the leave to send the body. */
 export const passesContinue = (head: RequestHead, route: Features | undefined): boolean =>
@@ -14,6 +14,7 @@ export const passesContinue = (head: RequestHead, route: Features | undefined): 
 export function added(head: RequestHead, route: Features | undefined): Fields {
   const asked = passesContinue(head, route)
   const fresh = route?.fresh === true && head.upgrade === ''
+  if (route?.platform !== undefined) return ['sluice-router', 'Sluice-Router', route.platform]
   return asked || fresh ? [...(asked ? EXPECT : NONE), ...(fresh ? CLOSE : NONE)] : NONE
 }
 

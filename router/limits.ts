@@ -72,6 +72,8 @@ export const limits = {
   firstByte: 30 * SECOND,
   /** H15, H28: rolling, reset by each byte either way. */
   idle: 55 * SECOND,
+  /** In place of these two for the platform's own names: builds, logs and terminals may be silent as long; the daemon has bounds of its own. */
+  platformSilence: 3600 * SECOND,
   /** H28: bytes of a request's body in each idle time, while the dyno takes them and has not answered. */
   bodyProgress: 512,
   /** From its first byte to the end of a request's head. */
@@ -101,6 +103,8 @@ export const limits = {
   /** How long running requests may go on after SIGTERM; tunnels must have ended by then. */
   shutdown: 30 * SECOND,
 
+  /** A connection that has no request may still make one, where systemd holds the sockets: further ones wait there and are not refused. */
+  shutdownIdle: 2 * SECOND,
   /** The same after a successor has taken over: nothing waits for the end of this process. */
   handoverTunnels: 600 * SECOND,
   /** A connection that has no request may still make one, so long after a successor has taken over. */

@@ -22,6 +22,7 @@ const OURS = [
   'x-request-id',
   'via',
   'expect',
+  'sluice-router',
 ]
 
 /** What `Connection` cannot make us drop. */

@@ -69,8 +69,14 @@ export const noSuchApp: Answer = {
 }
 
 /** What a visitor reads; the app's owner finds the code in the app's log. */
-export function answerTo(code: Code, reason = ''): Answer {
+export function answerTo(code: Code, reason = '', route?: Pages): Answer {
   const { status, desc } = problem(code)
+  if (route?.platform !== undefined && status >= 500)
+    return {
+      status,
+      title: "The platform's API is not available",
+      text: `It does not answer (${code}: ${desc}). Apps go on as they are; changes to them have to wait. Try again in a minute. If it stays so, its operator finds why in the log of the daemon.`,
+    }
   if (code === 'H80')
     return {
       status,
@@ -108,17 +114,20 @@ export interface Page {
 /** How a page is shown: as HTML or as text, and where the app has a page of its own, in its place. */
 export interface Form {
   html: boolean
+  /** As Heroku's API says what is wrong. */
+  json?: boolean
   /** URL of the app's own page. */
   frame?: string
 }
 
-type Pages = Pick<AppRoute, 'errorPage' | 'maintenancePage'>
+type Pages = Pick<AppRoute, 'errorPage' | 'maintenancePage' | 'platform'>
 
 /**
  * The built-in pages are HTML for those who ask for HTML. An app's own page (https://devcenter.heroku.com/articles/error-pages) is for
  * everybody who can take HTML at all.
  */
 export function formOf(code: Code | null, route: Pages | undefined, accept: string | undefined): Form {
+  if (route?.platform !== undefined && accept?.includes('json')) return { html: false, json: true }
   const frame = code === null || route === undefined ? undefined : ownPage(code, route)
   if (frame === undefined) return { html: accept?.includes('text/html') === true }
   return accept === undefined || /text\/(?:html|\*)|\*\/\*/.test(accept) ? { html: true, frame } : { html: false }
@@ -136,15 +145,20 @@ const URL_OF_PAGE = /^(?:https?:)?\/\/[!-~]{1,2000}$/
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 
-/** HTML or text. */
-export function pageOf(answer: Answer, { html, frame, requestId }: Form & { requestId: string }): Page {
+/** HTML, JSON or text. */
+export function pageOf(answer: Answer, { html, json, frame, requestId }: Form & { requestId: string }): Page {
   const { status, title, text } = answer
-  const body = !html ? `${title}\n\n${text}\n` : frame === undefined ? htmlOf(answer) : frameOf(title, frame)
-  const type = `text/${html ? 'html' : 'plain'}; charset=utf-8`
+  const plain = json ? jsonOf(answer) : `${title}\n\n${text}\n`
+  const body = !html ? plain : frame === undefined ? htmlOf(answer) : frameOf(title, frame)
+  const type = `${json ? 'application/json' : html ? 'text/html' : 'text/plain'}; charset=utf-8`
   const fields: Fields = ['content-type', 'Content-Type', type, 'cache-control', 'Cache-Control', 'no-cache, no-store']
   if (requestId !== '') fields.push('x-request-id', 'X-Request-Id', requestId)
   return { status, reason: reasons[status] ?? 'Error', fields, body }
 }
+
+/** https://devcenter.heroku.com/articles/platform-api-reference#error-responses */
+const jsonOf = ({ status, title, text }: Answer): string =>
+  `${JSON.stringify({ id: status >= 500 ? 'maintenance' : 'bad_request', message: `${title}. ${text}` })}\n`
 
 const documentOf = (title: string, style: string, body: string): string =>
   `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${title}</title>` +

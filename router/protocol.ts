@@ -81,6 +81,8 @@ export interface AppRoute {
   fresh?: boolean
   /** `Expect: 100-continue` is the dyno's to answer (Heroku's http-end-to-end-continue). */
   passContinue?: boolean
+  /** It is no app but the platform's own API, and this tells the daemon that a request comes by a router. No log lines: links are secrets. */
+  platform?: string
   /** What to answer when no backend serves: H81, H14, H10, or wait for a starting one (H20). */
   empty: 'blank' | 'none' | 'crashed' | 'starting'
   backends: Backend[]
@@ -332,7 +334,7 @@ const MODES: readonly Backend['mode'][] = ['probe', 'serve', 'drain']
 const optional = new Map<string, (value: unknown, name: string) => unknown>(
   Object.entries({
     ...{ affinity: boolean, redirect: boolean, fresh: boolean, passContinue: boolean },
-    ...{ errorPage: string, maintenancePage: string },
+    ...{ errorPage: string, maintenancePage: string, platform: string },
     ...{ hsts: integer, hold: integer, grace: integer },
   } satisfies { [name in OptionalOf<AppRoute>]: unknown }),
 )

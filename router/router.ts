@@ -53,6 +53,8 @@ export interface Connection {
 /** The data plane without its sockets: the table, the backends, and the clients' sessions. */
 export class Router {
   readonly limits: Limits
+  /** For the platform's own names. */
+  readonly patient: Limits
   readonly events: RouterEvents
   readonly sessions = new Set<Connection>()
   /** H22: requests and tunnels that a backend may have at a time from this process. */
@@ -78,6 +80,8 @@ export class Router {
   constructor(events: RouterEvents, limits: Partial<Limits> = {}, share = 1) {
     this.events = events
     this.limits = { ...standard, ...limits }
+    const { platformSilence } = this.limits
+    this.patient = { ...this.limits, firstByte: platformSilence, idle: platformSilence }
     this.perBackend = Math.ceil(this.limits.perBackend / share)
     this.sweeper = setInterval(() => this.sweep(), this.limits.sweep)
   }
@@ -177,14 +181,14 @@ export class Router {
   }
 
   /** A request to this app has ended. */
-  account(app: string, end: End): void {
+  account({ id: app, platform }: AppRoute, end: End): void {
     let tally = this.tallies.get(app)
     if (tally === undefined) {
       tally = emptyTally()
       this.tallies.set(app, tally)
     }
     count(tally, end.took, end.account)
-    this.events.line(app, end.at, end.account)
+    if (platform === undefined) this.events.line(app, end.at, end.account)
   }
 
   /** What was counted since the last time. */

@@ -7,6 +7,7 @@ import type { Fields } from './fields.ts'
 import { headEnd, parseRequest, Refusal, type RequestHead, type ResponseHead } from './head.ts'
 import { pageText, responseText } from './headers.ts'
 import { joined } from './input.ts'
+import type { Limits } from './limits.ts'
 import { type Page, pageOf, refusal } from './page.ts'
 import { newRequestId } from './request-id.ts'
 import type { Connection, Router } from './router.ts'
@@ -157,9 +158,14 @@ export class Session implements Handler, Client, Connection {
     this.conn.write(pageText(page, how))
   }
 
-  upgrade(head: ResponseHead, upstream: Upstream, over: (bytes: number, idle: boolean) => void): Tunnel {
+  upgrade(
+    head: ResponseHead,
+    upstream: Upstream,
+    limits: Limits,
+    over: (bytes: number, idle: boolean) => void,
+  ): Tunnel {
     this.conn.write(responseText(head, { close: false, dechunk: false }))
-    return new Tunnel(this, upstream, this.router.limits, over)
+    return new Tunnel(this, upstream, limits, over)
   }
 
   destroy(): void {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { AccountKey } from './key.ts'
+import { type AccountKey, bind } from './key.ts'
 import { Problem, problemOf, retryAfter } from './problem.ts'
 import type { Ask, Reply } from './transport.ts'
 
@@ -31,6 +31,8 @@ export interface Account {
   directory: string
   /** Where the authority may write to. */
   contact: string | undefined
+  /** By what it knows its customer, where it wants to. */
+  binding?: { kid: string; hmac: string } | undefined
   key: AccountKey
 }
 
@@ -59,7 +61,9 @@ export class Authority {
     const authority = new Authority(ask, account, signal)
     authority.directory = parse(Directory, succeeded(await ask(account.directory, signal)))
     const contact = account.contact === undefined ? {} : { contact: [`mailto:${account.contact}`] }
-    const reply = await authority.post(authority.directory.newAccount, { termsOfServiceAgreed: true, ...contact })
+    const { newAccount } = authority.directory
+    const binding = account.binding && { externalAccountBinding: bind(account.binding, newAccount, account.key) }
+    const reply = await authority.post(newAccount, { termsOfServiceAgreed: true, ...contact, ...binding })
     authority.id = locationOf(reply)
     return authority
   }

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
+import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 
 /** An account's key at an authority, and what is signed with it: JWS as RFC 8555 6.2 wants it, ES256. */
 export interface AccountKey {
@@ -29,6 +29,13 @@ export function openKey(pem: string): AccountKey {
       return JSON.stringify({ protected: head, payload: text, signature: signature.toString('base64url') })
     },
   }
+}
+
+/** Tells an authority whose account a key is to be: the key's public half, signed with what it has given its customer (RFC 8555 7.3.4). */
+export function bind({ kid, hmac }: { kid: string; hmac: string }, url: string, { jwk }: AccountKey): object {
+  const [head, text] = [encode({ alg: 'HS256', kid, url }), encode(jwk)]
+  const signature = createHmac('sha256', Buffer.from(hmac, 'base64url')).update(`${head}.${text}`).digest('base64url')
+  return { protected: head, payload: text, signature }
 }
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -4,11 +4,12 @@ import { findTeam } from '../account/team.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
+import { appUrl } from '../names.ts'
 import { buildOf, createSetup, findSetup, type Setup } from '../pipeline/setup.ts'
 import { body } from './body.ts'
 import { line } from './build.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
-import { apiUrl, webUrl } from './link.ts'
+import { apiUrl } from './link.ts'
 import { REGION } from './region.ts'
 import type { StreamUrl } from './stream.ts'
 import { time } from './wire.ts'
@@ -79,7 +80,7 @@ const serialize = (d: Daemon, setup: Setup, app: App) =>
       setup.postdeploy_exit_code === null
         ? null
         : { output: setup.postdeploy_output ?? '', exit_code: setup.postdeploy_exit_code },
-    resolved_success_url: setup.success_url === null ? null : resolved(webUrl(d.config, app), setup.success_url),
+    resolved_success_url: setup.success_url === null ? null : resolved(appUrl(d.config, app.name), setup.success_url),
     created_at: time(setup.created_at),
     updated_at: time(setup.updated_at),
   }) satisfies Body

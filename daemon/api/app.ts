@@ -16,11 +16,12 @@ import { requirePermission } from '../app/permission.ts'
 import { parseStack } from '../app/stack.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
+import { appUrl } from '../names.ts'
 import { servingReleases } from '../route/routes.ts'
 import { body } from './body.ts'
 import { type Context, created, param, type Routes, reply, withApp } from './context.ts'
 import { Named } from './identity.ts'
-import { gitUrl, type Place, webUrl } from './link.ts'
+import { gitUrl, type Place } from './link.ts'
 import { pageOf } from './page.ts'
 import { REGION } from './region.ts'
 import { named, time, timeOrNull } from './wire.ts'
@@ -142,8 +143,8 @@ export async function serializeApps(d: Daemon, ctx: Viewed, apps: App[]): Promis
       updated_at: time(app.updated_at),
       released_at: timeOrNull(slug?.released_at ?? app.created_at),
       generation: named('generation', 'cedar'),
-      git_url: gitUrl(ctx, app),
-      web_url: webUrl(d.config, app),
+      git_url: gitUrl(ctx, d.config, app),
+      web_url: appUrl(d.config, app.name),
       internal_routing: null,
       maintenance: app.maintenance === 1,
       owner,

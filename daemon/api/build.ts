@@ -49,7 +49,7 @@ export function buildRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): An
     const whole = (await permissionsOf(d, app, ctx.state.account)).includes('deploy')
     const source = (build: Build): string => {
       const url = sourceUrl(d, build)
-      if (url === undefined) return gitUrl(ctx, app)
+      if (url === undefined) return gitUrl(ctx, d.config, app)
       return whole ? url : publicSource(url)
     }
     return Promise.all(

@@ -16,7 +16,7 @@ import type { Meeting } from '../run/rendezvous.ts'
 import { restart, stop } from '../run/restart.ts'
 import { body } from './body.ts'
 import { accepted, type Context, created, param, type Routes, withApp } from './context.ts'
-import { apiUrl } from './link.ts'
+import { apiUrl, byName } from './link.ts'
 import { time } from './wire.ts'
 
 export function dynoRoutes(routes: Routes, d: Daemon): void {
@@ -153,16 +153,17 @@ function commandOf({ command, env, force_no_tty }: z.infer<typeof Inside>): Comm
 const toldNow = ({ config }: Daemon, terminal: Terminal): Terminal | undefined =>
   config.attach === 'rendezvous' || terminal.kind === 'pipes' ? terminal : undefined
 
-/** By the host that the client came by. Clients want the port spelled out. */
-function attachUrl(ctx: Context, d: Daemon, meeting: Meeting): string {
+/** By the host that the client came by. Clients want the port spelled out. A rendezvous is no HTTP, so no router takes it. */
+function attachUrl(ctx: Context, { config, ...d }: Daemon, meeting: Meeting): string {
   const { hostname, port } = new URL(apiUrl(ctx))
   const secret = invite(d, meeting)
-  const host = `${hostname}:${port || (ctx.protocol === 'https' ? 443 : 80)}`
-  return d.config.attach === 'rendezvous' ? `rendezvous://${host}/${secret}` : `https://${host}/attach/${secret}`
+  const came = port || (ctx.protocol === 'https' ? 443 : 80)
+  if (config.attach === 'https') return `https://${hostname}:${came}/attach/${secret}`
+  return `rendezvous://${hostname}:${byName(ctx, config) ? config.api.port : came}/${secret}`
 }
 
 /** A dyno that no client can come to must not run on. */
-function invite(d: Daemon, meeting: Meeting): string {
+function invite(d: Pick<Daemon, 'rendezvous'>, meeting: Meeting): string {
   try {
     return d.rendezvous.invite(meeting)
   } catch (error) {

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Config } from '../config.ts'
+import { hostsOf } from '../names.ts'
 import type { Context } from './context.ts'
 
 /** Where the client reaches the API, which may be through a tunnel: so from the request, not from the settings. */
@@ -7,12 +8,25 @@ export type Place = Pick<Context, 'protocol' | 'host'>
 
 export const apiUrl = (ctx: Place): string => `${ctx.protocol}://${ctx.host}`
 
-/** Where git pushes go; clients always write https for it. */
-export const gitUrl = (ctx: Place, app: { name: string }): string => `https://${ctx.host}/${app.name}.git`
+/** The same for those who do not ask. */
+export const placeOf = ({ names, router, api }: Config): Place =>
+  names === undefined
+    ? { protocol: 'http', host: `localhost:${api.port}` }
+    : { protocol: 'https', host: `${names.api}${router.tlsPort === 443 ? '' : `:${router.tlsPort}`}` }
 
-/** Where the routers serve the app. */
-export const webUrl = ({ domain, router }: Config, app: { name: string }): string =>
-  `http://${app.name}.${domain}${router.httpPort === 80 ? '' : `:${router.httpPort}`}/`
+/** Of a link that the client passes on to somebody else, who may be anywhere. */
+export const publicUrl = (ctx: Place, config: Config): string =>
+  apiUrl(config.names === undefined || byName(ctx, config) ? ctx : placeOf(config))
+
+/** Whether the client came by one of the platform's names, and so through a router. */
+export const byName = ({ host }: Place, { names }: Pick<Config, 'names'>): boolean =>
+  hostsOf(names).includes(host.replace(/\.?(:\d+)?$/, '').toLowerCase())
+
+/** Where git pushes go; clients always write https for it. */
+export function gitUrl(ctx: Place, { names }: Pick<Config, 'names'>, app: { name: string }): string {
+  const host = names !== undefined && byName(ctx, { names }) ? ctx.host.replace(/^[^:]+/, names.git) : ctx.host
+  return `https://${host}/${app.name}.git`
+}
 
 /** Names of transcripts that nobody can guess: whoever has the link may read, as clients fetch it without a token. */
 export interface Capabilities {

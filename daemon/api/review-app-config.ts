@@ -60,7 +60,7 @@ export function reviewAppConfigRoutes(routes: Routes, d: Daemon): void {
     withPipeline(d, async (pipeline, ctx) => {
       const found = await repository(ctx, pipeline)
       const name = found.app
-      return { id: numberOf(found), name, full_name: name, type: 'git', html_url: gitUrl(ctx, { name }) }
+      return { id: numberOf(found), name, full_name: name, type: 'git', html_url: gitUrl(ctx, d.config, { name }) }
     }),
   )
   routes.get(

@@ -14,7 +14,7 @@ import { serialize as serializeCollaborator } from './collaborator.ts'
 import { serialize as serializeDomain } from './domain.ts'
 import { serialize as serializeDyno } from './dyno.ts'
 import { serialize as serializeFormation } from './formation.ts'
-import { gitUrl, type Place } from './link.ts'
+import { gitUrl, placeOf } from './link.ts'
 import { serialize as serializeRelease } from './release.ts'
 import { serialize as serializeSniEndpoint } from './sni-endpoint.ts'
 
@@ -23,11 +23,11 @@ import { serialize as serializeSniEndpoint } from './sni-endpoint.ts'
  * are not in it. Throws when the app is gone.
  */
 export function createRepresent(d: Daemon): Represent {
-  const place: Place = { protocol: 'http', host: `localhost:${d.config.api.port}` }
+  const place = placeOf(d.config)
   const emailOf = async (account: string) => (await emailsOf(d, [account])).get(account) ?? ''
   const build = async (app: App, noted: Partial<Build> & { id: string }) => {
     const now: Build = { ...(await findBuild(d.db, app.id, noted.id)), ...noted }
-    return serializeBuild(now, { source: gitUrl(place, app), email: await emailOf(now.account_id) })
+    return serializeBuild(now, { source: gitUrl(place, d.config, app), email: await emailOf(now.account_id) })
   }
   const release = async (app: App, noted: Partial<Release> & { id: string }) => {
     const now: Release = { ...(await findRelease(d.db, app.id, noted.id)), ...noted }

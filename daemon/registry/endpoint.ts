@@ -7,6 +7,7 @@ import { findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf } from '../errors.ts'
+import { clientOf } from '../forwarded.ts'
 import { limits } from '../limits.ts'
 import { type Call, forward, pass } from './call.ts'
 import { listRepositories, pageOf } from './catalog.ts'
@@ -64,7 +65,7 @@ interface Asked {
 async function answer(d: Daemon, uploads: Uploads, { req, res, signal }: Asked): Promise<void> {
   const bearer = await bearerOf(d.db, passwordIn(req.headers.authorization), d.clock.now())
   if (!bearer) throw new RegistryError('UNAUTHORIZED', 'The password is an API token: see `heroku auth:token`.')
-  const account: Account = { ...bearer.account, from: req.socket.remoteAddress }
+  const account: Account = { ...bearer.account, from: clientOf(req) }
   const [path = '', search] = (req.url ?? '').split('?', 2)
   const query = new URLSearchParams(search)
   const wanted = parsePath(path)

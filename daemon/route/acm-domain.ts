@@ -3,6 +3,7 @@ import { type Managed, type Progress, refreshed } from './acm.ts'
 
 /** A custom domain of an app with Automated Certificate Management. */
 export interface AcmDomain extends Managed {
+  of: 'domain'
   id: string
   /** Id of the certificate that is served for it. */
   endpoint: string | null
@@ -31,7 +32,7 @@ export async function progressed(
 ): Promise<void> {
   const domain = await managedDomain(db, id)
   if (!domain) return
-  const before = domain.progress ?? { state: 'pending', reason: null, failures: 0, next_at: now }
+  const before = domain.progress ?? { state: 'pending', reason: null, failures: 0, next_at: now, directory: '' }
   const row = { ...before, ...change, updated_at: now }
   await db
     .insertInto('acm_domains')
@@ -40,12 +41,17 @@ export async function progressed(
     .execute()
 }
 
-/** After a stop or a crash: what was on its way has its turn again. */
-export const restartInterrupted = (db: DbOrTx, now: number): Promise<unknown> =>
+/** After a stop or a crash what was on its way has its turn again; so has what is from another authority than this. */
+export const restartInterrupted = (db: DbOrTx, directory: string, now: number): Promise<unknown> =>
   db
     .updateTable('acm_domains')
     .set({ state: 'pending', next_at: now, updated_at: now })
-    .where('state', 'in', ['verifying', 'verified'])
+    .where((where) =>
+      where.or([
+        where('state', 'in', ['verifying', 'verified']),
+        where.and([where('state', '=', 'issued'), where('directory', 'not in', ['', directory])]),
+      ]),
+    )
     .execute()
 
 /** Has those that failed tried again soon. */
@@ -74,18 +80,19 @@ const rowsOf = (db: DbOrTx) =>
     .select(['domains.id', 'domains.app_id', 'domains.hostname', 'domains.created_at'])
     .select(['sni_endpoints.id as endpoint', 'sni_endpoints.acm as automatic'])
     .select(['acm_domains.state', 'acm_domains.reason', 'acm_domains.failures', 'acm_domains.next_at'])
-    .select('acm_domains.updated_at')
+    .select(['acm_domains.directory', 'acm_domains.updated_at'])
     .where('apps.acm', '=', 1)
     .where('apps.destroyed_at', 'is', null)
     .orderBy('domains.hostname')
 
 type Row = Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number]
 
-function managed({ automatic, state, reason, failures, next_at, updated_at, ...domain }: Row): AcmDomain {
-  const known = state !== null && failures !== null && next_at !== null && updated_at !== null
+function managed({ automatic, state, reason, failures, next_at, directory, updated_at, ...domain }: Row): AcmDomain {
+  const known = state !== null && failures !== null && next_at !== null && directory !== null && updated_at !== null
   return {
+    of: 'domain',
     ...domain,
     bound: automatic === null ? 'platform' : automatic === 1 ? 'automatic' : 'manual',
-    progress: known ? { state, reason, failures, next_at, updated_at } : null,
+    progress: known ? { state, reason, failures, next_at, directory, updated_at } : null,
   }
 }

@@ -4,12 +4,15 @@ import { limits } from '../limits.ts'
 import type { AcmState, Schema } from '../store/schema.ts'
 
 /**
- * Automated Certificate Management: what becomes of each custom domain of an app that has it on. Pure.
+ * Automated Certificate Management: what becomes of each custom domain of an app that has it on, of the platform's own names, and of the
+ * apps' own hosts. Pure.
  *
  *   (no row), pending --its turn--> verifying --the authority has seen the challenge--> verified --certificate--> issued
  *   verifying, verified --it could not be had--> failing --back-off--> verifying
  *   failing --the authority says no for the fifth time in a row--> failed --a day, certs:auto:refresh--> verifying
  *   issued --a third of its life is left, or it is gone--> verifying, while the old one is served
+ *   issued --another authority is set--> pending, likewise
+ *   verifying, verified --the authority is asked too much--> failing, which counts as no failure
  *   verifying, verified --the daemon is killed--> pending
  *
  * A domain that is bound to a certificate of the app's own is left alone, and so is a wildcard, which HTTP-01 cannot show to be ours.
@@ -24,7 +27,7 @@ export interface Managed {
 }
 
 export type Progress = Omit<Selectable<Schema['acm_domains']>, 'domain_id'>
-type Outcome = Omit<Progress, 'updated_at'>
+type Outcome = Omit<Progress, 'updated_at' | 'directory'>
 
 /** When it is its turn; null: never, as things are. */
 export function dueAt({ hostname, created_at, bound, progress }: Managed): number | null {
@@ -37,18 +40,20 @@ export function dueAt({ hostname, created_at, bound, progress }: Managed): numbe
 
 /**
  * Whose turn it is: of those that are due, one of the app that was served the longest ago, so that an app with many domains holds up no
- * other. Else when it will be somebody's; null: nobody's, as things are. `served`: by app, when it had its last turn.
+ * other. Else when it will be somebody's; null: nobody's, as things are. `served`: by app, when it had its last turn. `roomAt`: not before.
  */
 export function nextTurn<T extends Managed>(
   domains: readonly T[],
   now: number,
   served: ReadonlyMap<string, number>,
+  roomAt: (domain: T) => number = () => 0,
 ): { domain: T } | { at: number } | null {
   let first: { domain: T; served: number; at: number } | undefined
   let soonest: number | null = null
   for (const domain of domains) {
-    const at = dueAt(domain)
-    if (at === null) continue
+    const due = dueAt(domain)
+    if (due === null) continue
+    const at = Math.max(due, roomAt(domain))
     soonest = Math.min(soonest ?? at, at)
     const one = { domain, served: served.get(domain.app_id) ?? 0, at }
     const sooner = !first || one.served < first.served || (one.served === first.served && at < first.at)
@@ -58,9 +63,14 @@ export function nextTurn<T extends Managed>(
   return soonest === null ? null : { at: soonest }
 }
 
-/** A new one is served from now on. */
-export function issued({ starts_at, expires_at }: { starts_at: number; expires_at: number }, now: number): Outcome {
-  const renewal = expires_at - (expires_at - starts_at) / 3
+/** A new one is served from now on. `random`: where in the time over which renewals are spread, 0 to 1. */
+export function issued(
+  { starts_at, expires_at }: { starts_at: number; expires_at: number },
+  now: number,
+  random = Math.random(),
+): Outcome {
+  const third = (expires_at - starts_at) / 3
+  const renewal = expires_at - third + random * Math.min(limits.acmeSpread, third / 2)
   return {
     state: 'issued',
     reason: null,
@@ -80,6 +90,13 @@ export function failed(failures: number, { kind, message, retryAfter = 0 }: Prob
     failures: count,
     next_at: now + Math.max(pause, Math.min(retryAfter, MOST_WISHED)),
   }
+}
+
+/** Refused for how much we ask, or how busy the authority is: that says nothing against the domain. Null for every other problem. */
+export function limitedUntil({ kind, type, retryAfter }: Problem, now: number): number | null {
+  if (type !== 'rateLimited' && (kind === 'name' || retryAfter === undefined)) return null
+  const [least = 0] = limits.acmRetry
+  return now + Math.min(Math.max(retryAfter ?? limits.acmeLimited, least), MOST_WISHED)
 }
 
 /** An authority may ask for patience, but not for ever. */

@@ -15,6 +15,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+import { hostsOf, type Names } from '../names.ts'
 
 /** PEM texts for a TLS listener. */
 export interface Certificate {
@@ -38,6 +39,7 @@ export async function ensureCertificates(config: {
   data: string
   domain: string
   api: { hosts: string[] }
+  names?: Names | undefined
 }): Promise<Certificate> {
   const folder = join(config.data, 'tls')
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -52,6 +54,7 @@ export async function ensureCertificates(config: {
       config.domain,
       `*.${config.domain}`,
       ...config.api.hosts,
+      ...hostsOf(config.names),
     ]),
   ]
   const now = new Date()

@@ -57,7 +57,7 @@ interface Parts {
  * safe to repeat. Nothing here is durable: a router says what it has applied when it connects.
  */
 export function createRouters(
-  { clock, log, register = openRegister(undefined, log) }: Parts,
+  { clock, log, register = openRegister(undefined, { log, clock }) }: Parts,
   sources: Sources,
 ): Routers {
   const peers = new Set<Peer>()
@@ -221,8 +221,10 @@ export function createRouters(
       case 'log':
         if (message.dropped > 0) log.warn('a router dropped log lines', { dropped: message.dropped })
         // an id becomes the name of a folder: none but those that we have given
-        for (const { app, at, text } of message.lines)
-          if (table.route(app) !== undefined) sources.logLine(app, at, text)
+        for (const { app, at, text } of message.lines) {
+          const route = table.route(app)
+          if (route !== undefined && route.platform === undefined) sources.logLine(app, at, text)
+        }
         return
       default:
         return message satisfies never

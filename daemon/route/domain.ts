@@ -6,6 +6,7 @@ import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
+import { hostsOf } from '../names.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
@@ -82,6 +83,7 @@ export interface Wanted {
 /** Has the routers send this host's requests to the app. Throws UserError for a bad, foreign or taken name, or an unknown endpoint. */
 export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wanted): Promise<Domain> {
   const hostname = parseHostname(wanted.hostname, d.config.domain)
+  if (hostsOf(d.config.names).includes(hostname)) throw invalid(`${hostname} is a name of the platform itself.`)
   const now = d.clock.now()
   const domain = await decide(d.db, async (tx) => {
     await requireFree(tx, app, hostname)

@@ -9,18 +9,19 @@ import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { createRunner } from '../runner.ts'
-import { decide } from '../store/database.ts'
-import { failed, issued, nextTurn } from './acm.ts'
-import { type AcmDomain, managedDomain, managedDomains, progressed, restartInterrupted } from './acm-domain.ts'
+import { dueAt, failed, limitedUntil, nextTurn } from './acm.ts'
+import { askingFor, keep, progress, restartSubjects, type Subject, subjectsOf } from './acm-subject.ts'
 import { accountKey } from './acme-account.ts'
-import { describe, type Pair, parsePair } from './chain.ts'
-import { bindAutomatic } from './domain.ts'
-import { forgetAutomatic, keepAutomatic } from './sni-endpoint.ts'
+import { budgetOf, type Room } from './acme-budget.ts'
+import { beginOrder, endOrder, ordersOf } from './acme-order.ts'
+import { type Pair, parsePair } from './chain.ts'
+import { PLATFORM } from './platform.ts'
 
 /**
- * Gets certificates for the domains of apps with Automated Certificate Management, one order after the other, and renews them. What is to
- * be done is in the rows (acm.ts), so that it may die at any moment: an order that was on its way is made anew, and its challenge, which
- * is in memory only, is answered no more.
+ * Gets certificates for the domains of apps with Automated Certificate Management, for the platform's names and for apps' own hosts, one
+ * order after the other, and renews them. What is to be done is in the rows (acm.ts), so that it may die at any moment: an order that was on
+ * its way is made anew, and its challenge, which is in memory only, is answered no more. What the authority was asked for is in rows as well,
+ * so that its limits are kept over restarts (acme-budget.ts).
  */
 export interface Issuance {
   start(): Promise<void>
@@ -46,7 +47,8 @@ export function createIssuance(d: Parts): Issuance {
     await d.routers.publish(app)
   }
 
-  const order = async ({ id, app_id, hostname }: AcmDomain, signal: AbortSignal): Promise<Pair> => {
+  const order = async (subject: Subject, signal: AbortSignal): Promise<Pair> => {
+    const { app_id, hostname } = subject
     if (!acme || !ask) throw new Error('no authority')
     const key = await accountKey(d, acme.directory)
     const authority = await Authority.open(ask, { ...acme, key }, signal)
@@ -56,13 +58,13 @@ export function createIssuance(d: Parts): Issuance {
         await publish(app_id, { host: hostname, ...given })
         await d.routers.followed(signal)
       },
-      verified: () => progressed(d.db, { id, now: d.clock.now() }, { state: 'verified', reason: null }),
+      verified: () => progress(d, subject, { state: 'verified', reason: null }),
     })
     return parsePair(chain, privateKey, d.clock.now())
   }
 
   /** In time, or with a Problem; what is broken off because the daemon stops rejects with that. */
-  const orderInTime = async (domain: AcmDomain, stopping: AbortSignal): Promise<Pair> => {
+  const orderInTime = async (domain: Subject, stopping: AbortSignal): Promise<Pair> => {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(limits.acmeOrder)])
     try {
       return await order(domain, signal)
@@ -74,39 +76,64 @@ export function createIssuance(d: Parts): Issuance {
     }
   }
 
-  const attempt = async (domain: AcmDomain, stopping: AbortSignal): Promise<void> => {
-    const { id, app_id: app, hostname, progress } = domain
-    const tell = (text: string) => d.logs.write(app, { at: d.clock.now(), source: 'app', dyno: 'api', text })
-    await progressed(d.db, { id, now: d.clock.now() }, { state: 'verifying', reason: null })
+  const attempt = async (subject: Subject, directory: string, stopping: AbortSignal): Promise<void> => {
+    const { app_id: app, hostname } = subject
+    const id = await beginOrder(d.db, directory, askingFor(subject, directory), d.clock.now())
+    await progress(d, subject, { state: 'verifying', reason: null })
     try {
-      const pair = await orderInTime(domain, stopping)
-      if (!(await keep(d, domain, pair))) return
+      const pair = await orderInTime(subject, stopping)
+      await endOrder(d.db, id, { outcome: 'issued' })
+      if (!(await keep(d, subject, { pair, directory }))) return
       d.log.info('certificate issued', { app, hostname })
-      tell(`Certificate for ${hostname} issued`)
+      tell(app, `Certificate for ${hostname} issued`)
       await d.routers.publish(app)
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      const now = d.clock.now()
-      await progressed(d.db, { id, now }, failed(progress?.failures ?? 0, error, now))
-      d.log.warn('no certificate', { app, hostname, error: error.message })
-      tell(`No certificate for ${hostname}: ${error.message}`)
+      await refused(subject, id, error)
     }
   }
 
-  const pass = async (stopping: AbortSignal): Promise<number | null> => {
-    const domains = await managedDomains(d.db)
+  const refused = async (subject: Subject, order: number, problem: Problem): Promise<void> => {
+    const { app_id: app, hostname, progress: before } = subject
     const now = d.clock.now()
-    const turn = nextTurn(domains, now, served)
+    const until = limitedUntil(problem, now)
+    await endOrder(d.db, order, { outcome: until === null ? 'failed' : 'limited', until })
+    const limited = { state: 'failing', reason: problem.message, next_at: until ?? 0 } as const
+    await progress(d, subject, until === null ? failed(before?.failures ?? 0, problem, now) : limited)
+    d.log.warn('no certificate', { app, hostname, error: problem.message })
+    tell(app, `No certificate for ${hostname}: ${problem.message}`)
+  }
+
+  const tell = (app: string, text: string): void => {
+    if (app !== PLATFORM) d.logs.write(app, { at: d.clock.now(), source: 'app', dyno: 'api', text })
+  }
+
+  const pass = async (directory: string, stopping: AbortSignal): Promise<number | null> => {
+    const subjects = await subjectsOf(d)
+    const now = d.clock.now()
+    const budget = budgetOf(await ordersOf(d.db, directory, now), now)
+    const rooms = new Map(subjects.map((subject) => [subject, budget(askingFor(subject, directory))]))
+    await sayWhy(rooms, now)
+    const turn = nextTurn(subjects, now, served, (subject) => rooms.get(subject)?.at ?? 0)
     if (turn === null) return null
     if (!('domain' in turn)) return turn.at
     const wait = orders.take('')
     if (wait > 0) return now + wait
     served.set(turn.domain.app_id, now)
-    await attempt(turn.domain, stopping)
+    await attempt(turn.domain, directory, stopping)
     return d.clock.now()
   }
 
-  const runner = createRunner((_, stopping) => pass(stopping), d.clock, d.log)
+  /** Of those that wait for their first and for nothing but the authority's limits. */
+  const sayWhy = async (rooms: ReadonlyMap<Subject, Room>, now: number): Promise<void> => {
+    for (const [subject, { at, why }] of rooms) {
+      const { state = 'pending', reason = null } = subject.progress ?? {}
+      const waits = state === 'pending' && at > now && (dueAt(subject) ?? at) <= now
+      if (waits && reason !== why) await progress(d, subject, { reason: why })
+    }
+  }
+
+  const runner = createRunner(async (_, stopping) => (acme ? pass(acme.directory, stopping) : null), d.clock, d.log)
   let started = false
   const wake = (): void => {
     if (started) runner.poke('')
@@ -114,7 +141,7 @@ export function createIssuance(d: Parts): Issuance {
   return {
     async start() {
       if (!acme) return warnOfLost(d)
-      await restartInterrupted(d.db, d.clock.now())
+      await restartSubjects(d, acme.directory)
       started = true
       wake()
     },
@@ -124,28 +151,11 @@ export function createIssuance(d: Parts): Issuance {
   }
 }
 
-/** Serves it from now on; false when the domain is not to have it any more. */
-async function keep(d: Parts, { id }: AcmDomain, pair: Pair): Promise<boolean> {
-  const now = d.clock.now()
-  try {
-    return await decide(d.db, async (tx) => {
-      const domain = await managedDomain(tx, id)
-      if (!domain || domain.bound === 'manual') return false
-      const { app_id: app, endpoint: instead } = domain
-      const endpoint = await keepAutomatic(d, tx, { app, pair, instead, now })
-      await bindAutomatic(tx, id, { endpoint, now })
-      await forgetAutomatic(tx, { id: app }, { which: 'unbound', now })
-      await progressed(tx, { id, now }, issued(describe(pair.chain), now))
-      return true
-    })
-  } catch (error) {
-    throw error instanceof UserError ? new Problem('name', error.message) : error
-  }
-}
-
 /** Somebody has taken the authority away from the settings; what was obtained is served, and will end. */
 async function warnOfLost({ db, log }: Parts): Promise<void> {
-  const domains = (await managedDomains(db)).length
+  const automatic = await db.selectFrom('sni_endpoints').select('id').where('acm', '=', 1).execute()
+  const hosts = await db.selectFrom('acm_hosts').select('hostname').where('certificate_id', 'is not', null).execute()
+  const domains = automatic.length + hosts.length
   if (domains > 0) log.warn('certificates are not renewed: SLUICE_ACME_DIRECTORY is not set', { domains })
 }
 

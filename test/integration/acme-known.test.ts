@@ -4,7 +4,7 @@ import { startAcmeRig } from './acme-rig.ts'
 import { eventually } from './router-rig.ts'
 
 test('an authority that knows the name from an earlier order asks nothing, and gets no challenge', async () => {
-  const rig = await startAcmeRig({ PEBBLE_AUTHZREUSE: '100' })
+  const rig = await startAcmeRig({ pebble: { env: { PEBBLE_AUTHZREUSE: '100' } } })
   try {
     const { host, dns } = rig
     dns.known.add('www.example.com')

@@ -2,21 +2,22 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
-import { get } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { WebSocketServer } from 'ws'
 import { systemClock } from '../../daemon/clock.ts'
+import { bindHosts, hostPairs } from '../../daemon/route/acm-host.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { createRouters } from '../../daemon/route/control.ts'
 import { createIssuance } from '../../daemon/route/issuance.ts'
+import { platformRoute } from '../../daemon/route/platform.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
 import { readPairs } from '../../daemon/route/sni-endpoint.ts'
 import { type Host, startHost } from '../api/host.ts'
-import { make } from './chains.ts'
 import { type NameServer, startNameServer } from './dns-server.ts'
+import { type PebbleSettings, startPebble } from './pebble.ts'
 import { eventually, portOf } from './router-rig.ts'
 
 /** Pebble (an authority for tests), the real router process, and the API over a real database with the daemon's end of the routers' protocol. */
@@ -39,8 +40,14 @@ export interface AcmeRig {
   close(): Promise<void>
 }
 
-/** `settings` are Pebble's. */
-export async function startAcmeRig(settings: Record<string, string> = {}): Promise<AcmeRig> {
+interface Wishes {
+  /** Pebble's settings: from the environment, and of its file. */
+  pebble?: PebbleSettings
+  /** The daemon's. */
+  settings?: Record<string, string>
+}
+
+export async function startAcmeRig({ pebble = {}, settings = {} }: Wishes = {}): Promise<AcmeRig> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-acme-'))
   const [http, https, api, directory, management] = await Promise.all(Array.from({ length: 5 }, freePort))
   const ports = {
@@ -51,12 +58,13 @@ export async function startAcmeRig(settings: Record<string, string> = {}): Promi
     management: management ?? 0,
   }
   const dns = await startNameServer()
-  const trusted = await startPebble(folder, { ports, dns, settings })
+  const trusted = await startPebble(folder, { ports, dns, ...pebble })
   const host = await startHost({
     SLUICE_DATA: folder,
     SLUICE_ACME_DIRECTORY: `https://localhost:${ports.directory}/dir`,
     SLUICE_ACME_CONTACT: 'ops@example.com',
     SLUICE_CA_BUNDLE: join(folder, 'pebble.pem'),
+    ...settings,
   })
   await writeFile(join(folder, 'router.token'), 'secret\n')
   await ensureCertificates({ data: folder, domain: 'localhost', api: { hosts: [] } })
@@ -107,59 +115,6 @@ export async function startAcmeRig(settings: Record<string, string> = {}): Promi
 
 type Ports = Record<'http' | 'https' | 'api' | 'directory' | 'management', number>
 
-async function startPebble(
-  folder: string,
-  { ports, dns, settings }: { ports: Ports; dns: NameServer; settings: Record<string, string> },
-): Promise<{ child: ChildProcess; root: string }> {
-  const { cert, key } = await make({ names: ['localhost'] })
-  await writeFile(join(folder, 'pebble.pem'), cert)
-  await writeFile(join(folder, 'pebble.key'), key)
-  const config = {
-    listenAddress: `127.0.0.1:${ports.directory}`,
-    managementListenAddress: `127.0.0.1:${ports.management}`,
-    certificate: join(folder, 'pebble.pem'),
-    privateKey: join(folder, 'pebble.key'),
-    httpPort: ports.http,
-    tlsPort: ports.https,
-  }
-  await writeFile(join(folder, 'pebble.json'), JSON.stringify({ pebble: config }))
-  const args = ['-config', join(folder, 'pebble.json'), '-dnsserver', `127.0.0.1:${dns.port}`, '-strict']
-  const child = spawn('pebble', args, {
-    stdio: 'ignore',
-    env: {
-      PATH: process.env.PATH,
-      PEBBLE_VA_NOSLEEP: '1',
-      PEBBLE_AUTHZREUSE: '0',
-      PEBBLE_WFE_NONCEREJECT: '20',
-      ...settings,
-    },
-  })
-  let root: string | undefined
-  const ask = (): void => {
-    fetchText(`https://localhost:${ports.management}/roots/0`, cert).then(
-      (text) => {
-        root = text
-      },
-      () => void setTimeout(ask, 20),
-    )
-  }
-  ask()
-  await eventually(
-    () => root !== undefined,
-    () => 'pebble',
-  )
-  return { child, root: root ?? '' }
-}
-
-const fetchText = (url: string, ca: string): Promise<string> =>
-  new Promise((resolve, reject) => {
-    get(url, { ca, family: 4 }, async (response) => {
-      let text = ''
-      for await (const chunk of response) text += chunk
-      resolve(text)
-    }).once('error', reject)
-  })
-
 function startRouter(data: string, ports: Ports): ChildProcess {
   const env = {
     ...process.env,
@@ -176,8 +131,9 @@ async function startDaemonEnd(host: Host, port: number): Promise<() => void> {
   d.routers = createRouters(
     { clock: systemClock, log: d.log },
     {
-      routes: (apps) => allRoutes(d.db, 'localhost', apps),
-      pairs: (certificates) => readPairs(d, certificates),
+      routes: async (apps) =>
+        bindHosts(d.db, [...platformRoute(d.config, 'proof'), ...(await allRoutes(d.db, d.config.domain, apps))]),
+      pairs: async (ids) => new Map([...(await readPairs(d, ids)), ...(await hostPairs(d, ids))]),
       challenges: () => d.acm.challenges(),
       changed() {},
       logLine: (app, at, text) => d.logs.write(app, { at, source: 'heroku', dyno: 'router', text }),

@@ -6,6 +6,7 @@ import {
   dueAt,
   failed,
   issued,
+  limitedUntil,
   type Managed,
   nextTurn,
   type Progress,
@@ -22,7 +23,7 @@ const domain = (change: Partial<Managed> = {}): Managed => ({
   ...change,
 })
 const progress = (change: Partial<Progress> = {}): Progress => ({
-  ...{ state: 'failing', reason: 'why', failures: 1, next_at: NOW + 5, updated_at: NOW - 5 },
+  ...{ state: 'failing', reason: 'why', failures: 1, next_at: NOW + 5, directory: '', updated_at: NOW - 5 },
   ...change,
 })
 const no = (kind: Problem['kind'], retryAfter?: number) => new Problem(kind, 'no', { retryAfter })
@@ -76,8 +77,36 @@ test('when nobody is due it is told when somebody will be', () => {
 
 test('it is renewed when a third of its life is left, and never in a circle', () => {
   const life = { starts_at: NOW, expires_at: NOW + 90 * DAY }
-  assert.equal(issued(life, NOW), { state: 'issued', reason: null, failures: 0, next_at: NOW + 60 * DAY })
-  assert.is(issued(life, NOW + 80 * DAY).next_at, NOW + 80 * DAY + limits.acmAgain)
+  assert.equal(issued(life, NOW, 0), { state: 'issued', reason: null, failures: 0, next_at: NOW + 60 * DAY })
+  assert.is(issued(life, NOW + 80 * DAY, 0).next_at, NOW + 80 * DAY + limits.acmAgain)
+})
+
+test('what was ordered together is renewed over half a day, and of a short life over a part', () => {
+  const life = (days: number) => ({ starts_at: NOW, expires_at: NOW + days * DAY })
+  assert.is(issued(life(90), NOW, 1).next_at, NOW + 60 * DAY + limits.acmeSpread)
+  assert.is(issued(life(1), NOW, 1).next_at, NOW + Math.floor((DAY * 5) / 6))
+})
+
+test('a refusal for how much we ask says nothing against a domain; how long we wait is the authority’s to say, within reason', () => {
+  const limited = (retryAfter?: number) =>
+    limitedUntil(new Problem('authority', 'no', { type: 'rateLimited', retryAfter }), NOW)
+  assert.is(limited(), NOW + limits.acmeLimited)
+  assert.is(limited(3 * DAY), NOW + 3 * DAY)
+  assert.is(limited(100 * DAY), NOW + 7 * DAY)
+  assert.is(limited(0), NOW + MINUTE)
+  assert.is(limitedUntil(no('authority', 120 * MINUTE), NOW), NOW + 120 * MINUTE, 'one that is busy')
+  assert.is(limitedUntil(no('authority'), NOW), null)
+  assert.is(limitedUntil(no('name', MINUTE), NOW), null)
+})
+
+test('nobody has his turn before there is room for him', () => {
+  const [one, other] = [domain({ created_at: NOW - 2 }), domain({ hostname: 'b.example', created_at: NOW - 1 })]
+  const turn = nextTurn([one, other], NOW, new Map(), (some) => (some === one ? NOW + DAY : 0))
+  assert.is(turn && 'domain' in turn && turn.domain, other)
+  assert.equal(
+    nextTurn([one], NOW, new Map(), () => NOW + DAY),
+    { at: NOW + DAY },
+  )
 })
 
 test('the pauses between failures grow, so that an authority sees at most five an hour; the fifth no is a failure', () => {

@@ -1,10 +1,10 @@
-import { createPrivateKey, createPublicKey, verify } from 'node:crypto'
+import { createHmac, createPrivateKey, createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Authority } from '../../daemon/acme/authority.ts'
-import { generateKey, openKey } from '../../daemon/acme/key.ts'
+import { bind, generateKey, openKey } from '../../daemon/acme/key.ts'
 import { Problem, problemOf, retryAfter } from '../../daemon/acme/problem.ts'
 import { createAsk } from '../../daemon/acme/transport.ts'
 import { readConfig } from '../../daemon/config.ts'
@@ -109,12 +109,57 @@ test('an authority is asked over TLS only, and contacted by a mail address', () 
   const SLUICE_ACME_DIRECTORY = 'https://acme.example.com/directory'
   assert.is(readConfig({}).acme, undefined)
   assert.equal(readConfig({ SLUICE_ACME_DIRECTORY, SLUICE_ACME_CONTACT: 'ops@example.com' }).acme, {
-    ...{ directory: SLUICE_ACME_DIRECTORY, contact: 'ops@example.com' },
+    ...{ directory: SLUICE_ACME_DIRECTORY, contact: 'ops@example.com', binding: undefined, hosts: false },
   })
   for (const odd of ['http://acme.example.com/', 'acme.example.com', 'file:///etc/passwd'])
     assert.throws(() => readConfig({ SLUICE_ACME_DIRECTORY: odd }), /must be an https URL/)
   for (const odd of ['ops', 'mailto:ops@example.com', 'a b@example.com'])
     assert.throws(() => readConfig({ SLUICE_ACME_DIRECTORY, SLUICE_ACME_CONTACT: odd }), /must be a mail address/)
 })
+
+test('well-known authorities have short names', () => {
+  const named = (SLUICE_ACME_DIRECTORY: string) => readConfig({ SLUICE_ACME_DIRECTORY }).acme?.directory
+  assert.is(named('letsencrypt'), 'https://acme-v02.api.letsencrypt.org/directory')
+  assert.is(named('letsencrypt-staging'), 'https://acme-staging-v02.api.letsencrypt.org/directory')
+})
+
+test('apps’ own hosts get certificates below a public domain, unless they are not to', () => {
+  const hosts = (settings: Record<string, string>) =>
+    readConfig({ SLUICE_ACME_DIRECTORY: 'letsencrypt', ...settings }).acme?.hosts
+  assert.is(hosts({ SLUICE_DOMAIN: 'apps.example.com' }), true)
+  assert.is(hosts({ SLUICE_DOMAIN: 'apps.example.com', SLUICE_ACME_HOSTS: 'off' }), false)
+  for (const local of ['localhost', 'sluice.localhost', 'apps.internal', 'apps.local', 'sluice'])
+    assert.is(hosts({ SLUICE_DOMAIN: local, SLUICE_ACME_HOSTS: 'on' }), false, local)
+  assert.throws(() => hosts({ SLUICE_ACME_HOSTS: 'yes' }), /SLUICE_ACME_HOSTS is "yes"; it must be on or off/)
+})
+
+test('a customer’s key is whole, and no message says it', () => {
+  const binding = (kid: string, hmac: string) =>
+    readConfig({ SLUICE_ACME_DIRECTORY: 'letsencrypt', SLUICE_ACME_EAB_KID: kid, SLUICE_ACME_EAB_HMAC: hmac })
+  assert.equal(binding('kid', 'c2VjcmV0LXNlY3JldA').acme?.binding, { kid: 'kid', hmac: 'c2VjcmV0LXNlY3JldA' })
+  assert.throws(() => binding('kid', ''), /set both/)
+  assert.throws(() => binding('', 'c2VjcmV0LXNlY3JldA'), /set both/)
+  try {
+    binding('kid', 'se cret')
+    assert.unreachable()
+  } catch (error) {
+    assert.match(String(error), /must be in base64url/)
+    assert.not.match(String(error), /se cret/)
+  }
+})
+
+test('a key is bound to a customer by the customer’s own', () => {
+  const key = openKey(generateKey())
+  const hmac = Buffer.from('a secret of the customer').toString('base64url')
+  const { protected: head, payload, signature } = bind({ kid: 'kid', hmac }, 'https://a.example/new', key) as Jws
+  assert.equal(JSON.parse(String(Buffer.from(head, 'base64url'))), {
+    ...{ alg: 'HS256', kid: 'kid', url: 'https://a.example/new' },
+  })
+  assert.equal(JSON.parse(String(Buffer.from(payload, 'base64url'))), key.jwk)
+  const wanted = createHmac('sha256', 'a secret of the customer').update(`${head}.${payload}`).digest('base64url')
+  assert.is(signature, wanted)
+})
+
+type Jws = Record<'protected' | 'payload' | 'signature', string>
 
 test.run()

@@ -11,6 +11,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocket } from 'ws'
 import { readConfig } from '../../daemon/config.ts'
+import { proofOf } from '../../daemon/forwarded.ts'
 import { createLog } from '../../daemon/log.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { type ApiServer, createServer } from '../../daemon/server.ts'
@@ -77,6 +78,19 @@ test('HTTP and TLS are served on the same port, with a certificate that the auth
   for (const protocol of ['http', 'https'])
     for (const host of ['localhost', '127.0.0.1'])
       assert.is((await get(`${protocol}://${host}:${port}/apps`)).text, 'api /apps')
+})
+
+test('what a router says of a client is believed, and from anyone else it gets nowhere; routers do not connect by routers', async () => {
+  api = (req, res) => res.end(String(req.headers['x-forwarded-for']))
+  const claim = { 'x-forwarded-for': '198.51.100.7', 'x-forwarded-proto': 'https' }
+  assert.is((await get(`http://localhost:${port}/`, claim)).text, 'undefined')
+  const routed = { ...claim, 'sluice-router': proofOf('router-token') }
+  assert.is((await get(`http://localhost:${port}/`, routed)).text, '198.51.100.7')
+  const socket = new WebSocket(`ws://localhost:${port}/routers`, {
+    headers: { ...routed, authorization: 'Bearer router-token' },
+  })
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+  assert.is(response.statusCode, 404)
 })
 
 test('requests for repositories go to git', async () => {

@@ -1,4 +1,4 @@
-import type { BlockList } from 'node:net'
+import { type BlockList, isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { parseBalancers } from './gate.ts'
@@ -19,7 +19,8 @@ export interface Config {
   daemonUrl: string
   /** Processes that take requests. */
   workers: number
-  /** Port of /healthz and /metrics on this machine; 0: none. */
+  /** Where /healthz and /metrics are; port 0: nowhere. */
+  statusHost: string
   statusPort: number
   /** Sockets that whoever started us has opened; undefined when we open them ourselves. */
   inherited: Inherited | undefined
@@ -47,7 +48,9 @@ export const variables = {
   SLUICE_ROUTER_TRANSPORT: '`net` for plain sockets; else handles, where this Node has them (default: handle)',
   SLUICE_DAEMON_URL: 'where the daemon is when it is not on this machine: wss://HOST:PORT',
   SLUICE_ROUTER_WORKERS: 'processes that take requests (default: as many as there are processors)',
-  SLUICE_ROUTER_STATUS_PORT: 'port of /healthz and /metrics on 127.0.0.1; 0 for none (default: 8081)',
+  SLUICE_ROUTER_STATUS_HOST:
+    'address of /healthz and /metrics; for the latter one that is not of the loopback wants the token (default: 127.0.0.1)',
+  SLUICE_ROUTER_STATUS_PORT: 'port of both; 0 for none (default: 8081)',
 } as const
 
 type Environment = { [name: string]: string | undefined }
@@ -66,6 +69,7 @@ export function readConfig(env: Environment = process.env, pid = process.pid): C
     balancers: parseBalancers(env.SLUICE_ROUTER_PROXY || ''),
     daemonUrl: daemonUrl(env.SLUICE_DAEMON_URL || `ws://127.0.0.1:${port('SLUICE_PORT', env.SLUICE_PORT, 5000)}`),
     workers: whole('SLUICE_ROUTER_WORKERS', env.SLUICE_ROUTER_WORKERS, availableParallelism(), 1, MOST_WORKERS),
+    statusHost: address('SLUICE_ROUTER_STATUS_HOST', env.SLUICE_ROUTER_STATUS_HOST || '127.0.0.1'),
     statusPort: port('SLUICE_ROUTER_STATUS_PORT', env.SLUICE_ROUTER_STATUS_PORT, 8081, 0),
     inherited: inherited(env, pid),
     notify: Boolean(env.NOTIFY_SOCKET),
@@ -88,6 +92,11 @@ function port(name: string, value: string | undefined, fallback: number, least =
   if (!Number.isInteger(number) || number < least || number > 65535)
     throw new Error(`${name} is "${value}"; it must be a port number between ${least} and 65535.`)
   return number
+}
+
+function address(name: string, value: string): string {
+  if (isIP(value) === 0) throw new Error(`${name} is "${value}"; it must be an address such as 127.0.0.1 or 0.0.0.0.`)
+  return value
 }
 
 function whole(name: string, value: string | undefined, fallback: number, least: number, most: number): number {

@@ -62,8 +62,8 @@ export class Master {
       { doors, count: config.workers, limits, edition, tickets: freshKeys(Date.now()) },
       { word: (from, word) => this.hear(from, word), gone: (member, how) => this.gone(member, how), warn },
     )
-    const port = config.statusPort
-    this.status = port === 0 ? undefined : new StatusServer({ port, figures: () => this.figures(), warn })
+    const { data, statusHost: host, statusPort: port } = config
+    this.status = port === 0 ? undefined : new StatusServer({ host, port, data, figures: () => this.figures(), warn })
   }
 
   /** Another process goes on. */

@@ -17,7 +17,7 @@ export function requireReach({ scopes }: Pick<State, 'scopes'>, reach: Reach): v
 
 /** About accounts, tokens, members, the platform, whose things are, and who did what: for `global` alone, so that no token makes a mightier one. */
 const ACCOUNTS =
-  /^\/(account|users|oauth|password-resets|pipeline-transfers|activities|enterprise-accounts|sluice\/\w+|(teams|organizations)\/:\w+(\/(members|invitations|preferences)(\/:\w+)?)?$|teams\/invitations)/
+  /^\/(account|users|oauth|metrics|password-resets|pipeline-transfers|activities|enterprise-accounts|sluice\/\w+|(teams|organizations)\/:\w+(\/(members|invitations|preferences)(\/:\w+)?)?$|teams\/invitations)/
 /** What shows config vars, or sets them; a command in a dyno sees all of them. */
 const PROTECTED = /\/config-vars|\/addons\/:\w+\/config$|^\/api\/v2/
 const COMMANDS = /^\/apps\/:\w+\/dynos(\/:\w+)?$/

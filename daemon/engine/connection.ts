@@ -2,6 +2,7 @@ import { Agent } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
+import { figures } from '../figures.ts'
 import { limits } from '../limits.ts'
 import { EngineError } from './engine.ts'
 
@@ -26,14 +27,25 @@ export function connect(socket: string): Connection {
     docker: through(),
     async ask(what, call, timeout = limits.engineAnswer) {
       const agent = new Agent()
+      const ended = timed(what)
       try {
-        return await within(timeout, call(through(agent)))
+        const answer = await within(timeout, call(through(agent)))
+        ended('ok')
+        return answer
       } catch (error) {
+        ended(isAnswer(error) ? 'refused' : 'silent')
         if (error instanceof NoAnswer) agent.destroy()
         throw explain(socket, what, error)
       }
     },
   }
+}
+
+/** Counts a call by its verb, the first word of `what`. */
+function timed(what: string): (result: 'ok' | 'refused' | 'silent') => void {
+  const [call = ''] = what.split(' ', 1)
+  const began = performance.now()
+  return (result) => figures.engineCalls.observe({ call, result }, (performance.now() - began) / 1000)
 }
 
 /** One bounded call that the engine answers by turning the connection into a stream both ways. `path` has a query. */
@@ -61,6 +73,8 @@ export function statusOf(error: unknown): number | undefined {
   if (typeof status === 'number') return status
   return error instanceof EngineError && error.cause !== undefined ? statusOf(error.cause) : undefined
 }
+
+const isAnswer = (error: unknown): boolean => statusOf(error) !== undefined
 
 /** Takes an answer of "there is no such thing" as `otherwise`. */
 export const unlessMissing = async <T, U>(call: Promise<T>, otherwise: U): Promise<T | U> => {

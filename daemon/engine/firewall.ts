@@ -9,6 +9,7 @@ import { type Reach, ruleset, tableOf } from './reach.ts'
 
 /** What keeps dynos and builds from what they must not reach. It stays when the daemon ends. */
 export interface Firewall {
+  readonly state: 'up' | 'down' | 'unwanted'
   /** Looks no longer whether it is there. */
   close(): void
 }
@@ -36,7 +37,7 @@ export async function raiseFirewall({
 }: Options): Promise<Firewall> {
   if (!reach) {
     await lowerFirewall(installation).catch((error) => log.warn('the firewall cannot be removed', { error }))
-    return { close() {} }
+    return { state: 'unwanted', close() {} }
   }
   const rules = ruleset(installation, reach)
   let up: boolean | undefined
@@ -64,11 +65,16 @@ export async function raiseFirewall({
       looking = false
     })
   }, every)
-  return { close: () => clearInterval(timer) }
+  return {
+    get state() {
+      return up ? 'up' : 'down'
+    },
+    close: () => clearInterval(timer),
+  }
 }
 
 const ADVICE =
-  'Apps and builds reach the ports of this machine and the metadata address of its cloud. Install nftables and run the daemon as root, or accept it with SLUICE_FIREWALL=off.'
+  'Apps and builds reach the ports of this machine and the metadata address of its cloud. Install nftables and run the daemon as root or with CAP_NET_ADMIN, or accept it with SLUICE_FIREWALL=off.'
 
 /** Removes it, and nothing of anybody else's. A missing one is success. */
 export async function lowerFirewall(installation: string): Promise<void> {

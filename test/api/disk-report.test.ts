@@ -61,6 +61,21 @@ interface Kind {
 }
 const kindOf = (all: Kind[], kind: string) => all.find((one) => one.kind === kind)
 
+test('who scrapes metrics is told what was measured last, and measures nothing', async () => {
+  const metrics = () => host.request('GET', '/metrics').then(({ text }) => text)
+  assert.not.match(await metrics(), /sluice_disk_held_bytes/)
+  const before = walks
+  const { kinds } = await good('GET', '/sluice/disk')
+  assert.is(walks, before + 1)
+  const told = await metrics()
+  for (const { kind, size } of kinds) assert.ok(told.includes(`sluice_disk_held_bytes{kind="${kind}"} ${size}\n`), kind)
+  assert.is(walks, before + 1)
+  await d.disk.watch()
+  const after = walks
+  await d.disk.watch()
+  assert.is(walks, after + 1, 'the second look within an hour is one at the dynos only')
+})
+
 test('an administrator sees what holds how much, by kind and by app, and how full the disk is', async () => {
   const { kinds, apps, file_systems } = await good('GET', '/sluice/disk')
   assert.ok(kinds.every(({ size }: Kind, n: number) => n === 0 || size <= kinds[n - 1].size))
@@ -128,12 +143,19 @@ test('the sluice command shows tables without colours, or JSON', async () => {
 })
 
 test('the sluice command says what is wrong, and how it is used', async () => {
-  for (const args of [['--all'], ['a', 'b'], ['shop', '--apps'], ['--slugs'], ['--dry-run']]) {
+  const wrong: [string[], RegExp][] = [
+    [['--all'], /Nonexistent flag: --all[\s\S]*USAGE\n {2}\$ sluice disk \[APP\]/],
+    [['a', 'b'], /Unexpected argument: b/],
+    [['shop', '--apps'], /Give one of APP, --apps and --collect/],
+    [['--slugs'], /Missing required flag collect/],
+    [['--dry-run'], /Missing required flag collect/],
+  ]
+  for (const [args, says] of wrong) {
     const { code, out, err } = await sluice(...args)
-    assert.equal([code, out], [1, ''])
-    assert.match(err, /^ › {3}Error: Usage: sluice disk /)
+    assert.equal([code, out], [2, ''])
+    assert.match(err, says)
   }
-  assert.match((await sluice('--help')).out, /^Usage: [\s\S]*Examples: /)
+  assert.match((await sluice('--help')).out, /^what holds how much disk[\s\S]*\nUSAGE\n[\s\S]*\nEXAMPLES\n/)
   assert.match((await sluice('none')).err, /^ › {3}Error: Couldn't find that app/)
 })
 

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readExposition } from '../unit/exposition.ts'
 import { fakeDaemon, leavePlace, makePlace, type Place, startRouter, waitFor, workersOf } from './router-process-rig.ts'
 import { client, eventually, get, httpDyno, tableOf } from './router-rig.ts'
 
@@ -89,10 +93,39 @@ test('the figures of all workers add up to the requests that were made, by app, 
   assert.is(figure(text, 'sluice_router_response_bytes_total{app="a"}'), 40)
   assert.is(figure(text, 'sluice_router_table_version'), 4)
   assert.is(figure(text, 'sluice_router_daemon_connected'), 1)
+  readExposition(text)
   assert.is(figure(text, 'sluice_router_log_lines_dropped_total'), 0)
   daemon.close()
   await until('sluice_router_daemon_connected', 0)
   dyno.close()
+})
+
+test('on an address that others reach metrics are for who has the token, and health is for everybody', async () => {
+  const [one = ''] = Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.flatMap(({ address, family, internal }) => (internal || family !== 'IPv4' ? [] : [address])),
+  )
+  assert.ok(one, 'this machine has an address of its own')
+  startRouter(place, { SLUICE_ROUTER_STATUS_PORT: String(place.status), SLUICE_ROUTER_STATUS_HOST: one })
+  const from = (path: string, authorization = '') =>
+    fetch(`http://${one}:${place.status}${path}`, { headers: { authorization } })
+  const health = () =>
+    from('/healthz').then(
+      ({ status }) => status,
+      () => 0,
+    )
+  while ((await health()) !== 503) await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.is((await from('/metrics', 'Bearer ')).status, 401, 'there is no token yet')
+  const file = join(place.data, 'metrics.token')
+  await writeFile(file, 'one\n')
+  assert.is((await from('/metrics')).status, 401)
+  assert.is((await from('/metrics', 'Bearer two')).status, 401)
+  const answer = await from('/metrics', 'Bearer one')
+  assert.is(answer.status, 200)
+  readExposition(await answer.text())
+  await writeFile(file, 'two')
+  assert.is((await from('/metrics', 'Bearer one')).status, 401)
+  assert.is((await from('/metrics', 'Bearer two')).status, 200)
+  assert.is(await fetch(`http://127.0.0.1:${place.status}/`).catch(() => undefined), undefined, 'it is there only')
 })
 
 test('open connections are told, worker by worker', async () => {

@@ -7,10 +7,12 @@ import { packageRoot } from '../../daemon/config.ts'
 import { environmentWith, readConfig, variables } from '../../router/config.ts'
 
 test('what is not set has a default', () => {
-  const { hosts, httpPort, daemonUrl, workers, statusPort, inherited, notify, watchdog } = readConfig({})
+  const { hosts, httpPort, daemonUrl, workers, statusHost, statusPort, inherited, notify, watchdog } = readConfig({})
   assert.equal(readConfig({ SLUICE_ROUTER_HOST: '10.0.0.1, ::1' }).hosts, ['10.0.0.1', '::1'])
   assert.equal([hosts, httpPort, daemonUrl], [['0.0.0.0', '::'], 8080, 'ws://127.0.0.1:5000/routers'])
-  assert.equal([workers, statusPort, inherited, notify, watchdog], [availableParallelism(), 8081, undefined, false, 0])
+  assert.equal([workers, inherited, notify, watchdog], [availableParallelism(), undefined, false, 0])
+  assert.equal([statusHost, statusPort], ['127.0.0.1', 8081])
+  assert.throws(() => readConfig({ SLUICE_ROUTER_STATUS_HOST: 'everywhere' }), /it must be an address such as/)
 })
 
 test('a value that cannot be is one sentence', () => {

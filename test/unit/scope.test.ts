@@ -18,6 +18,8 @@ test('what requests do', () => {
     ['GET', '/sluice/routers', 'account'],
     ['DELETE', '/sluice/routers/:router', 'account'],
     ['GET', '/sluice/disk', 'account'],
+    ['GET', '/sluice/doctor', 'account'],
+    ['GET', '/metrics', 'account'],
     ['POST', '/sluice/disk/collect', 'account'],
     ['POST', '/account/app-transfers', 'account'],
     ['POST', '/pipeline-transfers', 'account'],

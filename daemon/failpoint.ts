@@ -75,6 +75,8 @@ export const failpoints = {
   'domain.removed': 'a domain that only routers know',
   'certificate.replaced': 'routers serve a certificate that is no longer there',
   'builds.failed': 'builds that a crash broke off are failed, and what they left is there',
+  'backup.captured': 'a snapshot in the data folder, and images are held, for a backup that nobody makes',
+  'backup.written': 'a backup under a passing name',
   'builds.forgotten': 'builds without their output',
 } as const
 

@@ -4,7 +4,7 @@ import { limits } from '../limits.ts'
 import { isOver, spaceOf } from '../space.ts'
 import { collect } from './collect.ts'
 import { watchDynoFiles } from './dyno-files.ts'
-import { type Holding, holdings } from './holding.ts'
+import { type Holding, type HoldingKind, holdings } from './holding.ts'
 import { createMeasure } from './measure.ts'
 import { type Place, relieve, returning, type Spared, type Stage, stages } from './relief.ts'
 import { createStrays, shelvesOf } from './stray.ts'
@@ -25,9 +25,11 @@ export interface Disk {
   collect(): Promise<void>
   /** Everything that is kept, whose it is, how much and why; those who ask meanwhile share one walk. */
   survey(): Promise<Holding[]>
+  /** Bytes by kind as the last survey found them; undefined before the first. */
+  readonly measured: { at: number; kinds: Partial<Record<HoldingKind, number>> } | undefined
   /** Has all removed that can go, short of disk or not, and tells what went; slugs that could be rolled back to only with `slugs`. One after the other. */
   clear(options: { slugs: boolean }): Promise<Holding[]>
-  /** Tells the apps whose dynos have written much. For every ten minutes; never rejects. */
+  /** Tells the apps whose dynos have written much, and surveys when nobody has for an hour. For every ten minutes; never rejects. */
   watch(): Promise<void>
   /** Lets what goes on end. */
   close(): Promise<void>
@@ -51,6 +53,7 @@ export function createDisk(daemon: () => Daemon, parts: Parts = { stages, over: 
   const toldDynos = new Map<string, number>()
   let telling: Promise<void> | undefined
   let told = Number.NEGATIVE_INFINITY
+  let measured: Disk['measured']
   let strays: ReturnType<typeof createStrays> | undefined
   let measure: ReturnType<typeof createMeasure> | undefined
 
@@ -75,7 +78,15 @@ export function createDisk(daemon: () => Daemon, parts: Parts = { stages, over: 
       stopping.signal.throwIfAborted()
       found.push(holding)
     }
+    const kinds: Partial<Record<HoldingKind, number>> = {}
+    for (const { kind, bytes } of found) kinds[kind] = (kinds[kind] ?? 0) + bytes
+    measured = { at: d.clock.now(), kinds }
     return found
+  }
+
+  const look = async (): Promise<void> => {
+    await watchDynoFiles(daemon(), toldDynos)
+    if (measured === undefined || daemon().clock.now() - measured.at >= limits.sweep) await disk.survey()
   }
 
   const clear = async (slugs: boolean): Promise<Holding[]> => {
@@ -150,12 +161,15 @@ export function createDisk(daemon: () => Daemon, parts: Parts = { stages, over: 
       return clearing
     },
     watch() {
-      watching ??= watchDynoFiles(daemon(), toldDynos)
-        .catch((error: unknown) => daemon().log.warn('what dynos have written was not looked at', { error }))
+      watching ??= look()
+        .catch((error: unknown) => daemon().log.warn('what holds disk was not looked at', { error }))
         .finally(() => {
           watching = undefined
         })
       return watching
+    },
+    get measured() {
+      return measured
     },
     async close() {
       stopping.abort()

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stacks } from '../app/stack.ts'
+import { listBackups } from '../backup/shelf.ts'
 import { isIdle, shelf } from '../build/buildpack/shelf.ts'
 import { baseImages, isUnused } from '../build/container/base-image.ts'
 import { isCacheOf } from '../build/container/layer-cache.ts'
@@ -28,6 +29,7 @@ export type HoldingKind =
   | 'source'
   | 'base image'
   | 'database'
+  | 'backup'
   | 'build'
   | 'stack image'
   | 'other image'
@@ -192,6 +194,8 @@ async function* ofAll(d: Daemon, { measure, images }: Around): AsyncGenerator<Ho
     if (ofStacks.has(id)) yield { kind: 'stack image', name, bytes, why: 'the platform', ...theirs }
     else yield { kind: 'other image', name, bytes, why: 'not ours', ...theirs }
   }
+  for (const { name, size } of await listBackups(d.config))
+    yield { kind: 'backup', name, bytes: size, why: 'the platform', ...theirs }
   for (const name of ['sluice.db', 'sluice.db-wal'])
     yield { kind: 'database', name, bytes: await sizeOf(join(data, name)), why: 'the platform', ...theirs }
 }

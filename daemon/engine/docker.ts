@@ -73,6 +73,7 @@ export function createDockerEngine({ socket, installation, data, caBundle, log }
     written: dynos.written,
     removeBuild: (build) => removeBuild({ ...parts, images }, build),
     removeApp: dynos.eraseApp,
+    version: async () => (await engine.ask('tell its version', (docker) => docker.version(), PING)).Version,
     ping: async () => void (await engine.ask('answer', (docker) => docker.ping(), PING)),
   }
 }

@@ -48,6 +48,8 @@ export interface Engine {
   removeApp(app: string): Promise<void>
   /** Resolves when the engine answers; rejects with EngineError otherwise. */
   ping(): Promise<void>
+  /** Its own version, such as `20.10.24`. */
+  version(): Promise<string>
 }
 
 /** Ids of what has anything in an engine; of builds also the holders of what is being fetched. */
@@ -78,6 +80,10 @@ export interface Images {
   list(): Promise<ListedImage[]>
   /** What is left where images are. */
   space(): Promise<Space>
+  /** These images with all their layers, once each, as one archive that `load` takes. */
+  save(ids: readonly string[]): Promise<Readable>
+  /** Takes the images of such an archive in, under the ids that they had. They stay when they are kept, and else until somebody removes them. */
+  load(archive: Readable): Promise<void>
   /**
    * Builds one image of a Dockerfile; `context` is a plain tar. What it makes is held by the repository `buildRepository(spec.build)`, which
    * is the caller's to forget; one that fails or is aborted leaves nothing. Rejects with EngineError, a BuilderError for what is the app's

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import type Docker from 'dockerode'
 import { limits } from '../limits.ts'
@@ -110,6 +110,44 @@ export async function removeName(engine: Connection, name: string): Promise<bool
 export async function spaceOfImages(engine: Connection): Promise<Space> {
   const { DockerRootDir } = await engine.ask('describe itself', (docker) => docker.info())
   return spaceOf(DockerRootDir)
+}
+
+/** The archive of `docker save`, without names. */
+export async function saveImages(engine: Connection, ids: readonly string[]): Promise<Readable> {
+  const query = ids.map((id) => `names=${encodeURIComponent(id)}`).join('&')
+  // What does not ask further has its last character cut off there.
+  const options = { path: `/images/get?${query}&`, method: 'GET', isStream: true, statusCodes: { 200: true } }
+  const archive = await engine.ask(
+    'save images',
+    ({ modem }) =>
+      new Promise<Readable>((resolve, reject) =>
+        modem.dial(options, (error: unknown, stream: unknown) => (error ? reject(error) : resolve(stream as Readable))),
+      ),
+    TRANSFER,
+  )
+  return Readable.from(wholeTar(archive), { objectMode: false })
+}
+
+/** What the engine fails at when it has begun to answer it writes behind what it has sent: a tar that is whole ends with two empty blocks. */
+async function* wholeTar(archive: Readable): AsyncGenerator<Buffer> {
+  let end: Buffer = Buffer.alloc(0)
+  for await (const chunk of archive as AsyncIterable<Buffer>) {
+    end = Buffer.concat([end, chunk.subarray(-TAR_END)]).subarray(-TAR_END)
+    yield chunk
+  }
+  if (end.length < TAR_END || end.some((byte) => byte !== 0))
+    throw new EngineError('The Docker engine broke off while it saved images.')
+}
+
+const TAR_END = 1024
+
+export async function loadImages(engine: Connection, archive: Readable): Promise<void> {
+  try {
+    const answer = await engine.ask('load images', (docker) => docker.loadImage(archive, { quiet: true }), TRANSFER)
+    await readProgress(answer, () => {})
+  } catch (error) {
+    throw explain(engine.socket, 'load images', error)
+  }
 }
 
 async function transfer(

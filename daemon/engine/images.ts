@@ -1,7 +1,7 @@
 import type Docker from 'dockerode'
 import { type Connection, unlessMissing } from './connection.ts'
 import type { Images } from './engine.ts'
-import { pullImage, removeName, spaceOfImages, splitName } from './image.ts'
+import { loadImages, pullImage, removeName, saveImages, spaceOfImages, splitName } from './image.ts'
 import { buildImage, sweepImageBuilds } from './image-build.ts'
 import type { Networks } from './network.ts'
 import { imageNameOf, type Site } from './spec.ts'
@@ -75,6 +75,8 @@ export function createImages(parts: ImageParts): Images & { sweep(): Promise<voi
       })
     },
     space: () => spaceOfImages(engine),
+    save: (ids) => saveImages(engine, ids),
+    load: (archive) => loadImages(engine, archive),
     build: (spec, context, signal) => buildImage({ ...parts, images }, { spec, context, signal }),
   }
   return { ...images, sweep: () => sweepImageBuilds({ ...parts, images }) }

@@ -15,6 +15,7 @@ import { stepBack } from '../build/command.ts'
 import { asUserError } from '../build/refusal.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf, UserError } from '../errors.ts'
+import { clientOf } from '../forwarded.ts'
 import { limits } from '../limits.ts'
 import { createIntake } from './intake.ts'
 import { createPushes, type Deploy, type Pushes } from './push.ts'
@@ -95,7 +96,7 @@ async function answer(setup: Setup, { name, action, query, req, res }: Asked): P
     res.setHeader('www-authenticate', 'Basic realm="Sluice"')
     return say(res, 401, 'Authentication failed. The password is an API token: see `heroku auth:token`.')
   }
-  const account: Account = { ...bearer.account, from: req.socket.remoteAddress }
+  const account: Account = { ...bearer.account, from: clientOf(req) }
   const advertise = action === 'info/refs'
   const service = serviceNamed(advertise ? query.get('service') : action)
   if (!service) return say(res, 403, 'Only the smart HTTP protocol is supported. Update git.')

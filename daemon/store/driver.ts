@@ -115,6 +115,20 @@ class Session implements DatabaseConnection {
   }
 }
 
+/**
+ * Writes the database at `path`, as it is at one moment, to a file that is not there yet. A transaction that reads: who writes meanwhile waits
+ * for nothing (https://www.sqlite.org/lang_vacuum.html#vacuuminto). A failure leaves a part of the file.
+ */
+export async function copyDatabase(path: string, to: string): Promise<void> {
+  const source = await Connection.open(path, sqlite3.OPEN_READONLY)
+  try {
+    await source.execute(CompiledQuery.raw('PRAGMA busy_timeout = 5000'))
+    await source.execute(CompiledQuery.raw('VACUUM INTO ?', [to]))
+  } finally {
+    await source.close()
+  }
+}
+
 /** A connection with its prepared statements, of which those used last are kept. */
 class Connection {
   readonly #db: sqlite3.Database

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { pack } from 'tar-stream'
 import * as assert from 'uvu/assert'
 import { BuilderError, EngineError, type ImageBuild, type ImageBuildSpec } from '../../daemon/engine/engine.ts'
@@ -85,6 +86,23 @@ export function imageParts(test: Declare, rig: Rig): void {
     const before = performance.now()
     await engine.stop(dyno.id, 60_000)
     assert.ok(performance.now() - before < 10_000)
+  })
+
+  test('images that were saved are loaded again under the ids that they had', async ({ imageBuild }) => {
+    const spec = imageBuild()
+    const { id } = await finish(await begin(good, spec))
+    const before = await images.inspect(id)
+    const archive = await buffer(await images.save([id]))
+    assert.ok(await images.forget(`build-${spec.build}`))
+    assert.is(await images.inspect(id), null)
+    assert.instance(await rejection(images.save([id]).then(buffer)), EngineError)
+    await images.load(Readable.from([archive], { objectMode: false }))
+    assert.equal(await images.inspect(id), before)
+    const listed = (await images.list()).find((one) => one.id === id)
+    assert.equal([listed?.kept, listed?.names], [[], []])
+    await images.keep(id, `again-${spec.build}:web`)
+    assert.ok(await images.forget(`again-${spec.build}`))
+    assert.is(await images.inspect(id), null)
   })
 
   test('an image that no registry has is not pulled, and there is nothing to inspect', async () => {

@@ -39,7 +39,10 @@ function starts(test: Declare, rig: Rig): void {
   const engine = rig.engine()
   const { commands } = rig
 
-  test('the engine answers', () => engine.ping())
+  test('the engine answers, and tells its version', async () => {
+    await engine.ping()
+    assert.ok(await engine.version())
+  })
 
   test('a dyno that is started runs at an address, under the identity of its spec', async ({ id: app, spec }) => {
     const wanted = spec(commands.stays, { type: 'worker', name: 'worker.3' })

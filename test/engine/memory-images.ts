@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
+import { json } from 'node:stream/consumers'
 import { extract } from 'tar-stream'
 import {
   BuilderError,
@@ -99,6 +100,14 @@ export function createMemoryImages(store: ImageStore): Images {
       free: Number.MAX_SAFE_INTEGER,
       files: Number.MAX_SAFE_INTEGER,
     }),
+    async save(ids) {
+      const saved = ids.map((id) => images.get(id))
+      if (saved.includes(undefined)) throw new EngineError(`No such image: ${ids}`)
+      return Readable.from([Buffer.from(JSON.stringify(saved))], { objectMode: false })
+    },
+    async load(archive) {
+      for (const image of (await json(archive)) as ImageInfo[]) images.set(image.id, image)
+    },
     build: (spec, context, signal) => build(store, { spec, context, signal }),
   }
 }

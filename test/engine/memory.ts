@@ -231,6 +231,7 @@ export function createMemoryEngine(world: World): Engine {
     },
 
     ping: async () => {},
+    version: async () => 'memory',
   }
 }
 

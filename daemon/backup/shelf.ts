@@ -1,0 +1,78 @@
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Config } from '../config.ts'
+import { notFound } from '../errors.ts'
+
+/** The folder with the backups of this platform, which are what their names say. */
+export interface Backup {
+  name: string
+  /** bytes */
+  size: number
+  /** When it was begun, ms. */
+  at: number
+  encrypted: boolean
+}
+
+type Place = Pick<Config, 'backups'>
+
+const NAME = /^sluice-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\.tar\.zst(\.encrypted)?$/
+const PART = '.part'
+
+/** `sluice-20261128T031500Z.tar.zst` */
+export const nameOf = (at: number, encrypted: boolean): string =>
+  `sluice-${new Date(at).toISOString().replace(/[-:]|\.\d+/g, '')}.tar.zst${encrypted ? '.encrypted' : ''}`
+
+export const partOf = (path: string): string => `${path}${PART}`
+
+/** Newest first. None when there is no folder. */
+export async function listBackups({ backups }: Place): Promise<Backup[]> {
+  const found: Backup[] = []
+  for (const name of await namesIn(backups.folder)) {
+    const parts = NAME.exec(name)
+    if (!parts) continue
+    const [, year, month, day, hour, minute, second, encrypted] = parts
+    const at = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+    const { size } = await stat(join(backups.folder, name)).catch(() => ({ size: undefined }))
+    if (size !== undefined) found.push({ name, size, at, encrypted: encrypted !== undefined })
+  }
+  return found.sort((a, b) => b.at - a.at)
+}
+
+export async function findBackup(config: Place, name: string): Promise<Backup> {
+  const backup = (await listBackups(config)).find((one) => one.name === name)
+  if (!backup) throw notFound('backup', 'backup')
+  return backup
+}
+
+/** The file is the caller's to close; it can be read to its end, whoever deletes the backup meanwhile. */
+export async function openBackup(config: Place, name: string): Promise<{ file: FileHandle; size: number }> {
+  await findBackup(config, name)
+  const file = await open(join(config.backups.folder, name))
+  return { file, size: (await file.stat()).size }
+}
+
+export async function deleteBackup(config: Place, name: string): Promise<Backup> {
+  const backup = await findBackup(config, name)
+  await rm(join(config.backups.folder, name), { force: true })
+  return backup
+}
+
+/** Deletes all but the newest; tells which. */
+export async function prune(config: Place): Promise<string[]> {
+  const old = (await listBackups(config)).slice(config.backups.keep).map(({ name }) => name)
+  for (const name of old) await rm(join(config.backups.folder, name), { force: true })
+  return old
+}
+
+/** What a crash has left of one that was being made. */
+export async function sweepParts({ backups }: Place): Promise<void> {
+  for (const name of await namesIn(backups.folder))
+    if (name.endsWith(PART) && NAME.test(name.slice(0, -PART.length)))
+      await rm(join(backups.folder, name), { force: true })
+}
+
+const namesIn = (folder: string): Promise<string[]> =>
+  readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return []
+  })

@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdir } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -7,6 +5,7 @@ import type { WebSocket } from 'ws'
 import { ensureAdmin } from './account/account.ts'
 import { createApi } from './api/api.ts'
 import { assemble } from './assemble.ts'
+import { requireWhole } from './backup/restore.ts'
 import { failInterrupted } from './build/build.ts'
 import { deploy } from './build/deploy.ts'
 import { endCopies, recoverCaches } from './build/slug/cache.ts'
@@ -14,40 +13,49 @@ import { recoverUploads } from './build/source/upload.ts'
 import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
+import { openDataFolder, shareWithRouter } from './data-folder.ts'
 import { messageOf } from './errors.ts'
 import { armFailpoints } from './failpoint.ts'
+import { readRouterToken } from './forwarded.ts'
 import { createGit } from './git/git.ts'
 import { limits } from './limits.ts'
 import { createLog } from './log.ts'
 import { openDrains } from './logs/drain/drain.ts'
+import { createNotify, tellStart } from './notify.ts'
 import { resumePromotions } from './pipeline/promotion.ts'
 import { destroyStale } from './pipeline/review-app.ts'
 import { resumeSetups } from './pipeline/setup.ts'
 import { createEndpoint } from './registry/endpoint.ts'
 import { startRetention } from './retention.ts'
 import { ensureCertificates } from './route/certificate.ts'
+import { requireOwnNames } from './route/platform.ts'
 import { meet } from './run/bridge.ts'
 import { endAttached } from './run/oneoff.ts'
 import { failAttended } from './run/rollout.ts'
 import { createAttach } from './run/ssh/attach.ts'
 import { readHostKey } from './run/ssh/host-key.ts'
 import { createServer } from './server.ts'
-import { onceWritten } from './store/once.ts'
 import { giveUpReserve, holdReserve } from './store/reserve.ts'
+import { ensureScrapeToken } from './watch/scrape.ts'
+import { keepWatchdog, vitalsOf } from './watchdog.ts'
 
 /** Starts the daemon, serves until SIGTERM or SIGINT, and leaves the apps running. */
 async function main(): Promise<void> {
   const log = createLog()
   const config = readConfig()
+  const notify = createNotify(config.supervisor)
+  const start = tellStart(notify)
   armFailpoints(config.failpoints)
-  await mkdir(config.data, { recursive: true, mode: 0o700 })
-  await chmod(config.data, 0o700)
+  await openDataFolder(config.data)
   await giveUpReserve(config.data)
-  const { d, placements, firewall } = await assemble(config, log)
+  await requireWhole(config.data)
+  const { d, placements, firewall } = await assemble(config, log, start.reconciled)
+  start.status('Taking up what was cut off')
   await recover(d)
   await holdReserve(config.data)
   const stopping = new AbortController()
   const server = await serve(d)
+  start.status('Looking at every app')
   const sweeping = setInterval(() => sweepAll(d), limits.sweep)
   const reserving = setInterval(() => reserve(d), limits.reserveEvery)
   const measuring = setInterval(() => d.disk.watch(), limits.measured)
@@ -55,9 +63,17 @@ async function main(): Promise<void> {
   const retention = startRetention(d)
   void d.disk.collect()
   await d.acm.start()
-  log.info('ready', { port: config.api.port, data: config.data })
+  const every = config.supervisor?.watchdog ?? 0
+  const watchdog = keepWatchdog({ every, vitals: vitalsOf(d.db, config.api), notify, log })
+  void start.over.then(() => {
+    log.info('ready', { port: config.api.port, data: config.data })
+    return notify('READY=1', `STATUS=Serving the API at port ${config.api.port}`)
+  })
   await signalled()
   log.info('stopping')
+  void notify('STOPPING=1', 'STATUS=Stopping')
+  watchdog.close()
+  start.close()
   clearInterval(sweeping)
   clearInterval(reserving)
   clearInterval(measuring)
@@ -70,6 +86,7 @@ async function main(): Promise<void> {
   d.browserLogins.close()
   await server.close()
   d.routers.close()
+  await d.backups.close()
   await d.registry.stop()
   await d.acm.stop()
   await d.underway.stop()
@@ -90,11 +107,14 @@ async function main(): Promise<void> {
 
 /** After a stop or a crash: what others were told has failed is failed. Every app gets a look once the engine was listed. */
 async function recover(d: Daemon): Promise<void> {
+  await requireOwnNames(d)
   await ensureAdmin(d)
+  await ensureScrapeToken(d.config.data)
   await failAttended(d.db, d.clock.now())
   await failInterrupted(d)
   await recoverUploads(d)
   await recoverCaches(d)
+  await d.backups.start()
   await endAttached(d)
   await openDrains(d)
   await d.registry.start()
@@ -120,7 +140,8 @@ async function serve(d: Daemon) {
   const tls = await ensureCertificates(config)
   const git = await createGit(d, (request) => deploy(d, request))
   const registry = createEndpoint(d)
-  const routerToken = await secretFile(join(config.data, 'router.token'))
+  const routerToken = await readRouterToken(config.data)
+  await shareWithRouter(config.data)
   const routers = (socket: WebSocket, { socket: { remoteAddress } }: IncomingMessage) =>
     d.routers.accept(socket, remoteAddress)
   const rendezvous = (socket: Duplex, secret: string) => meet(d, socket, secret)
@@ -141,10 +162,6 @@ async function serve(d: Daemon) {
   await d.tunnel.listen()
   return { close: () => Promise.all([server.close(), git.close(), d.tunnel.close()]) }
 }
-
-/** Shared with the routers of this host by its file mode. */
-const secretFile = async (path: string): Promise<string> =>
-  String(await onceWritten(path, () => randomBytes(32).toString('base64url'))).trim()
 
 const signalled = (): Promise<void> =>
   new Promise((resolve) => {

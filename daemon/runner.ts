@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { figures } from './figures.ts'
 import type { Log } from './log.ts'
 
 /**
@@ -15,6 +16,8 @@ import type { Log } from './log.ts'
  */
 export interface Runner {
   poke(app: string): void
+  /** Passes that run, and the apps whose last one threw. */
+  state(): { running: number; failing: string[] }
   /** Aborts running passes and waits for them. */
   stop(): Promise<void>
 }
@@ -49,8 +52,10 @@ export function createRunner(pass: Pass, clock: Clock, log: Log): Runner {
       try {
         next = await pass(app, stopping.signal)
         lane.failures = 0
+        figures.passes.add({ result: 'succeeded' })
       } catch (error) {
         if (stopping.signal.aborted) return
+        figures.passes.add({ result: 'failed' })
         next = clock.now() + Math.min(LAST_RETRY, FIRST_RETRY * 2 ** lane.failures++)
         log.error('pass failed', { app, error, again: new Date(next).toISOString() })
       }
@@ -73,6 +78,10 @@ export function createRunner(pass: Pass, clock: Clock, log: Log): Runner {
 
   return {
     poke,
+    state: () => ({
+      running: [...lanes.values()].filter(({ running }) => running).length,
+      failing: [...lanes].flatMap(([app, { failures }]) => (failures > 0 ? [app] : [])),
+    }),
     async stop() {
       stopping.abort(new Error('the daemon is stopping'))
       for (const lane of lanes.values()) lane.cancelAlarm()

@@ -27,7 +27,8 @@ async function main(): Promise<void> {
   signals.handOver(() => master.handOver().then((over) => over && process.exit(0)))
   await ended
   void tellSystemd(config, 'STOPPING=1')
-  await master.close({ idle: 0, requests: limits.shutdown, tunnels: limits.shutdown })
+  const idle = config.inherited === undefined ? 0 : limits.shutdownIdle
+  await master.close({ idle, requests: limits.shutdown, tunnels: limits.shutdown })
 }
 
 const placesOf = ({ doors }: Master): string[] =>

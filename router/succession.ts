@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { join } from 'node:path'
+import { isAbsolute } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { environmentWith } from './config.ts'
 import type { Door } from './doors.ts'
 import type { Batch } from './lines.ts'
@@ -10,8 +12,8 @@ import type { AppTally } from './tally.ts'
 import type { TicketKeys } from './tickets.ts'
 
 /**
- * How a new process takes over from a running one (SIGUSR2): it is started from what is on disk, with the listening sockets as
- * sd_listen_fds(3) passes them, and a channel.
+ * How a new process takes over from a running one (SIGUSR2): it is started by the path that the old was started by, where another release
+ * may be by now, with the listening sockets as sd_listen_fds(3) passes them, and a channel.
  *
  *   old                                     new
  *     |           (its workers have started)  |
@@ -44,19 +46,23 @@ export const SUCCEED = '--succeed'
 
 /** The new process, as the old one sees it. */
 export class Successor {
+  /** Stands for the channel; it has started the successor, and is gone. */
   private readonly child: ChildProcess
+  private readonly pid: Promise<number>
 
   constructor(doors: readonly Door[]) {
     const names = doors.map(({ name }) => name).join(':')
-    // the shell, because only the new process itself knows the LISTEN_PID that it has to be given
-    const command = [process.execPath, ...process.execArgv, main, SUCCEED]
-    this.child = spawn('/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', ...command], {
-      stdio: ['ignore', 'inherit', 'inherit', ...doors.map(({ fd }) => fd), 'ipc'],
+    const [, main = ''] = process.argv
+    const command = [node, ...process.execArgv, main, SUCCEED]
+    const child = spawn('/bin/sh', ['-c', ORPHANED, ...command], {
+      stdio: ['ignore', 'pipe', 'inherit', ...doors.map(({ fd }) => fd), 'ipc'],
       serialization: 'advanced',
       env: environmentWith({ LISTEN_FDS: String(doors.length), LISTEN_FDNAMES: names }),
     })
     // who waits for it is told; at any other time its end is nobody's concern
-    this.child.on('error', () => {})
+    child.on('error', () => {})
+    this.child = child
+    this.pid = text(child.stdout as Readable).then(Number, () => 0)
   }
 
   /** Resolves when it says so; rejects with the reason when it ends, or does not within so many ms, if any. */
@@ -65,17 +71,16 @@ export class Successor {
     return new Promise((resolve, reject) => {
       const late = within && setTimeout(() => settle('it was not ready in time'), within)
       const hear = (message: FromNew) => message.kind === kind && settle()
-      const ended = (code: number | null, signal: string | null) =>
-        settle(`it ended with ${signal ?? `exit code ${code}`}`)
+      const ended = () => settle('it ended')
       const failed = (error: Error) => settle(error.message)
       const settle = (problem?: string) => {
         if (late) clearTimeout(late)
-        child.off('message', hear).off('exit', ended).off('error', failed)
+        child.off('message', hear).off('disconnect', ended).off('error', failed)
         if (problem === undefined) resolve()
         else reject(new Error(problem))
       }
-      child.on('message', hear).on('exit', ended).on('error', failed)
-      if (child.exitCode !== null || child.signalCode !== null) ended(child.exitCode, child.signalCode)
+      child.on('message', hear).on('disconnect', ended).on('error', failed)
+      if (!child.connected) ended()
     })
   }
 
@@ -92,11 +97,18 @@ export class Successor {
   }
 
   kill(): void {
-    this.child.kill('SIGKILL')
+    void this.pid.then((pid) => this.child.connected && end(pid))
   }
 }
 
-const main = join(import.meta.dirname, 'main.js')
+/**
+ * Only the new process itself knows the LISTEN_PID that it has to be given. And it must not be a child of ours: systemd gives the process that
+ * it is told of no time to end, nor sees its end, unless that is its own child.
+ */
+const ORPHANED = `(exec /bin/sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$0" "$@") >&2 & echo $!`
+
+/** As we were called: execPath is what a link led to then. */
+const node = isAbsolute(process.argv0) ? process.argv0 : process.execPath
 
 /** The old process, as the new one sees it. When it ends too early, the new one goes on with what it has. */
 export class Predecessor {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, mkdir, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { lchown, lstat, mkdir, rm, writeFile } from 'node:fs/promises'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { join } from 'node:path'
@@ -130,12 +131,16 @@ function child({ config, clock, log }: Parts, program: string): Component {
   }
   return {
     storage: join(folder, REPOSITORIES),
+    // The program may have put links into its folder, and we may write anywhere: none is followed.
     async start() {
       for (const path of [folder, join(folder, 'storage')]) {
         await mkdir(path, { recursive: true, mode: 0o700 })
-        if (isRoot()) await chown(path, UID, UID)
+        if (mayStepDown()) await lchown(path, UID, UID)
       }
-      await writeFile(join(folder, CONFIG), JSON.stringify(settings))
+      await takeBack(join(folder, 'storage', 'docker'))
+      await rm(join(folder, CONFIG), { force: true })
+      await writeFile(join(folder, CONFIG), JSON.stringify(settings), { flag: 'wx' })
+      if (mayStepDown()) await lchown(join(folder, CONFIG), UID, UID)
       const secret = await onceWritten(join(config.data, 'registry.secret'), () =>
         randomBytes(32).toString('base64url'),
       )
@@ -168,11 +173,25 @@ function child({ config, clock, log }: Parts, program: string): Component {
   }
 }
 
-const isRoot = (): boolean => process.getuid?.() === 0
+/** Root may, and whom systemd lets change its user (`CAP_SETUID`). */
+const mayStepDown = (): boolean => {
+  const [, held = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return (BigInt(`0x${held}`) & CAP_SETUID) !== 0n
+}
+const CAP_SETUID = 1n << 7n
 
-/** What setpriv is told, if there is anything to give up. */
-const unprivileged = (): string[] =>
-  isRoot() ? ['--reuid', String(UID), '--regid', String(UID), '--clear-groups', '--no-new-privs'] : []
+/** What was restored into a folder of root's, systemd gives to the daemon's user with all that is in it. */
+async function takeBack(content: string): Promise<void> {
+  const found = await lstat(content).catch(() => undefined)
+  if (found?.isDirectory() && found.uid !== UID && mayStepDown())
+    await run('chown', ['-Rh', `${UID}:${UID}`, '--', content])
+}
+
+/** What setpriv is told: what systemd lets us do is not for the program. */
+const unprivileged = (): string[] => {
+  const nothing = ['--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs']
+  return mayStepDown() ? ['--reuid', String(UID), '--regid', String(UID), '--clear-groups', ...nothing] : nothing
+}
 
 /**
  * JSON is YAML. Paths are relative to its folder, which is all of the data folder that it can reach. There is no cache of blobs, because

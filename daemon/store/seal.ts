@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { onceWritten } from './once.ts'
 
 /** Encryption at rest for config vars: AES-256-GCM with a fresh nonce each time; `context` binds a text to its row. */
@@ -35,5 +37,44 @@ export function createSeal(key: Buffer): Seal {
   }
 }
 
-/** The key file at `path`, made at first use, readable by its owner only. It appears whole or not at all: without it nothing opens. */
-export const readKey = (path: string): Promise<Buffer> => onceWritten(path, () => randomBytes(KEY))
+/**
+ * The key that the service manager hands in, in a file of that name in the folder `credentials`; else the one at `path`, made at first use, readable
+ * by its owner only, whole or not at all. Rejects with a sentence when that would not open what is `sealed` already.
+ */
+export async function readKey(
+  path: string,
+  { credentials, sealed = false }: { credentials?: string | undefined; sealed?: boolean } = {},
+): Promise<Buffer> {
+  const handed = credentials && (await readIfThere(join(credentials, basename(path))))
+  const kept = await readIfThere(path)
+  if (handed && handed.length !== KEY)
+    throw new Error(`The sealing key that systemd hands in has ${handed.length} bytes; it must be ${KEY} random bytes.`)
+  if (handed && kept && !handed.equals(kept))
+    throw new Error(
+      `The sealing key that systemd hands in is not the one in ${path}. Make that one the credential, or remove it if nothing was sealed with it.`,
+    )
+  if (handed) return handed
+  if (!kept && sealed)
+    throw new Error(
+      `The sealing key is missing, and config vars are sealed with it. Put it back, from where it was backed up to, as ${path} or as the credential ${basename(path)}.`,
+    )
+  return onceWritten(path, () => randomBytes(KEY))
+}
+
+/** Of anything that is sealed already. Throws a sentence when the key is another one: nothing is to be sealed with that beside it. */
+export function requireRightKey(seal: Seal, row: { id: string; config: string } | undefined): void {
+  if (!row) return
+  try {
+    seal.open(row.config, row.id)
+  } catch {
+    throw new Error(
+      'The config vars were sealed with another key than the one that is there. Put the right one back, from where it was backed up to.',
+    )
+  }
+}
+
+const readIfThere = (path: string): Promise<Buffer | undefined> =>
+  readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return undefined
+  })

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,8 +106,8 @@ export interface Started {
   up(): Promise<void>
 }
 
-export function startRouter(place: Place, more: NodeJS.ProcessEnv = {}): Started {
-  const child = spawn(process.execPath, [main], {
+export function startRouter(place: Place, more: NodeJS.ProcessEnv = {}, program = main): Started {
+  const child = spawn(process.execPath, [program], {
     env: environmentAt(place, more),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -142,11 +142,22 @@ export const waitFor = (daemon: FakeDaemon, kind: Up['kind'], count = 1) =>
 export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
-export const argumentsOf = (pid: number): string[] => {
+export const argumentsOf = (pid: number): string[] => textOf(`/proc/${pid}/cmdline`).split('\0')
+
+/** Routers of a place that take over, or have: they are nobody's children here. */
+export const successorsOf = ({ data }: Place): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      const [program = '', ...rest] = argumentsOf(pid)
+      return rest.includes('--succeed') && !program.endsWith('sh') && textOf(`/proc/${pid}/environ`).includes(data)
+    })
+
+const textOf = (path: string): string => {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+    return readFileSync(path, 'utf8')
   } catch {
-    return []
+    return ''
   }
 }
 

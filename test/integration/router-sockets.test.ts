@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { readConfig } from '../../router/config.ts'
 import { type Door, openDoors } from '../../router/doors.ts'
+import { waitFor as until } from '../e2e/wait.ts'
 import { startLoad } from './router-load.ts'
 import {
   environmentAt,
@@ -111,6 +112,28 @@ test('kill -9 of the master under load: its workers end, what was under way is l
   await waitFor(daemon, 'hello', 2)
   daemon.close()
 })
+
+test('a router that stops answers one last request of each connection that is open, because whoever comes next waits and is not refused', async () => {
+  const { daemon, first } = await activated()
+  const open = Array.from({ length: 10 }, () => client(place.http).write(get()))
+  await Promise.all(open.map((one) => one.until(/hello/)))
+  first.child.kill('SIGTERM')
+  await until('the router to stop', () => refused(place.status))
+  for (const one of open) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    one.write(get())
+  }
+  for (const one of open) assert.match(await one.untilClosed(), /hello[\s\S]*Connection: close[\s\S]*hello/)
+  const [code] = await once(first.child, 'exit')
+  assert.is(code, 0)
+  daemon.close()
+})
+
+const refused = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(false)).on('error', () => resolve(true))
+    socket.on('connect', () => socket.destroy())
+  })
 
 const alive = (pid: number): boolean => {
   try {

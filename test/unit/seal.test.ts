@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createSeal, readKey } from '../../daemon/store/seal.ts'
+import { createSeal, readKey, requireRightKey } from '../../daemon/store/seal.ts'
 
 const seal = createSeal(Buffer.alloc(32, 1))
 const plain = JSON.stringify({ WÖRLD: 'a\n"b"\0 $HOME `x` \\ 世界 🎉', EMPTY: '' })
@@ -57,5 +57,51 @@ test('the key file is made once, for its owner only', async () => {
   assert.is((await stat(path)).mode & 0o777, 0o600)
   await rm(folder, { recursive: true })
 })
+
+test('a key that is handed in is taken, and none is made beside it', async () => {
+  const { folder, path, credentials, hand } = await handed()
+  const key = Buffer.alloc(32, 7)
+  await hand(key)
+  assert.equal(await readKey(path, { credentials, sealed: true }), key)
+  assert.equal(await readdir(folder), ['credentials'])
+  await writeFile(path, key)
+  assert.equal(await readKey(path, { credentials }), key)
+  await rm(folder, { recursive: true })
+})
+
+test('a key that would not open what is sealed is refused, whichever way it came, and nothing is written', async () => {
+  const { folder, path, credentials, hand } = await handed()
+  const refused = (sealed: boolean) => readKey(path, { credentials, sealed }).then(String, ({ message }) => message)
+  assert.match(await refused(true), /^The sealing key is missing, .* Put it back/)
+  assert.equal(await readdir(folder), ['credentials'])
+  await hand(Buffer.alloc(31))
+  assert.match(await refused(false), /31 bytes; it must be 32/)
+  await hand(Buffer.alloc(32, 1))
+  await writeFile(path, Buffer.alloc(32, 2))
+  assert.match(await refused(false), /is not the one in .*seal\.key\. Make that one the credential/)
+  assert.equal(await readFile(path), Buffer.alloc(32, 2))
+  await rm(folder, { recursive: true })
+})
+
+test('a start with another key than the one that was sealed with is refused', () => {
+  const row = { id: 'release 1', config: seal.seal(plain, 'release 1') }
+  requireRightKey(seal, row)
+  requireRightKey(seal, undefined)
+  assert.throws(
+    () => requireRightKey(createSeal(Buffer.alloc(32, 2)), row),
+    /sealed with another key .* Put the right one back/,
+  )
+})
+
+/** A data folder, and how systemd hands in credentials. */
+async function handed() {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-seal-'))
+  const credentials = join(folder, 'credentials')
+  await mkdir(credentials)
+  return {
+    ...{ folder, credentials, path: join(folder, 'seal.key') },
+    hand: (key: Buffer) => writeFile(join(credentials, 'seal.key'), key),
+  }
+}
 
 test.run()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes a Debian machine ready for Sluice: packages, the build, a container engine, the stack images. Every step looks first and does
-# only what is missing, so that repeating it is quick and harmless. Usage: setup.sh [--for=demo|start|test|bench]
+# only what is missing, so that repeating it is quick and harmless. Usage: setup.sh [--for=demo|start|pack|test|bench]
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 purpose=start
 for argument; do
   case $argument in
-    --for=demo | --for=start | --for=test | --for=bench) purpose=${argument#--for=} ;;
-    *) echo "setup: unknown argument $argument; use --for=demo, --for=start, --for=test or --for=bench" >&2; exit 2 ;;
+    --for=demo | --for=start | --for=pack | --for=test | --for=bench) purpose=${argument#--for=} ;;
+    *) echo "setup: unknown argument $argument; use --for=demo, --for=start, --for=pack, --for=test or --for=bench" >&2; exit 2 ;;
   esac
 done
 data=${SLUICE_DATA:-.sluice}
@@ -62,7 +62,7 @@ missing_packages() {
   registry_there || wanted+=(docker-registry:docker-registry)
   ! for_tests ||
     wanted+=(ssh:openssh-client tmux:tmux rsyslogd:rsyslog curl:curl openssl:openssl pebble:pebble nginx:nginx-light shellcheck:shellcheck
-      ip:iproute2)
+      ip:iproute2 zsh:zsh fish:fish ignition-validate:ignition)
   [ "$purpose" != bench ] || wanted+=(haproxy:haproxy caddy:caddy wrk:wrk h2load:nghttp2-client taskset:util-linux)
   command -v dockerd >/dev/null || answers || wanted+=(dockerd:docker.io)
   modules_match || wanted+=(python3:python3 make:make g++:g++)
@@ -214,8 +214,10 @@ take_turns() {
 }
 
 make_images() {
+  [ "$purpose" != pack ] || return 0
   start_engine
   node dist/buildpacks/stack/main.js "$socket"
+  [ "$purpose" != test ] || node dist/test/host/image.js "$socket"
 }
 
 check_machine

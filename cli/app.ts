@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { Option } from '@commander-js/extra-typings'
-import { platform } from './platform.ts'
+import { missingFlag, USAGE } from './command.ts'
+import { perhapsGit, remotes } from './repository.ts'
 import { Failure } from './settings.ts'
 
 /*
@@ -20,7 +19,7 @@ export interface AppChoice {
 /** The app's name; a Failure says how to name it when it cannot be told. */
 export async function appOf(choice: AppChoice): Promise<string> {
   const app = await perhapsAppOf(choice)
-  if (app === undefined) throw new Failure('Missing required flag app\nSee more help with --help', 2)
+  if (app === undefined) throw new Failure(missingFlag('app'), USAGE)
   return app
 }
 
@@ -28,7 +27,7 @@ export async function appOf(choice: AppChoice): Promise<string> {
 export async function perhapsAppOf({ app, remote }: AppChoice): Promise<string | undefined> {
   if (app) return app
   if (process.env.HEROKU_APP && !remote) return process.env.HEROKU_APP
-  const wanted = remote ?? (await git('config', 'heroku.remote')).trim()
+  const wanted = remote ?? (await perhapsGit('config', 'heroku.remote'))
   const found = (await remotes()).filter(({ name }) => !wanted || name === wanted)
   if (remote && found.length === 0) throw new Failure(`remote ${remote} not found in git remotes`)
   const [one, other] = found
@@ -47,24 +46,3 @@ export async function perhapsAppOf({ app, remote }: AppChoice): Promise<string |
     )
   return one?.app
 }
-
-/** The remotes of this folder whose URL is one of the platform's repositories. */
-export async function remotes(): Promise<{ name: string; app: string }[]> {
-  const { git: host } = await platform()
-  const lines = (await git('remote', '-v')).split('\n').filter((line) => line.endsWith('(push)'))
-  return lines.flatMap((line) => {
-    const [name = '', url = ''] = line.split(/\s+/)
-    const app =
-      URL.canParse(url) && new URL(url).host === host
-        ? /^\/([^/]+?)(\.git)?$/.exec(new URL(url).pathname)?.[1]
-        : undefined
-    return app === undefined ? [] : [{ name, app }]
-  })
-}
-
-/** What git prints; nothing where it fails, or there is none. */
-const git = (...args: string[]): Promise<string> =>
-  promisify(execFile)('git', args).then(
-    ({ stdout }) => stdout,
-    () => '',
-  )

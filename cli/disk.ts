@@ -1,23 +1,9 @@
-import { parseArgs } from 'node:util'
 import { ask } from './api.ts'
-import { styled, table } from './output.ts'
-import { type Program, words } from './program.ts'
+import { missingFlag, USAGE } from './command.ts'
+import { json, say, styled, table } from './output.ts'
+import type { Program } from './program.ts'
 import { Failure } from './settings.ts'
-
-const HELP = `Usage: sluice disk [APP | --apps] [--json]
-       sluice disk --collect [--slugs] [--dry-run] [--json]
-
-  APP          what one app holds, largest first, and why it is kept
-  --apps       what each app holds, largest first
-  --collect    removes what can go now: copies, idle trees, buildpacks, caches, unused base images
-  --slugs      and old slugs, down to two of each app: these cannot be rolled back to any more
-  --dry-run    tells what --collect would remove, and removes nothing
-  --json       for machines; sizes are bytes
-
-Examples:  sluice disk
-           sluice disk shop
-           sluice disk --collect --dry-run
-`
+import { examples } from './usage.ts'
 
 /** What the API tells; sizes are bytes. */
 interface Sum {
@@ -48,50 +34,61 @@ interface OfApp {
   holdings: { kind: string; name: string; size: number; why: string; collectable: boolean }[]
 }
 
-const options = {
-  apps: { type: 'boolean', default: false },
-  json: { type: 'boolean', default: false },
-  collect: { type: 'boolean', default: false },
-  slugs: { type: 'boolean', default: false },
-  'dry-run': { type: 'boolean', default: false },
-  help: { type: 'boolean', short: 'h', default: false },
-} as const
+const JSON_FLAG = ['--json', 'for machines; sizes are bytes'] as const
+const SLUGS = ['--slugs', 'old slugs too, down to two of each app: these cannot be rolled back to any more'] as const
+const DRY_RUN = ['--dry-run', 'tell what would be removed, and remove nothing'] as const
 
-export const register = (program: Program): void =>
-  words(program, 'disk', async (args) => void process.stdout.write(await disk(args)))
+interface Choice {
+  apps?: boolean
+  collect?: boolean
+  slugs?: boolean
+  dryRun?: boolean
+  json?: boolean
+}
 
-/** What holds how much disk, or the removal of what can go: a table, or JSON. */
-async function disk(args: string[]): Promise<string> {
-  const { apps, json, collect, slugs, dryRun, help, app } = parse(args)
-  if (help) return HELP
-  if (collect) {
-    const done = dryRun ? collectable(await overview(), slugs) : await collected(slugs)
-    return json ? print(done) : showCollected(done, dryRun, slugs)
-  }
+export function register(program: Program): void {
+  program
+    .command('disk')
+    .description('what holds how much disk, and what of it can go')
+    .argument('[app]', 'what one app holds, largest first, and why it is kept')
+    .option('--apps', 'what each app holds, largest first')
+    .option('--collect', 'remove what can go now, as sluice gc does')
+    .option(...SLUGS)
+    .option(...DRY_RUN)
+    .option(...JSON_FLAG)
+    .addHelpText(...examples('$ sluice disk', '$ sluice disk shop', '$ sluice disk --collect --dry-run'))
+    .action(disk)
+  program
+    .command('gc')
+    .description('remove what can go now: copies, idle trees, buildpacks, caches, unused base images')
+    .option(...SLUGS)
+    .option(...DRY_RUN)
+    .option(...JSON_FLAG)
+    .addHelpText(...examples('$ sluice gc --dry-run', '$ sluice gc --slugs'))
+    .action(collect)
+}
+
+async function disk(app: string | undefined, choice: Choice): Promise<void> {
+  const views = [app !== undefined, choice.apps, choice.collect].filter(Boolean).length
+  if (views > 1) throw new Failure('Give one of APP, --apps and --collect.', USAGE)
+  if ((choice.slugs || choice.dryRun) && !choice.collect) throw new Failure(missingFlag('collect'), USAGE)
+  if (choice.collect) return collect(choice)
   if (app !== undefined) {
     const found = await ask<OfApp>('GET', `/sluice/disk/apps/${encodeURIComponent(app)}`)
-    return json ? print(found) : showApp(found)
+    return choice.json ? json(found) : show(showApp(found))
   }
   const found = await overview()
-  return json ? print(found) : apps ? showApps(found) : showKinds(found)
+  if (choice.json) json(found)
+  else show(choice.apps ? showApps(found) : showKinds(found))
 }
 
-function parse(args: string[]) {
-  const { values, positionals } = parsed(() => parseArgs({ args, options, allowPositionals: true }))
-  const { apps, json, collect, slugs, 'dry-run': dryRun, help } = values
-  const [app, ...more] = positionals
-  const views = [app !== undefined, apps, collect].filter(Boolean).length
-  if (more.length > 0 || views > 1 || ((slugs || dryRun) && !collect)) throw new Failure(HELP)
-  return { apps, json, collect, slugs, dryRun, help, app }
+async function collect({ slugs = false, dryRun = false, json: asJson }: Choice): Promise<void> {
+  const done = dryRun ? collectable(await overview(), slugs) : await collected(slugs)
+  if (asJson) json(done)
+  else show(showCollected(done, dryRun, slugs))
 }
 
-function parsed<Result>(parse: () => Result): Result {
-  try {
-    return parse()
-  } catch {
-    throw new Failure(HELP)
-  }
-}
+const show = (text: string): void => say(text.trimEnd())
 
 const overview = (): Promise<Overview> => ask('GET', '/sluice/disk')
 
@@ -112,8 +109,6 @@ const collectable = ({ kinds, file_systems }: Overview, slugs: boolean): Collect
     .map(({ kind, collectable_count: count, collectable: size }) => ({ kind, count, size })),
   file_systems,
 })
-
-const print = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 function showKinds({ file_systems, kinds }: Overview): string {
   const rows = kinds.map((one) => [one.kind, String(one.count), bytes(one.size), canGo(one.collectable)])
@@ -160,7 +155,7 @@ function showSpace(all: FileSystem[]): string {
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 
 /** With powers of 1000, as in SLUICE_DISK. */
-function bytes(size: number): string {
+export function bytes(size: number): string {
   let [value, unit] = [size, 0]
   for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1000
   return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`

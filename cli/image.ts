@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { ask } from './api.ts'
-import { type Program, words } from './program.ts'
+import { type AppChoice, appOf, appOption, remoteOption } from './app.ts'
+import { USAGE } from './command.ts'
+import { json, say } from './output.ts'
+import type { Program } from './program.ts'
 import { Failure } from './settings.ts'
-
-const USAGE = 'Usage: sluice image TYPE=HOST/NAME@sha256:... [TYPE=...] --app APP [--json].'
+import { examples } from './usage.ts'
 
 interface Release {
   id: string
@@ -14,46 +15,38 @@ interface Release {
 }
 
 export const register = (program: Program): void =>
-  words(program, 'image', async (args) => void process.stdout.write(await image(args)))
+  void program
+    .command('image')
+    .description('release images of another registry by their digests, and wait until the release serves')
+    .argument('<type=image...>', 'process type and HOST/NAME@sha256:...')
+    .addOption(appOption)
+    .addOption(remoteOption)
+    .option('--json', 'print the release as JSON')
+    .addHelpText(...examples('$ sluice image web=registry.example.com/shop@sha256:0f6c... --app shop'))
+    .action(image)
 
-/**
- * Releases images of another registry by their digests, and waits until the release serves. Prints a sentence, or the release as JSON. Fails
- * when it did not come to serve.
- */
-async function image(args: string[]): Promise<string> {
-  const { app, json, updates } = parse(args)
+/** Fails when the release did not come to serve. */
+async function image(words: string[], choice: AppChoice & { json?: boolean }): Promise<void> {
+  const updates = words.map(parse)
+  const app = await appOf(choice)
   const path = `/apps/${encodeURIComponent(app)}`
   const before = await newest(path)
   await ask('PATCH', `${path}/formation`, { body: { updates } })
   const release = await settled(path, await newest(path))
   if (release.status === 'failed')
     throw new Failure(
-      `v${release.version} of ${app} failed, and the release before it serves on. See: heroku logs -a ${app}`,
+      `v${release.version} of ${app} failed, and the release before it serves on. See: sluice logs -a ${app}`,
     )
-  if (json) return `${JSON.stringify(release)}\n`
-  return release.id === before.id
-    ? `${app} has these images already: v${release.version} serves.\n`
-    : `v${release.version} of ${app} serves: ${release.description}\n`
+  if (choice.json) json(release)
+  else if (release.id === before.id) say(`${app} has these images already: v${release.version} serves.`)
+  else say(`v${release.version} of ${app} serves: ${release.description}`)
 }
 
-function parse(args: string[]): { app: string; json: boolean; updates: { type: string; docker_image: string }[] } {
-  const options = { app: { type: 'string', short: 'a' }, json: { type: 'boolean', default: false } } as const
-  const { values, positionals } = parsed(() => parseArgs({ args, options, allowPositionals: true }))
-  const updates = positionals.map((word) => {
-    const [, type, reference] = /^([^=]+)=(.+)$/.exec(word) ?? []
-    if (type === undefined || reference === undefined) throw new Failure(USAGE)
-    return { type, docker_image: reference }
-  })
-  if (values.app === undefined || updates.length === 0) throw new Failure(USAGE)
-  return { app: values.app, json: values.json, updates }
-}
-
-function parsed<Result>(parse: () => Result): Result {
-  try {
-    return parse()
-  } catch {
-    throw new Failure(USAGE)
-  }
+function parse(word: string): { type: string; docker_image: string } {
+  const [, type, reference] = /^([^=]+)=(.+)$/.exec(word) ?? []
+  if (type === undefined || reference === undefined)
+    throw new Failure(`Expected ${word} to be TYPE=HOST/NAME@sha256:...\nSee more help with --help`, USAGE)
+  return { type, docker_image: reference }
 }
 
 async function newest(path: string): Promise<Release> {

@@ -1,66 +1,109 @@
-import { Command, CommanderError } from '@commander-js/extra-typings'
-import { complain, say } from './output.ts'
+import { type Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings'
+import { Line, USAGE } from './command.ts'
+import { complain, say, styled, warn } from './output.ts'
 import { Failure } from './settings.ts'
+import { closest } from './suggestion.ts'
 import { topicOf, topics } from './topics.ts'
+import { columns, hidden } from './usage.ts'
 
 /** What topics put their commands on, by their whole names: `program.command('config:set')`. */
 export type Program = Command
 
-const USAGE = 2
+/** The exit code of a command that there is not, as in a shell. */
+const UNKNOWN = 127
 
 /**
  * Runs a command line without the program's name and resolves with its exit code: 0; what a Failure says, mostly 1; 2 when the line makes no
- * sense. `config set` is `config:set`.
+ * sense; 127 when there is no such command. `config set` is `config:set`.
  */
 export async function run(words: string[]): Promise<number> {
   try {
-    const [first = 'help'] = words
-    if (['help', '--help', '-h'].includes(first)) return await help(words.slice(1))
+    const [first = 'help', ...rest] = words
+    if (['help', '--help', '-h'].includes(first)) return await help(rest)
+    if (['--version', '-v'].includes(first)) return await run(['version', ...rest])
     const topic = topicOf(first)
-    if (!topic) throw new Failure(`${first} is not a sluice command. See: sluice help`, USAGE)
-    const program = frame()
-    ;(await topic.load()).register(program)
-    await program.parseAsync(joined(program, words), { from: 'user' })
+    const program = new Line('sluice')
+    if (topic) (await topic.load()).register(program)
+    const line = joined(program, words, topic?.verbatim)
+    if (!named(program, line[0] ?? '')) return await unknown(words)
+    await program.parseAsync(line, { from: 'user' })
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
     if (!(error instanceof Failure)) throw error
-    complain(error.message)
+    if (error.message !== '') complain(error.message)
     return error.code
   }
 }
 
-const frame = (): Program =>
-  new Command('sluice')
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => void process.stdout.write(text),
-      outputError: (text) => complain(text.replace(/^error: /, '')),
-    })
-    .showSuggestionAfterError()
-
 /** The words with those in front that name a command together made one. */
-function joined(program: Program, words: string[]): string[] {
-  const names = new Set(program.commands.flatMap((command) => [command.name(), ...command.aliases()]))
+function joined(program: Program, words: string[], verbatim = false): string[] {
+  if (verbatim) return words
   for (let n = Math.min(words.length, 4); n > 1; n--) {
     const name = words.slice(0, n).join(':')
-    if (names.has(name)) return [name, ...words.slice(n)]
+    if (named(program, name)) return [name, ...words.slice(n)]
   }
   return words
 }
 
+const named = (program: Program, name: string): CommandUnknownOpts | undefined =>
+  program.commands.find((command) => command.name() === name || command.aliases().includes(name))
+
+/** Runs what was meant, if somebody is there to say yes. */
+async function unknown([word = '', ...rest]: string[]): Promise<number> {
+  const { attended, confirmed } = await import('./prompt.ts')
+  const meant = closest(word, await names())
+  warn(`${styled('yellow', word, process.stderr)} is not a sluice command.`)
+  if (meant !== undefined && attended() && (await confirmed(`Did you mean ${meant}?`, true)))
+    return run([meant, ...rest])
+  const topic = topicOf(word) && word.includes(':') ? ` ${word.split(':')[0]}` : ''
+  const suggestion = meant !== undefined && !attended() ? `Did you mean ${meant}? ` : ''
+  throw new Failure(`${suggestion}Run sluice help${topic} for a list of available commands.`, UNKNOWN)
+}
+
+/** The commands that are shown, of all topics or of some. */
+export async function commands(of = Object.values(topics)): Promise<CommandUnknownOpts[]> {
+  const program = new Line('sluice')
+  for (const topic of of) (await topic.load()).register(program)
+  return program.commands.filter((command) => !hidden(command))
+}
+
+const names = async (): Promise<string[]> => [
+  ...['help', ...Object.keys(topics)],
+  ...(await commands()).flatMap((command) => [command.name(), ...command.aliases()]),
+]
+
 async function help(words: string[]): Promise<number> {
-  const [first] = words
-  if (first !== undefined) return run([...words, '--help'])
-  const width = Math.max(...Object.keys(topics).map((name) => name.length))
+  const subject = words.filter((word) => !word.startsWith('-'))
+  if (subject.length > 0) return helpOn(subject)
   say('sluice: a Heroku-compatible platform on your own machines')
   say('')
-  for (const [name, { summary }] of Object.entries(topics)) say(`  ${name.padEnd(width)}  ${summary}`)
+  say('USAGE')
+  say('  $ sluice COMMAND')
   say('')
-  say('See: sluice help COMMAND')
+  say('TOPICS')
+  for (const line of columns(Object.entries(topics).map(([name, { summary }]) => [name, summary]))) say(`  ${line}`)
+  say('')
+  say('See: sluice help TOPIC, or sluice COMMAND --help')
   return 0
 }
 
-/** A command that takes its words as they are. */
-export const words = (program: Program, name: string, act: (args: string[]) => Promise<void>): void =>
-  void program.command(name).argument('[words...]').allowUnknownOption().helpOption(false).action(act)
+/** Of a command; of a topic whose commands all have longer names, these. */
+async function helpOn(words: string[]): Promise<number> {
+  const name = words.join(':')
+  const topic = topicOf(name)
+  const program = new Line('sluice')
+  if (topic) (await topic.load()).register(program)
+  const command = named(program, name)
+  if (command) {
+    command.outputHelp()
+    return 0
+  }
+  const below = program.commands.filter((one) => one.name().startsWith(`${name}:`) && !hidden(one))
+  if (!topic || below.length === 0) throw new Failure(`Command ${name} not found.`, USAGE)
+  say(topic.summary)
+  say('')
+  say('COMMANDS')
+  for (const line of columns(below.map((one) => [one.name(), one.description().split('\n')[0] ?? '']))) say(`  ${line}`)
+  return 0
+}

@@ -1,8 +1,8 @@
 import { ask } from './api.ts'
-import { say } from './output.ts'
+import { json, say, table } from './output.ts'
 import type { Program } from './program.ts'
+import { examples } from './usage.ts'
 
-/** What the API tells of a router. */
 interface Router {
   id: string
   host: string
@@ -19,24 +19,27 @@ export function register(program: Program): void {
     .command('routers')
     .description('list the routers: connected, or lost since when, and which table they follow')
     .option('--forget <id>', 'forget one that is lost')
-    .action(async ({ forget }) => say((await (forget === undefined ? routers() : forgetRouter(forget))).trimEnd()))
+    .option('--json', 'output in json format')
+    .addHelpText(...examples('$ sluice routers', '$ sluice routers --forget 9f8b2c4e'))
+    .action((choice) => (choice.forget === undefined ? list(choice) : forget(choice.forget, choice)))
 }
 
-/** The routers of this platform, one a line; one that is lost serves on by the table that it has, when it runs. */
-async function routers(): Promise<string> {
-  const list = await ask<Router[]>('GET', '/sluice/routers')
-  if (list.length === 0) return 'No router has ever connected.\n'
-  return list.map((router) => `${describe(router)}\n`).join('')
+/** One that is lost serves on by the table that it has, when it runs. */
+async function list(choice: { json?: true }): Promise<void> {
+  const routers = await ask<Router[]>('GET', '/sluice/routers')
+  if (choice.json) return json(routers)
+  if (routers.length === 0) return say('No router has ever connected.')
+  const titles = ['id', 'host', 'address', 'state', 'table', 'workers>']
+  say(table(titles, routers.map(describe)).trimEnd())
 }
 
-/** Forgets one that is lost. */
-async function forgetRouter(id: string): Promise<string> {
-  const { host } = await ask<Router>('DELETE', `/sluice/routers/${encodeURIComponent(id)}`)
-  return `The router ${id} (${host}) is forgotten.\n`
+async function forget(id: string, choice: { json?: true }): Promise<void> {
+  const router = await ask<Router>('DELETE', `/sluice/routers/${encodeURIComponent(id)}`)
+  if (choice.json) json(router)
+  else say(`The router ${id} (${router.host}) is forgotten.`)
 }
 
-function describe({ id, host, address, state, workers, applied_version, behind, last_seen_at }: Router): string {
-  const since = state === 'lost' ? ` since ${last_seen_at}` : ''
-  const table = behind === 0 ? `table ${applied_version}` : `table ${applied_version}, ${behind} behind`
-  return `${id}  ${host} (${address})  ${state}${since}  ${table}  ${workers} worker${workers === 1 ? '' : 's'}`
-}
+const describe = ({ id, host, address, state, workers, applied_version, behind, last_seen_at }: Router): string[] => [
+  ...[id, host, address, state === 'lost' ? `lost since ${last_seen_at}` : state],
+  ...[behind === 0 ? String(applied_version) : `${applied_version}, ${behind} behind`, String(workers)],
+]

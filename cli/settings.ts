@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 
@@ -22,7 +23,10 @@ export const packageRoot = resolve(import.meta.dirname, '..', '..')
 
 export const apiUrl = `http://localhost:${settings.apiPort}`
 
-/** A sentence for the user; the command ends with it and this exit code. */
+/** Of a command that somebody has to log in for, as the official CLI's. */
+export const NOT_LOGGED_IN = 100
+
+/** A sentence for the user, or nothing when all was said; the command ends with it and this exit code. */
 export class Failure extends Error {
   readonly code: number
 
@@ -42,9 +46,12 @@ export async function adminToken(): Promise<string> {
   }
   const text = process.env.SLUICE_ADMIN_TOKEN || (await readFile(file, 'utf8').catch(unreadable))
   if (!text.trim())
-    throw new Failure(`There is no token below ${settings.data} yet. Start the platform first: npm start.`)
+    throw new Failure(`There is no token below ${settings.data} yet. Start the platform first: ${startLine()}.`)
   return text.trim()
 }
+
+/** Of an installed release, which has a Node.js of its own, or of a checkout. */
+const startLine = (): string => (existsSync(join(packageRoot, 'bin', 'node')) ? 'systemctl start sluiced' : 'npm start')
 
 /** Whether the API answers to the operator's token. */
 export async function answers(): Promise<boolean> {

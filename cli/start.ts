@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -40,6 +40,10 @@ export function register(program: Program): void {
 
 /** Runs daemon and router in the foreground until a signal; one that dies is started again. */
 async function start(): Promise<void> {
+  if (!existsSync(join(packageRoot, 'dist/daemon/main.js')))
+    throw new Failure(
+      'This is the command alone, without a platform. Start one from a checkout, or install it on its host.',
+    )
   await mkdir(settings.data, { recursive: true, mode: 0o700 })
   if ((await answers()) || !(await claim()))
     throw new Failure(`The platform is running already at ${apiUrl}. End it with: npm run demo -- --stop`)

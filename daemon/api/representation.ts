@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { Middleware } from 'koa'
+import { version } from '../version.ts'
 
 const MEDIA_TYPE = 'application/vnd.heroku+json; version=3; charset=utf-8'
 
 /** Writes objects as JSON of Heroku's media type; a reader that has it already (If-None-Match) gets 304. */
 export const representation: Middleware = async (ctx, next) => {
   ctx.set('X-Content-Type-Options', 'nosniff')
+  ctx.set('Sluice-Version', version)
   await next()
   const { body } = ctx
   if (typeof body !== 'object' || body === null || Buffer.isBuffer(body) || body instanceof Readable) return
@@ -26,7 +28,8 @@ export const representation: Middleware = async (ctx, next) => {
 }
 
 /** The strong validator of what is sent. */
-export const tagOf = (text: string): string => `"${createHash('sha256').update(text).digest('base64url').slice(0, 32)}"`
+export const tagOf = (text: string | Buffer): string =>
+  `"${createHash('sha256').update(text).digest('base64url').slice(0, 32)}"`
 
 /** When the latest change was, ms; 0 for what has no times. It is told only: times of a second's precision do not tell versions apart. */
 const newest = (body: object): number =>

@@ -21,6 +21,8 @@ const COUNTS = [10, 50, 200]
 const MAKERS = 4
 /** Two lists of the engine, and twice whatever else is done every half minute. */
 const IDLE = 60_000
+/** What a start leaves behind: V8 gives memory back for about as long, dynos that have just come up are looked at more often. */
+const SETTLED = 90_000
 const QUIET = 1000
 const RUNS = 5
 
@@ -165,6 +167,7 @@ async function idle(
   count: number,
   empty: { daemon: { memory: number }; router: { memory: number } },
 ): Promise<Figures> {
+  await setTimeout(SETTLED)
   const before = await usageOf(platform.router.pid)
   const { seconds, cpu, engine } = await cost(platform, () => setTimeout(IDLE))
   const daemon = await usedBy(platform.daemon.pid)

@@ -7,6 +7,7 @@ import { waitFor } from '../e2e/wait.ts'
 import { measureApi } from './api.ts'
 import { measureApps } from './apps.ts'
 import { measureBuilds } from './build.ts'
+import { measureCli } from './cli.ts'
 import { type Floor, measureBuildFloor, measureFloor } from './floor.ts'
 import { measureLogs } from './logs.ts'
 import { measureRouter } from './router.ts'
@@ -21,10 +22,11 @@ const app = 'bench'
 const fast = { within: 120_000, every: 5 }
 
 async function main(): Promise<void> {
-  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone, `router` the router alone, `builds` builds alone, `apps` many apps alone.
+  // `node dist/test/bench/main.js api` measures the API alone, without an engine; `logs` the log pipeline alone, `router` the router alone, `builds` builds alone, `apps` many apps alone, `cli` the command line alone.
   const [, , only, rounds, part] = process.argv
   const print = (line: string) => process.stdout.write(`${line}\n`)
   if (only === 'router') return measureRouter(print, { rounds: Number(rounds ?? 5), part: part ?? '' })
+  if (only === 'cli') return measureCli(print, rounds === undefined ? undefined : Number(rounds))
   if (only === 'apps') return measureApps(print, rounds === undefined ? undefined : [Number(rounds)])
   if (only !== 'logs' && only !== 'builds') await measureApi(print)
   if (only === 'api') return

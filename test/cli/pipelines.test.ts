@@ -1,7 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { stageApp } from '../api/pipeline-rig.ts'
 import { type Rig, startRig } from './rig.ts'
+import { startPerson } from './sluice.ts'
 
 const rig: Rig = await startRig()
 const { heroku, refused, host } = rig
@@ -42,11 +44,12 @@ test('heroku pipelines:promote gives the code to the next stage, and with --to t
   assert.match(await refused('pipelines:promote -a shop-prod'), "Cannot promote shop-prod from 'production' stage")
 })
 
-test('heroku pipelines:promote shows the output of the release command on the target', async () => {
-  await stageApp(host, 'shop-staging', 'v2', { web: 'serve', release: 'migrate' })
+/** A release command that begins when it is told to. */
+async function stageCommand(version: string): Promise<() => Promise<void>> {
+  await stageApp(host, 'shop-staging', version, { web: 'serve', release: 'migrate' })
   const { runner } = host.d
   host.d.runner = { ...runner, poke: () => {} }
-  const migrate = async () => {
+  return async () => {
     const { id, app_id } = await host.d.db
       .selectFrom('rollouts')
       .innerJoin('releases', 'releases.id', 'rollouts.release_id')
@@ -59,9 +62,26 @@ test('heroku pipelines:promote shows the output of the release command on the ta
     host.d.runner = runner
     runner.poke(app_id)
   }
+}
+
+test('heroku pipelines:promote shows the output of the release command on the target', async () => {
+  const migrate = await stageCommand('v2')
   const hear = (text: string) => void (text.includes('Running release command') && migrate())
   const shown = await heroku('pipelines:promote -a shop-staging -t shop-prod', { hear })
   assert.match(shown, /Running release command\.\.\.\s+migrating the database\s+Promotion successful/)
+})
+
+test('sluice pipelines:promote waits for a release command that has not begun, and shows its output', async () => {
+  const migrate = await stageCommand('v3')
+  const person = await startPerson({ SLUICE_API_URL: host.url, SLUICE_API_KEY: host.token })
+  let begun: Promise<void> | undefined
+  const hear = (text: string) => {
+    if (text.includes('Running release command')) begun ??= pause(500).then(migrate)
+  }
+  const { out } = await person.sluice(['pipelines:promote', '-a', 'shop-staging', '-t', 'shop-prod'], { hear })
+  await begun
+  await person.close()
+  assert.match(out, /Running release command\.\.\.\s+migrating the database\s+Promotion successful/)
 })
 
 test('heroku pipelines:update, :remove, :rename, :transfer and :destroy', async () => {

@@ -1,10 +1,11 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as assert from 'uvu/assert'
 import { packageRoot } from '../../daemon/config.ts'
 import { type Host, startHost } from '../api/host.ts'
+import { createSession, type Result } from './kept.ts'
 
 /** The official CLI, unmodified, with a home and a git repository of its own, against the API over a real database. */
 export interface Rig {
@@ -18,12 +19,6 @@ export interface Rig {
   run(line: string, terminal?: Terminal): Promise<Result>
   execute(command: string, args: string[], terminal?: Terminal): Promise<Result>
   close(): Promise<void>
-}
-
-export interface Result {
-  code: number | null
-  out: string
-  err: string
 }
 
 /** What a person types, and has set. A command with one runs in a process of its own, others in one that is kept warm. */
@@ -51,7 +46,7 @@ export async function startRig(settings: Record<string, string> = {}): Promise<R
       terminal,
     )
   }
-  const session = createSession(home, () => environment(host, home))
+  const session = createSession('session.js', home, () => environment(host, home))
   const run: Rig['run'] = (line, terminal) =>
     terminal ? execute(binary, words(line), terminal) : session.run(words(line))
   await execute('git', ['init', '--quiet', '.'])
@@ -78,7 +73,7 @@ export async function startRig(settings: Record<string, string> = {}): Promise<R
   }
 }
 
-const words = (line: string): string[] =>
+export const words = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '')
 
 const environment = (host: Host, home: string): NodeJS.ProcessEnv => ({
@@ -110,63 +105,5 @@ function ended(child: ReturnType<typeof spawn>, { input = '', hear, until }: Ter
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code) => resolve({ ...result, code }))
-  })
-}
-
-interface Session {
-  run(argv: string[]): Promise<Result>
-  close(): void
-}
-
-/** One command at a time; a command that ends the process gets the next one a new process. */
-function createSession(cwd: string, env: () => NodeJS.ProcessEnv): Session {
-  let child: ChildProcess | undefined
-  let last: Promise<unknown> = Promise.resolve()
-  const warm = async (): Promise<ChildProcess> => {
-    if (child) return child
-    const fresh = fork(join(import.meta.dirname, 'session.js'), [], {
-      cwd,
-      env: env(),
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
-    fresh.once('exit', () => {
-      if (child === fresh) child = undefined
-    })
-    await new Promise((resolve) => fresh.once('message', resolve))
-    child = fresh
-    return fresh
-  }
-  return {
-    run(argv) {
-      const result = last.then(async () => answer(await warm(), argv))
-      last = result.catch(() => {})
-      return result
-    },
-    close: () => void child?.kill(),
-  }
-}
-
-const END = /\0(\d+)\0$/
-
-/** What it prints up to the mark that ends the command on both outputs, or up to the end of the process. */
-function answer(child: ChildProcess, argv: string[]): Promise<Result> {
-  return new Promise((resolve) => {
-    const said = { out: '', err: '' }
-    const done = (code: number | null): void => {
-      child.stdout?.off('data', out)
-      child.stderr?.off('data', err)
-      child.off('close', done)
-      resolve({ code, out: said.out.replace(END, ''), err: said.err.replace(END, '') })
-    }
-    const read = (key: 'out' | 'err') => (chunk: Buffer) => {
-      said[key] += chunk
-      const code = END.exec(said.out)?.[1]
-      if (code !== undefined && END.test(said.err)) done(Number(code))
-    }
-    const [out, err] = [read('out'), read('err')]
-    child.stdout?.on('data', out)
-    child.stderr?.on('data', err)
-    child.once('close', done)
-    child.send(argv)
   })
 }

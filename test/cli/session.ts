@@ -53,11 +53,11 @@ async function execute(argv: string[]): Promise<number> {
 
 /** Prints an error as the CLI does, and gives the code that it would end with. */
 async function shown(error: unknown): Promise<number> {
-  try {
-    await Errors.handle(error)
-    return 1
-  } catch (end) {
-    if (end instanceof Exit) return end.code
-    throw end
-  }
+  let first: number | undefined
+  // the last that it does; what it would do if that failed must not be seen
+  process.exit = ((code) => {
+    first ??= Number(code)
+  }) as typeof process.exit
+  await Errors.handle(error)
+  return first ?? 1
 }

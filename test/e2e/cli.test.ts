@@ -1,7 +1,9 @@
-import { chmod, writeFile } from 'node:fs/promises'
+import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Result } from '../cli/kept.ts'
+import { execute, startPerson } from '../cli/sluice.ts'
 import { interrupt, type Outcome } from './command.ts'
 import { startPlatform } from './platform.ts'
 import { sampleFiles, web } from './source.ts'
@@ -18,7 +20,10 @@ const source = await platform.prepare(() => platform.createSource(sampleFiles({ 
 
 /** Runs a command in the working copy and asserts that it succeeds; status lines are on stderr, results on stdout. */
 async function heroku(line: string, options?: { env?: NodeJS.ProcessEnv; input?: string }): Promise<Outcome> {
-  const outcome = await platform.cli(line.split(' '), { cwd: source.dir, ...options })
+  const words = line.split(' ')
+  const outcome = await (options
+    ? platform.cli(words, { cwd: source.dir, ...options })
+    : platform.heroku(words, source.dir))
   assert.is(outcome.code, 0, `heroku ${line}: exit ${outcome.code}\n${outcome.output}`)
   return outcome
 }
@@ -57,6 +62,25 @@ test('git push heroku main', async () => {
   assert.match(output, /remote: {8}Released v2/)
   assert.match(output, new RegExp(`http://${app}\\.localhost:${platform.ports.http}/ deployed to `))
   assert.match(output, /main -> main/)
+})
+
+test('sluice login and git:clone: git alone clones and pushes from then on, with nothing but a home', async () => {
+  const person = await startPerson({ GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_NOSYSTEM: '1' })
+  try {
+    const ok = async (done: Promise<Result>) => {
+      const { code, out, err } = await done
+      assert.is(code, 0, `${out}${err}`)
+      return `${out}${err}`
+    }
+    const login = ['login', `https://localhost:${platform.ports.api}`, '--token', '--ca', `${platform.data}/tls/ca.pem`]
+    const input = await readFile(join(platform.data, 'admin.token'), 'utf8')
+    assert.is(await ok(person.sluice(login, { input })), `Logged in as ${email}\n`)
+    await ok(person.sluice(['git:clone', '-a', app, 'copy']))
+    const copy = { env: person.env, cwd: join(person.home, 'copy') }
+    assert.match(await ok(execute(['git', 'push', '--dry-run', 'heroku', 'main'], copy)), 'Everything up-to-date')
+  } finally {
+    await person.close()
+  }
 })
 
 test('apps', async () => assert.match((await heroku('apps')).stdout, new RegExp(`^=== ${email} Apps\n\n${app}`)))

@@ -1,7 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type Agent, request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http'
 import { join, resolve } from 'node:path'
-import { type Command, run } from './command.ts'
+import { createSession, type Session } from '../cli/kept.ts'
+import { type Command, type Outcome, run } from './command.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 /** A refusal by the API, in its own words. */
@@ -74,17 +75,27 @@ export const requestHost = (port: number, host: string, path: string, asked: Ask
     sent.end(asked.body)
   })
 
-/** The official CLI and git as a user of this platform has them, in a home directory of their own. */
+/** The official CLI, `sluice` and git as a user of this platform has them, in a home directory of their own. */
 export interface Tools {
+  /**
+   * A command line of the CLI that needs neither input nor an environment of its own and ends by itself, in a process that is kept warm, because
+   * most of the time of `cli` is the loading. Each begins when the one before it has ended. Of one that fails the code is not that of `cli`.
+   */
+  heroku(args: string[], cwd?: string): Promise<Outcome>
   cli(args: string[], options?: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv }): Command
   /** The same at a terminal, where what it writes has `\r\n`, and stays as long as the test does not end its input. */
   cliAtTerminal(args: string[], options?: { cwd?: string; env?: NodeJS.ProcessEnv }): Command
+  /** `sluice` as who runs the platform has it. */
+  sluice(args: string[], options?: { input?: string | null; cwd?: string }): Command
   git(dir: string, ...args: string[]): Command
-  /** A terminal in which `heroku` is a command; whoever opens one closes it. */
+  /** A terminal in which `heroku` and `sluice` are commands; whoever opens one closes it. */
   terminal(cwd: string, size?: { columns: number; rows: number }): Promise<Terminal>
+  /** Ends what is kept warm. */
+  close(): void
 }
 
 const heroku = resolve(import.meta.dirname, '..', '..', '..', 'node_modules', 'heroku', 'bin', 'run.js')
+const sluice = resolve(import.meta.dirname, '..', '..', 'cli', 'main.js')
 
 export async function createTools(target: { port: number; token: string; data: string; home: string }): Promise<Tools> {
   const { port, token, data, home } = target
@@ -109,6 +120,8 @@ export async function createTools(target: { port: number; token: string; data: s
     HEROKU_SKIP_NEW_VERSION_CHECK: '1',
     NODE_EXTRA_CA_CERTS: bundle,
     GIT_TERMINAL_PROMPT: '0',
+    SLUICE_DATA: data,
+    SLUICE_PORT: String(port),
     ...gitSettings({
       [`http.https://localhost:${port}/.sslCAInfo`]: bundle,
       [`credential.https://localhost:${port}.helper`]:
@@ -117,7 +130,20 @@ export async function createTools(target: { port: number; token: string; data: s
       'user.email': 'test@example.com',
     }),
   }
+  const sessions = new Map<string, Session>()
+  const sessionIn = (cwd: string): Session => {
+    const session = sessions.get(cwd) ?? createSession('session.js', cwd, () => env)
+    sessions.set(cwd, session)
+    return session
+  }
   return {
+    async heroku(args, cwd = home) {
+      const { code, out, err } = await sessionIn(cwd).run(args)
+      return { code, stdout: out, stderr: err, output: `${err}${out}` }
+    },
+    close() {
+      for (const session of sessions.values()) session.close()
+    },
     cli: (args, options) =>
       run([process.execPath, '--no-deprecation', heroku, ...args], { ...options, env: { ...env, ...options?.env } }),
     cliAtTerminal: (args, options) => {
@@ -128,6 +154,9 @@ export async function createTools(target: { port: number; token: string; data: s
         input: null,
       })
     },
+    sluice: (args, options) =>
+      // it knows the platform's authority by itself
+      run([process.execPath, sluice, ...args], { ...options, env: { ...env, NODE_EXTRA_CA_CERTS: '' } }),
     git: (cwd, ...args) => run(['git', ...args], { cwd, env }),
     terminal: (cwd, size) => openTerminal(env, { cli: heroku, cwd, ...size }),
   }

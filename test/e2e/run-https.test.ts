@@ -76,4 +76,9 @@ test('run:inside is as good', async () => {
   assert.is(stdout, 'piped\nweb.1\n', output)
 })
 
+test('sluice run is as good, and knows the authority by itself', async () => {
+  const { stdout, stderr, code } = await platform.sluice(['run', '-x', '--app', app, 'cat; exit 7'], { input: 'a\nb' })
+  assert.equal([stdout, code], ['a\nb', 7], stderr)
+})
+
 test.run()

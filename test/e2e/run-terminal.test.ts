@@ -110,4 +110,23 @@ test('the exit code comes through a terminal too, and the marker is not seen', a
   assert.not.match(screen, /heroku-command-exit-status/)
 })
 
+test('sluice run is as good, leaves the terminal as it was, and what destroys asks for the name', async () => {
+  await terminal.enter(`sluice run bash --app ${app}`)
+  await terminal.shows(/Running bash on console\.\.\. up, run\.\d{4}/)
+  await terminal.shows(PROMPT)
+  await terminal.enter('sleep 1000')
+  await terminal.press('C-c')
+  await terminal.shows(/\^C/)
+  await terminal.enter('echo still $((40 + 2))')
+  await terminal.shows(/^still 42\n~ \$$/m)
+  await terminal.press('C-d')
+  await terminal.shows(/here>$/)
+  await terminal.enter('stty -a | grep -ow "icanon\\|echo"')
+  await terminal.shows(/^icanon\necho$/m)
+  await terminal.enter(`sluice destroy ${app}`)
+  await terminal.shows(`To proceed, type ${app} or re-run this command with --confirm ${app}:`)
+  await terminal.enter('another')
+  await terminal.shows(`Confirmation did not match ${app}. Aborted.`)
+})
+
 test.run()

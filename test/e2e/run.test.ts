@@ -19,7 +19,7 @@ test.before(() =>
 )
 test.after(() => platform.stop())
 
-const heroku = (...args: string[]) => platform.cli([...args, '--app', app])
+const heroku = (...args: string[]) => platform.heroku([...args, '--app', app])
 const run = (...args: string[]) => platform.cli(['run', '--app', app, ...args])
 
 async function ran(...args: string[]): Promise<Outcome> {
@@ -158,6 +158,35 @@ test('run:inside runs in a dyno that is there, with its files and environment', 
   const none = await platform.cli(['run:inside', '--app', app, 'web.9', 'true'])
   assert.is(none.code, 2)
   assert.match(none.stderr, /Couldn't find that dyno/)
+})
+
+test('sluice runs commands as well: output, input to its end, exit codes, detached, inside, and logs over a restart', async () => {
+  const sluice = (args: string[], input = '') => platform.sluice([...args, '--app', app], { input })
+  const tail = sluice(['logs', '--tail', '--source', 'app'])
+  const lines = 'line\n'.repeat(50_000)
+  const [coded, counted, long, inside, detached, unknown] = await Promise.all([
+    platform.sluice(['run', '-x', '--app', app, '--', 'sh', '-c', 'echo "a  b"; exit 7']),
+    sluice(['run', '--no-tty', 'wc -l'], lines),
+    sluice(['run', 'seq 1 150000']),
+    platform.sluice(['run:inside', '-x', '--app', app, 'web.1', '--', 'sh', '-c', 'echo $DYNO; exit 9']),
+    sluice(['run:detached', 'echo from sl""uice']),
+    sluice(['run:inside', 'web.9', 'true']),
+  ])
+  assert.equal([coded.code, coded.stdout], [7, 'a  b\n'], coded.output)
+  assert.match(coded.stderr, /^Running sh -c "echo \\"a {2}b\\"; exit 7" on errand\.\.\. up, run\.\d{4}$/m)
+  assert.is(counted.stdout.trim(), '50000', counted.output)
+  assert.is(long.stdout, Array.from({ length: 150_000 }, (_, index) => `${index + 1}\n`).join(''))
+  assert.equal([inside.code, inside.stdout], [9, 'web.1\n'], inside.output)
+  assert.match(detached.output, /\.\.\. done, run\.\d{4}\nRun sluice logs --app errand --dyno run\.\d{4} to view/)
+  assert.equal([unknown.code, unknown.stderr.includes("Couldn't find that dyno")], [2, true])
+  await waitFor('the line in the tail', () => tail.sofar().includes(': from sluice\n'))
+  await platform.daemon.kill()
+  await platform.startDaemon()
+  assert.is((await sluice(['run:detached', 'echo again from sl""uice'])).code, 0)
+  await waitFor('the tail to go on', () => tail.sofar().includes(': again from sluice\n'))
+  interrupt(tail)
+  await tail
+  await gone()
 })
 
 test('a client that goes away takes its dyno with it: SIGHUP first', async () => {

@@ -21,14 +21,20 @@ export interface Terminal {
   close(): Promise<void>
 }
 
-/** `heroku` is a command in it. */
+const sluice = join(import.meta.dirname, '..', '..', 'cli', 'main.js')
+
+/** `heroku` and `sluice` are commands in it. */
 export async function openTerminal(
   env: NodeJS.ProcessEnv,
   { cli, cwd, columns = 100, rows = 33 }: { cli: string; cwd: string; columns?: number; rows?: number },
 ): Promise<Terminal> {
   const name = `sluice-${randomUUID()}`
   const script = join(tmpdir(), `${name}.bash`)
-  await writeFile(script, `PS1='here> '\nheroku() { '${process.execPath}' --no-deprecation '${cli}' "$@"; }\n`)
+  const commands = [
+    `heroku() { '${process.execPath}' --no-deprecation '${cli}' "$@"; }`,
+    `sluice() { '${process.execPath}' '${sluice}' "$@"; }`,
+  ]
+  await writeFile(script, `PS1='here> '\n${commands.join('\n')}\n`)
   const tmux = async (...args: string[]): Promise<string> => {
     const { code, output, stdout } = await run(['tmux', '-L', name, '-f', '/dev/null', ...args], {
       env: { ...env, TERM: 'xterm-256color' },

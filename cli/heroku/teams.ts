@@ -1,0 +1,22 @@
+import { list } from '../api.ts'
+import { json } from '../output.ts'
+import type { Program } from '../program.ts'
+import { grid } from './table.ts'
+
+interface Team {
+  name: string
+  role: string | null
+}
+
+export function register(program: Program): void {
+  program
+    .command('teams')
+    .alias('orgs')
+    .description('list the teams that you are a member of')
+    .option('--json', 'output in json format', false)
+    .action(async (options) => {
+      const teams = (await list<Team>('/teams')).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      if (options.json) json(teams)
+      else grid({ Team: ({ name }) => name, Role: ({ role }) => role }, teams)
+    })
+}

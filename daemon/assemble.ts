@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { resolveStacks } from '../buildpacks/stack.ts'
 import { createAttempts } from './account/attempt.ts'
 import { createBrowserLogins } from './account/browser-login.ts'
 import { createRepresent } from './api/webhook-data.ts'
+import { createBackups } from './backup/backups.ts'
 import { createQueue } from './build/queue.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -14,6 +16,7 @@ import { createDockerEngine } from './engine/docker.ts'
 import type { Placed } from './engine/engine.ts'
 import { type Firewall, raiseFirewall } from './engine/firewall.ts'
 import { eraseApp } from './erase.ts'
+import { proofOf, readRouterToken } from './forwarded.ts'
 import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import { createCollector } from './logs/collect.ts'
@@ -24,9 +27,11 @@ import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { createUnderway } from './pipeline/underway.ts'
 import { createRegistry } from './registry/registry.ts'
+import { bindHosts, hostPairs } from './route/acm-host.ts'
 import { createRouters } from './route/control.ts'
 import { createHostCertificates } from './route/host-certificate.ts'
 import { createIssuance } from './route/issuance.ts'
+import { PLATFORM, platformRoute } from './route/platform.ts'
 import { openRegister } from './route/register.ts'
 import { createSettings } from './route/release-setting.ts'
 import { allRoutes } from './route/routes.ts'
@@ -42,11 +47,13 @@ import { createPass } from './run/reconcile.ts'
 import { createRendezvous } from './run/rendezvous.ts'
 import { createSettlements } from './run/rollout.ts'
 import { readHostKey } from './run/ssh/host-key.ts'
+import { createStart, type Start } from './run/start.ts'
 import { createTunnel } from './run/tunnel.ts'
 import { createRunner, type Runner } from './runner.ts'
 import { type Db, openDatabase } from './store/database.ts'
 import { onceWritten } from './store/once.ts'
-import { createSeal, readKey } from './store/seal.ts'
+import { createSeal, readKey, requireRightKey } from './store/seal.ts'
+import { createWatch } from './watch/watch.ts'
 import { createWebhooks } from './webhook/webhooks.ts'
 
 interface Assembled {
@@ -55,9 +62,14 @@ interface Assembled {
   firewall: Firewall
 }
 
-/** Makes the parts. They know one another through `d`, which is complete before any of them runs. */
-export async function assemble(config: Config, log: Log): Promise<Assembled> {
-  const db = await openDatabase(join(config.data, 'sluice.db'))
+/**
+ * Makes the parts. They know one another through `d`, which is complete before any of them runs. `reconciled` is called when the engine was
+ * listed and every app has had its look.
+ */
+export async function assemble(config: Config, log: Log, reconciled: () => void): Promise<Assembled> {
+  const database = join(config.data, 'sluice.db')
+  const key = await readKey(join(config.data, 'seal.key'), { ...config, sealed: existsSync(database) })
+  const db = await openDatabase(database)
   const clock = systemClock
   const installation = await installationId(config.data)
   const engine = createDockerEngine({
@@ -76,18 +88,30 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
   const transcripts = createTranscripts(config, log)
   const output = createOutput({ transcripts, collector })
   const boots = createBoots(clock, config.boots ?? availableParallelism() * limits.bootsPerCore)
-  const placements = createPlacements({ engine, clock, log, boots }, listeners({ db, logs, output, poke }))
-  const seal = createSeal(await readKey(join(config.data, 'seal.key')))
+  const start = createStart(reconciled)
+  const placements = createPlacements({ engine, clock, log, boots }, listeners({ db, logs, output, start, poke }))
+  const seal = createSeal(key)
+  requireRightKey(seal, await db.selectFrom('releases').select(['id', 'config']).limit(1).executeTakeFirst())
   const settings = createSettings({ db, seal, log }, (app, faults) => {
     for (const fault of faults)
       logs.write(app, { at: clock.now(), source: 'heroku', dyno: 'router', text: `Ignored a config var: ${fault}` })
   })
   const own = await createHostCertificates(config, clock)
+  const platform = platformRoute(config, proofOf(await readRouterToken(config.data)))
   const routers = createRouters(
-    { clock, log, register: openRegister(join(config.data, 'routers.json'), log) },
+    { clock, log, register: openRegister(join(config.data, 'routers.json'), { log, clock }) },
     {
-      routes: async (apps) => own.bind(await allRoutes(db, config.domain, apps, settings)),
-      pairs: async (ids) => new Map([...(await readPairs({ db, seal, log }, ids)), ...(await own.pairs(ids))]),
+      routes: async (apps) =>
+        bindHosts(db, [
+          ...(apps === undefined || apps.includes(PLATFORM) ? platform : []),
+          ...own.bind(await allRoutes(db, config.domain, apps, settings)),
+        ]),
+      pairs: async (ids) =>
+        new Map([
+          ...(await readPairs({ db, seal, log }, ids)),
+          ...(await hostPairs({ db, seal, log }, ids)),
+          ...(await own.pairs(ids)),
+        ]),
       challenges: () => acm.challenges(),
       changed: poke,
       logLine: (app, at, text, dyno = 'router') => logs.write(app, { at, source: 'heroku', dyno, text }),
@@ -99,7 +123,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
     if (!images) throw new Error(`There is no image of the stack ${name} on this host. Run the set-up script again.`)
     return images
   }
-  const runner: Runner = createRunner((app, signal) => pass(app, signal), clock, log)
+  const runner: Runner = createRunner((app, signal) => start.seeing(app, pass(app, signal)), clock, log)
   const settlements = createSettlements()
   const exec = createExec(engine)
   const tunnel = createTunnel({
@@ -121,6 +145,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
     exec,
     runner,
     disk: createDisk(() => d),
+    backups: createBackups(() => d),
     registry: createRegistry({ config, clock, log }),
     logs,
     collector,
@@ -138,6 +163,7 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
     tunnel,
     settlements,
     underway: createUnderway(log),
+    watch: createWatch(() => d, { boots, firewall, reconciled: start.isOver }),
     stack,
   }
   const d: Daemon = parts
@@ -145,9 +171,19 @@ export async function assemble(config: Config, log: Log): Promise<Assembled> {
   return { d, placements, firewall }
 }
 
-const listeners = (parts: { db: Db; logs: Logs; output: Output; poke: (app: string) => void }) => ({
+interface Heard {
+  db: Db
+  logs: Logs
+  output: Output
+  start: Start
+  poke(app: string): void
+}
+
+const listeners = (parts: Heard) => ({
   known: async () => {
-    for (const { id } of await parts.db.selectFrom('apps').select('id').execute()) parts.poke(id)
+    const apps = await parts.db.selectFrom('apps').select('id').execute()
+    parts.start.known(apps.map(({ id }) => id))
+    for (const { id } of apps) parts.poke(id)
   },
   changed: parts.poke,
   seen: parts.output.seen,

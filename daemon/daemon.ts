@@ -1,5 +1,6 @@
 import type { Attempts } from './account/attempt.ts'
 import type { BrowserLogins } from './account/browser-login.ts'
+import type { Backups } from './backup/backups.ts'
 import type { Queue } from './build/queue.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -22,6 +23,7 @@ import type { Tunnel } from './run/tunnel.ts'
 import type { Runner } from './runner.ts'
 import type { Db } from './store/database.ts'
 import type { Seal } from './store/seal.ts'
+import type { Watch } from './watch/watch.ts'
 import type { Webhooks } from './webhook/webhooks.ts'
 
 /** The running parts that the domain's functions work with; made once, in assemble.ts. */
@@ -45,6 +47,8 @@ export interface Daemon {
   runner: Runner
   /** Keeps disk in bounds. */
   disk: Disk
+  /** Makes backups of all of it. */
+  backups: Backups
   /** Keeps images that are pushed. */
   registry: Registry
   /** Lines of apps, for `heroku logs`. */
@@ -69,6 +73,8 @@ export interface Daemon {
   settlements: Settlements
   /** Promotions and set-ups that go on after their answer. */
   underway: Underway
+  /** How the platform does. */
+  watch: Watch
   /** The image that a stack's dynos run on and the one that its builds run on. */
   stack(name: string): { run: string; build: string; origin: 'official' | 'debian' }
 }

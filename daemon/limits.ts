@@ -1,3 +1,5 @@
+import { acmeLimits } from './limits-acme.ts'
+
 /** Every bound of the control plane, in one place. Times are milliseconds, sizes bytes. */
 
 const KiB = 1024
@@ -15,6 +17,11 @@ export const limits = {
   longestBoot: 180 * SECOND,
   /** R12: from SIGTERM to SIGKILL. */
   stopGrace: 30 * SECOND,
+  /** A start that goes on says so this often, and is ended by systemd when it takes longer than the other. */
+  startSign: 10 * SECOND,
+  longestStart: 15 * MINUTE,
+  /** What is asked for a sign of life has so long to answer. */
+  vitalAnswer: 10 * SECOND,
   /** How long an old backend may finish its requests after a cutover, when its app gives its WebSockets no longer (route/grace.ts). */
   drain: 30 * SECOND,
   /** And how long tunnels take from the end of their grace to their end: the router's bounds for it, and a bit. */
@@ -48,8 +55,9 @@ export const limits = {
   routerHandover: 15 * SECOND,
   /** Routers that are remembered; the one that was seen longest ago makes room. */
   knownRouters: 100,
-  /** How soon what is known of routers is on disk. */
-  registerEvery: 2 * SECOND,
+  /** How soon what has changed of routers is on disk, and that they were heard. */
+  registerChanged: 2 * SECOND,
+  registerSeen: MINUTE,
   releaseCommand: 60 * MINUTE,
   /** R13: a one-off dyno whose client has not come by then is ended. */
   rendezvous: 60 * SECOND,
@@ -222,6 +230,19 @@ export const limits = {
   /** Of one app. Older ones are gone, but for what something still needs. */
   buildsKept: 500,
   releasesKept: 1000,
+  /** Files and folders of a backup, and the longest name of one. */
+  backupEntries: 10_000_000,
+  backupName: 1000,
+  backupManifest: 64 * KiB,
+  /** Of what comes as a stream, so much is one file of a backup; it is in memory meanwhile. */
+  backupPart: 16 * MiB,
+  /** The shortest time from one scheduled backup to the next, and how soon one that failed is tried again. */
+  backupOften: 10 * MINUTE,
+  backupAgain: 60 * MINUTE,
+  /** What a guess at a passphrase costs, as scrypt's N: half a second and 128 MiB. A part of the format. */
+  backupScrypt: 2 ** 17,
+  /** How much of a backup is written or read before it is looked again whether the disk has room. */
+  backupLook: 8 * MiB,
   /** What SQLite leaves of its write-ahead log after a checkpoint. */
   walSize: 64 * MiB,
   appsPerEngine: 1000,
@@ -299,19 +320,7 @@ export const limits = {
   certificateChain: 64 * KiB,
   certificatesInChain: 10,
   privateKey: 16 * KiB,
-  /** Of an authority's answer. */
-  acmeAnswer: 30 * SECOND,
-  acmeAnswerSize: 128 * KiB,
-  /** From an order to its certificate; one is made at a time. */
-  acmeOrder: 5 * MINUTE,
-  /** Orders of the whole platform: 100 at once, 300 in three hours, as Let's Encrypt allows (https://letsencrypt.org/docs/rate-limits/). */
-  acmeOrders: { size: 100, every: 54 * SECOND, most: 1 },
-  /** The pauses after failures in a row: with these an authority sees at most five in an hour. From the fifth on a domain counts as failed. */
-  acmRetry: [MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE, DAY],
-  /** No certificate is asked for so soon after the last one, whatever became of it. */
-  acmAgain: 60 * MINUTE,
-  /** Nor is a failed one tried again at somebody's wish. */
-  acmRefresh: 12 * MINUTE,
+  ...acmeLimits,
   webhooksPerApp: 20,
   webhookUrl: 2048,
   /** Of a secret, and of an Authorization header. */
@@ -364,20 +373,14 @@ export const limits = {
   ratedAccounts: 20_000,
   /** Of an HTML form. */
   formBody: 16 * KiB,
+  /** Database and engine that have not answered by then are ill; and how long what was found is good. */
+  healthAnswer: 5 * SECOND,
+  healthKept: 1 * SECOND,
+  /** One look of the doctor; names that are told of many; domains that are resolved; when the end of a certificate is near. */
+  doctorLook: 8 * SECOND,
+  doctorNames: 5,
+  doctorDomains: 50,
+  certificateNear: 14 * DAY,
+  /** A backup that nobody has replaced for so long is worth a warning, where none are made by themselves. */
+  backupOld: 7 * DAY,
 } as const
-
-/** Dyno sizes: memory in bytes, CPU in cores, as Heroku names them. Size names are matched without regard to case. */
-export const dynoSizes = {
-  Eco: { memory: 512 * MiB, cpu: 1, pids: 256 },
-  Basic: { memory: 512 * MiB, cpu: 1, pids: 256 },
-  'Standard-1X': { memory: 512 * MiB, cpu: 1, pids: 256 },
-  'Standard-2X': { memory: 1 * GiB, cpu: 2, pids: 512 },
-  'Performance-M': { memory: 2.5 * GiB, cpu: 2, pids: 16_384 },
-  'Performance-L': { memory: 14 * GiB, cpu: 8, pids: 32_768 },
-} as const
-
-export type DynoSize = keyof typeof dynoSizes
-export const defaultSize: DynoSize = 'Basic'
-
-export const parseSize = (name: string): DynoSize | undefined =>
-  (Object.keys(dynoSizes) as DynoSize[]).find((size) => size.toLowerCase() === name.toLowerCase())

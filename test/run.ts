@@ -5,7 +5,7 @@ import { scheduled, type TestFile } from './schedule.ts'
 
 /**
  * `node dist/test/run.js [part of a path ...]`: runs the test files whose path has one of the parts, each in a process of its own, two
- * at a time or alone (schedule.ts). Exits with 1 on any failure, also when a file leaves something in the engine.
+ * at a time and a third that waits, or alone (schedule.ts). Exits with 1 on any failure, also when a file leaves something in the engine.
  * A test may be skipped on a developer's machine; with CI set that is a failure.
  */
 const root = resolve(import.meta.dirname, '..', '..')
@@ -19,8 +19,8 @@ async function main(): Promise<number> {
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
   const sum = { passed: 0, failed: 0, skipped: 0 }
-  const { together, alone } = scheduled(root, parts)
-  const files = together.length + alone.length
+  const { together, waiting, alone } = scheduled(root, parts)
+  const files = together.length + waiting.length + alone.length
   await clear()
   const work = async (queue: TestFile[]): Promise<void> => {
     for (let file = queue.shift(); file && !interrupted.signal.aborted; file = queue.shift()) {
@@ -30,7 +30,7 @@ async function main(): Promise<number> {
       for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += verdict[key]
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, () => work(together)))
+  await Promise.all([...Array.from({ length: AT_ONCE }, () => work(together)), work(waiting)])
   await work(alone)
   const late = await clear()
   if (late.length > 0) console.log(`FAIL This was made in the engine after its test had ended: ${late.join(', ')}`)

@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 /**
- * Which test files run when: files of all suites two at a time, because most of their time is waiting; then those that must have the
- * machine or the engine to themselves, one at a time.
+ * Which test files run when: files of all suites two at a time, because half of their time is waiting, and beside those, one at a time, files that
+ * do next to nothing but wait; then those that must have the machine or the engine to themselves, one at a time.
  */
 export interface TestFile {
   /** From the root of the repository: `test/unit/range.test.ts`. */
@@ -14,6 +14,7 @@ export interface TestFile {
 
 export interface Schedule {
   together: TestFile[]
+  waiting: TestFile[]
   alone: TestFile[]
 }
 
@@ -27,6 +28,7 @@ const suites = [
   { folder: 'cli', deadline: 300 * SECOND },
   { folder: 'engine', deadline: 300 * SECOND },
   { folder: 'e2e', deadline: 600 * SECOND },
+  { folder: 'host', deadline: 600 * SECOND },
 ]
 
 /** Why a file runs alone. */
@@ -38,6 +40,15 @@ export const alone: Record<string, string> = {
     'prints as fast as the machine can, and counts what is lost at a rate that must be reached',
   'test/e2e/z-disk.test.ts': 'has a disk of 1.5 GB in memory, and fills it',
   'test/e2e/z-engine.test.ts': 'kills the engine that all share',
+}
+
+/** What a file waits for, most of its time: it takes less than a tenth of that in CPU. */
+export const waiting: Record<string, string> = {
+  'test/integration/engine-image-dyno.test.ts': 'dynos of images that start and end, one after the other',
+  'test/integration/engine-hangup.test.ts': 'commands whose clients go, and that have time to end',
+  'test/integration/engine-faults.test.ts': 'an engine that does not answer',
+  'test/unit/drain-delivery.test.ts': 'drains that are tried again, later each time',
+  'test/unit/drain-http.test.ts': 'the same, over HTTP',
 }
 
 /**
@@ -60,7 +71,8 @@ export function scheduled(root: string, parts: string[]): Schedule {
   )
   const wanted = files.filter(({ path }) => parts.length === 0 || parts.some((part) => path.includes(part)))
   return {
-    together: wanted.filter(({ path }) => alone[path] === undefined),
+    together: wanted.filter(({ path }) => alone[path] === undefined && waiting[path] === undefined),
+    waiting: wanted.filter(({ path }) => waiting[path] !== undefined),
     alone: wanted.filter(({ path }) => alone[path] !== undefined),
   }
 }

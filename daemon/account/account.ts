@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Selectable } from 'kysely'
+import { ADMIN } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
@@ -17,7 +18,8 @@ export type Account = Selectable<Schema['accounts']> & {
 /**
  * Makes the administrator's account and token at first start. The token is the operator's (SLUICE_ADMIN_TOKEN), or a random one kept
  * in `admin.token`, readable by the owner only. Safe to repeat after a crash at any line: the row is written before the file, and a
- * missing file means a new token. A token that was revoked does not come back while its file is there.
+ * missing file means a new token. A token that was revoked does not come back while its file is there. An address that is named only after
+ * the first start replaces the one that nobody chose.
  */
 export async function ensureAdmin(d: Daemon): Promise<void> {
   const path = join(d.config.data, 'admin.token')
@@ -28,6 +30,7 @@ export async function ensureAdmin(d: Daemon): Promise<void> {
     .where('admin', '=', 1)
     .orderBy('created_at')
     .executeTakeFirst()
+  if (known) await readdress(d, known)
   if (known && kept !== undefined && d.config.adminToken === undefined) return
   const token = d.config.adminToken ?? (known ? undefined : kept) ?? `SLUICE-${randomBytes(24).toString('hex')}`
   await decide(d.db, async (tx) => {
@@ -36,6 +39,15 @@ export async function ensureAdmin(d: Daemon): Promise<void> {
     await installToken(tx, admin, { token, description: 'Administrator', now: d.clock.now() })
   })
   if (token !== kept) await writeToken(path, token)
+}
+
+async function readdress({ db, config, clock }: Daemon, { id, email }: Account): Promise<void> {
+  const now = clock.now()
+  if (email !== ADMIN || config.adminEmail === ADMIN) return
+  await decide(db, async (tx) => {
+    if (await accountNamed(tx, config.adminEmail)) return
+    await tx.updateTable('accounts').set({ email: config.adminEmail, updated_at: now }).where('id', '=', id).execute()
+  })
 }
 
 /** `~`, an id or an email; an account sees itself, the administrator sees all. */

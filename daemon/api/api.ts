@@ -6,7 +6,9 @@ import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { authentication } from './authentication.ts'
 import type { State } from './context.ts'
+import { counted } from './counted.ts'
 import { methodOverride } from './method-override.ts'
+import { scrape } from './metrics.ts'
 import { missing } from './missing.ts'
 import { precondition } from './precondition.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -20,10 +22,11 @@ import { version } from './version.ts'
 /** Heroku's Platform API v3 over HTTP, as a listener for any server. */
 export function createApi(d: Daemon): (req: IncomingMessage, res: ServerResponse) => void {
   const { open, closed } = createRoutes(d)
-  const koa = new Koa<State>()
+  // what it is told of the client's address and protocol is true: forwarded.ts
+  const koa = new Koa<State>({ proxy: true })
   koa.on('error', (error) => d.log.warn('an answer was cut off', { error: messageOf(error) }))
-  koa.use(representation).use(requestId(d)).use(refusal(d)).use(methodOverride)
-  koa.use(open.routes())
+  koa.use(counted).use(representation).use(requestId(d)).use(refusal(d)).use(methodOverride)
+  koa.use(open.routes()).use(scrape(d))
   koa.use(version).use(authentication(d)).use(rateLimit(d)).use(missing(open, closed)).use(scope)
   koa.use(precondition(closed)).use(closed.routes())
   const listener = koa.callback()

@@ -1,7 +1,7 @@
 import type { DynoSize as Body } from '@heroku-cli/schema'
 import type { Daemon } from '../daemon.ts'
 import { notFound } from '../errors.ts'
-import { type DynoSize, dynoSizes } from '../limits.ts'
+import { type DynoSize, dynoSizes } from '../run/size.ts'
 import { param, type Routes, reply, withApp } from './context.ts'
 import { idOf, named } from './wire.ts'
 

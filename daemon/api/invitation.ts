@@ -6,7 +6,7 @@ import { limits } from '../limits.ts'
 import { type Context, param, type Routes } from './context.ts'
 import { form } from './form.ts'
 import { alert, html, pageRoute, show } from './html.ts'
-import { apiUrl } from './link.ts'
+import { apiUrl, publicUrl } from './link.ts'
 
 const Accept = z.object({
   name: z.string().trim().max(200).default(''),
@@ -27,9 +27,9 @@ export function invitationRoutes(open: Routes, d: Daemon): void {
 }
 
 /** Tells the client that made a link, once, in the header that the official CLI prints. No mail is sent. */
-export function tellLink(ctx: Context, { email, token }: { email: string; token: string }): void {
+export function tellLink(d: Daemon, ctx: Context, { email, token }: { email: string; token: string }): void {
   const days = limits.invitation / (24 * 60 * 60 * 1000)
-  const link = `${apiUrl(ctx)}/invitations/${token}`
+  const link = `${publicUrl(ctx, d.config)}/invitations/${token}`
   const text = `No mail was sent. Give this link to ${email}; it is good once, for ${days} days: ${link}`
   ctx.set('X-Heroku-Warning', text.replace(/[^ -~]/g, '?'))
 }

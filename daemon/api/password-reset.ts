@@ -19,7 +19,7 @@ export function passwordResetRoutes({ open, closed }: { open: Routes; closed: Ro
     reply(async (ctx) => {
       const { email } = await body(ctx, Reset)
       const { account, invitation, token } = await resetPassword(d, ctx.state.account, email)
-      tellLink(ctx, { email: account.email, token })
+      tellLink(d, ctx, { email: account.email, token })
       return created(ctx, serialize(account, invitation.created_at))
     }),
   )

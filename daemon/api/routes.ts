@@ -10,9 +10,11 @@ import { appSetupRoutes } from './app-setup.ts'
 import { appTransferRoutes } from './app-transfer.ts'
 import { authorizationRoutes } from './authorization.ts'
 import { authorizeRoutes } from './authorize.ts'
+import { backupRoutes } from './backup.ts'
 import { buildRoutes } from './build.ts'
 import { buildpackRoutes } from './buildpack.ts'
 import { buildpackInstallationRoutes } from './buildpack-installation.ts'
+import { cliRoutes } from './cli.ts'
 import { clientRoutes } from './client.ts'
 import { collaboratorRoutes } from './collaborator.ts'
 import { configVarRoutes } from './config-var.ts'
@@ -24,11 +26,14 @@ import { dynoSizeRoutes } from './dyno-size.ts'
 import { execRoutes } from './exec.ts'
 import { filterRoutes } from './filter.ts'
 import { formationRoutes } from './formation.ts'
+import { healthRoutes } from './health.ts'
 import { invitationRoutes } from './invitation.ts'
 import { keyRoutes } from './key.ts'
 import { logDrainRoutes } from './log-drain.ts'
 import { logSessionRoutes } from './log-session.ts'
 import { loginRoutes } from './login.ts'
+import { metricsRoutes } from './metrics.ts'
+import { nodeRoutes } from './node.ts'
 import { oauthTokenRoutes } from './oauth-token.ts'
 import { passwordResetRoutes } from './password-reset.ts'
 import { pipelineRoutes } from './pipeline.ts'
@@ -36,6 +41,7 @@ import { pipelineConfigVarRoutes } from './pipeline-config-var.ts'
 import { pipelineCouplingRoutes } from './pipeline-coupling.ts'
 import { pipelineLatestRoutes } from './pipeline-latest.ts'
 import { pipelinePromotionRoutes } from './pipeline-promotion.ts'
+import { platformRoutes } from './platform.ts'
 import { regionRoutes } from './region.ts'
 import { releaseRoutes } from './release.ts'
 import { reviewAppRoutes } from './review-app.ts'
@@ -64,6 +70,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   const streamUrl = streamRoutes(open, d)
   buildpackRoutes(open, d)
   statusRoutes(open, d)
+  healthRoutes(open, d)
   logSessionRoutes({ open, closed }, d)
   accountRoutes(closed, d)
   activityRoutes(closed, d)
@@ -74,6 +81,7 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   const builds = buildRoutes(closed, d, streamUrl)
   authorizeRoutes(open, d)
   buildpackInstallationRoutes(closed, d)
+  cliRoutes(open, d)
   clientRoutes(closed, d)
   collaboratorRoutes(closed, d)
   configVarRoutes(closed, d)
@@ -105,7 +113,11 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   reviewAppRoutes(closed, d)
   reviewAppConfigRoutes(closed, d)
   routerRoutes(closed, d)
+  backupRoutes(closed, d)
   diskRoutes(closed, d)
+  nodeRoutes(closed, d)
+  metricsRoutes(closed, d)
+  platformRoutes(closed, d)
   sniEndpointRoutes(closed, d)
   spaceRoutes(closed)
   // paths with a word in place of a team's name before those with a name

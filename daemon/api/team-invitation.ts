@@ -13,7 +13,7 @@ import { invalid } from '../errors.ts'
 import { emailsOf } from './app.ts'
 import { body } from './body.ts'
 import { type Context, created, param, type Routes, reply } from './context.ts'
-import { apiUrl } from './link.ts'
+import { publicUrl } from './link.ts'
 import { page, rowKeys } from './page.ts'
 import { withTeam } from './team.ts'
 import { time } from './wire.ts'
@@ -37,7 +37,7 @@ export function teamInvitationRoutes(routes: Routes, d: Daemon): void {
     '/teams/:team/invitations',
     withTeam(d, async (_team, ctx) => {
       const { invitation, token } = await inviteAccount(d, ctx.state.account, await body(ctx, Membership))
-      showLink(ctx, token)
+      showLink(d, ctx, token)
       return created(ctx, await serialize(d, invitation))
     }),
   )
@@ -56,20 +56,21 @@ export function teamInvitationRoutes(routes: Routes, d: Daemon): void {
     reply(async (ctx) => {
       const { email } = await findInvitation(d.db, param(ctx, 'token'), d.clock.now())
       throw invalid(
-        `This makes an account for ${email}, which needs a password: open ${linkOf(ctx, param(ctx, 'token'))} in a browser.`,
+        `This makes an account for ${email}, which needs a password: open ${linkOf(d, ctx, param(ctx, 'token'))} in a browser.`,
       )
     }),
   )
 }
 
 /** Nobody else learns of the link, and it is not shown again. */
-export const showLink = (ctx: Context, token: string): void =>
+export const showLink = (d: Daemon, ctx: Context, token: string): void =>
   ctx.set(
     'X-Heroku-Warning',
-    `No mail is sent here. Pass this link on to whom you invite; it is good once: ${linkOf(ctx, token)}`,
+    `No mail is sent here. Pass this link on to whom you invite; it is good once: ${linkOf(d, ctx, token)}`,
   )
 
-const linkOf = (ctx: Context, token: string): string => `${apiUrl(ctx)}/invitations/${encodeURIComponent(token)}`
+const linkOf = (d: Daemon, ctx: Context, token: string): string =>
+  `${publicUrl(ctx, d.config)}/invitations/${encodeURIComponent(token)}`
 
 const serialize = async (d: Daemon, invitation: Invitation): Promise<Body> => {
   const [answer = {}] = await serializeApps(d, [invitation])

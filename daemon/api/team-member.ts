@@ -52,7 +52,7 @@ const change = async (d: Daemon, ctx: Context, { email, role }: Wanted): Promise
 /** 202: a member it is once the invitation is accepted. */
 async function invite(d: Daemon, ctx: Context, wanted: Wanted): Promise<Body> {
   const { invitation, token } = await inviteAccount(d, ctx.state.account, wanted)
-  showLink(ctx, token)
+  showLink(d, ctx, token)
   ctx.status = 202
   return serialize({ ...invitation, name: null, admin: invitation.role === 'admin' ? 1 : 0 })
 }

@@ -7,6 +7,7 @@ import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
+import { hostsOf } from '../names.ts'
 import { announceRelease, createRelease } from '../release/release.ts'
 import { forgetProgress } from '../route/acm-domain.ts'
 import { forgetAutomatic } from '../route/sni-endpoint.ts'
@@ -45,7 +46,7 @@ export async function createApp(
     if (!(await accountNamed(tx, account.id))) throw new UserError('unauthorized', `${account.email} is gone.`)
     const app: App = {
       id: randomUUID(),
-      name: await freeName(tx, name),
+      name: await freeName(d, tx, name),
       owner_id: wanted.team ? TEAM : account.id,
       stack,
       maintenance: 0,
@@ -93,11 +94,12 @@ export async function renameApp(d: Daemon, app: App, account: Account, newName: 
   await requirePermission(d, app, account, 'manage')
   const name = parseName(newName)
   await decide(d.db, async (tx) => {
-    await freeName(tx, name)
+    await freeName(d, tx, name)
     await change(d, tx, { app, account }, { name })
   })
   await failpoint('app.renamed')
   d.runner.poke(app.id)
+  d.acm.wake()
   await tell(d, app, account, `Renamed ${app.name} to ${name}`)
   return { ...app, name }
 }
@@ -192,11 +194,12 @@ async function change(
   await note(tx, { app: app.id, account, include: 'api:app', action, subject: changed, previous: app, now })
 }
 
-async function freeName(tx: Tx, wanted: string | undefined): Promise<string> {
+async function freeName(d: Pick<Daemon, 'config'>, tx: Tx, wanted: string | undefined): Promise<string> {
   const name = wanted ?? generateName()
-  if (!(await appNamed(tx, name))) return name
+  const ours = hostsOf(d.config.names).includes(`${name}.${d.config.domain}`)
+  if (!ours && !(await appNamed(tx, name))) return name
   if (wanted !== undefined) throw invalid(`Name ${name} is already taken`)
-  return freeName(tx, undefined)
+  return freeName(d, tx, undefined)
 }
 
 /** The lowest index that no app has, so that the pool is used from its start; an app that is being destroyed keeps its own. */

@@ -3,6 +3,7 @@ import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
 import { keepDetected } from '../app/buildpack.ts'
 import type { Daemon } from '../daemon.ts'
+import { figures } from '../figures.ts'
 import { announceRelease, createRelease, deployed, type Release } from '../release/release.ts'
 import { rowsOf } from '../run/formation.ts'
 import { scaledTo } from '../run/notice.ts'
@@ -115,13 +116,14 @@ async function begin(d: Daemon, request: BuildRequest): Promise<Deploy> {
 }
 
 async function makeRelease(deploy: Deploy, made: Made): Promise<Release> {
-  const { d, request, stopwatch } = deploy
+  const { d, request, build, stopwatch } = deploy
   const { app, account, version } = request
   stopwatch.enter('release', d.clock.now())
   const { release, formed } = await commitRelease(deploy, made).catch(async (error: unknown) => {
     await removeSlug(d, made.slug)
     throw error
   })
+  figures.builds.observe({ result: 'succeeded' }, lasted(d, build))
   announceRelease(d, release, account, deployed(version))
   if (formed.length > 0) tell(d, app, scaledTo(formed, account.email))
   tell(d, app, 'Build succeeded')
@@ -161,12 +163,16 @@ async function refuse({ d, request, build, output }: Deploy, error: unknown): Pr
   const failed = await failBuild(d, build.id, why).catch((error: unknown) => {
     d.log.error('the end of a build could not be written', { build: build.id, error })
   })
+  if (failed) figures.builds.observe({ result: interrupted ? 'canceled' : 'failed' }, lasted(d, build))
   if (!wasTold(error)) output.problem(why)
   output.blank()
   output.problem('Push failed')
   if (failed) tell(d, request.app, 'Build failed -- check your build output: heroku logs --dyno build')
   return refusal
 }
+
+/** Seconds. */
+const lasted = (d: Daemon, { created_at }: Build): number => (d.clock.now() - created_at) / 1000
 
 const tell = (d: Daemon, app: App, text: string): void =>
   d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text })

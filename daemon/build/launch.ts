@@ -1,6 +1,7 @@
 import { UserError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
+import { appUrl } from '../names.ts'
 import { abandon, outcome, reached } from '../release/outcome.ts'
 import type { Release } from '../release/release.ts'
 import { received } from '../run/notice.ts'
@@ -73,8 +74,3 @@ async function showPhase({ d, output }: Shown, release: Release, signal: AbortSi
   await showing
   output.blank()
 }
-
-const HTTP = 80
-
-export const appUrl = (config: { domain: string; router: { httpPort: number } }, app: string): string =>
-  `http://${app}.${config.domain}${config.router.httpPort === HTTP ? '' : `:${config.router.httpPort}`}/`

@@ -13,6 +13,7 @@ import type { Output } from './output.ts'
 export interface Queue {
   /** Does the work when it is its turn. Rejects with the abort reason when `signal` aborts before that. */
   turn<Result>(waiting: Waiting, work: () => Promise<Result>): Promise<Result>
+  state(): { running: number; waiting: number }
 }
 
 export interface Waiting {
@@ -65,6 +66,7 @@ export function createQueue(places = placesOn(availableParallelism(), totalmem()
     })
 
   return {
+    state: () => ({ running: atWork, waiting: waiting.length }),
     async turn(entry, work) {
       entry.signal.throwIfAborted()
       // A place that becomes free goes from hand to hand, so that nobody who comes just then takes it.

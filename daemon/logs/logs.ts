@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
+import { figures } from '../figures.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Position } from './intake.ts'
@@ -87,7 +88,9 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
     const entry = { seq: book.seq++, line }
     book.ring.push(entry)
     const lost = book.journal.append(entry, position)
-    if (lost) append(book, lossLine('disk', lost))
+    if (!lost) return
+    figures.logLoss.add({ where: 'disk' }, lost.count)
+    append(book, lossLine('disk', lost))
   }
 
   const flush = async (): Promise<void> => {
@@ -102,7 +105,9 @@ export function createLogs(config: Pick<Config, 'data'>, log: Log): Logs {
 
   return {
     write(app, line, position) {
-      if (!removed.has(app) && !closed) append(bookOf(app), oneLine(line), position)
+      if (removed.has(app) || closed) return
+      append(bookOf(app), oneLine(line), position)
+      figures.logLines.add({})
     },
     recent(app, filter, n) {
       if (removed.has(app)) return []

@@ -1,3 +1,4 @@
+import { figures } from '../figures.ts'
 import type { Position } from './intake.ts'
 import type { Line } from './line.ts'
 import { type Loss, lossLine } from './loss.ts'
@@ -38,6 +39,7 @@ export function createLosses(dyno: string, write: (line: Line, position?: Positi
     dropped(at, position) {
       read = position
       lost(at).count++
+      figures.logLoss.add({ where: 'dyno' })
     },
     gap(at) {
       lost(at).more = true

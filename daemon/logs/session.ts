@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Daemon } from '../daemon.ts'
 import { notFound, UserError } from '../errors.ts'
+import { figures } from '../figures.ts'
 import { limits } from '../limits.ts'
 import { formatLine } from './line.ts'
 import type { Entry, LogFilter } from './logs.ts'
@@ -157,7 +158,11 @@ async function send({ logs }: Parts, session: Sealed, after: number | undefined,
     await write(to, encode(batch, to.events))
   }
   const kind = JSON.stringify([to.events, filter])
-  for await (const batch of live) await write(to, shared(batch, kind, to.events))
+  for await (const batch of live) {
+    // A loss is told by the first of a batch.
+    figures.logLoss.add({ where: 'tail' }, batch[0]?.loss?.count ?? 0)
+    await write(to, shared(batch, kind, to.events))
+  }
 }
 
 const HISTORY_BATCH = 100

@@ -4,9 +4,10 @@ import { parseBuildpack } from '../app/buildpack-name.ts'
 import { parseStack, type Stack } from '../app/stack.ts'
 import { placeOf } from '../build/check.ts'
 import { messageOf, UserError } from '../errors.ts'
-import { limits, parseSize } from '../limits.ts'
+import { limits } from '../limits.ts'
 import { checkSize, checkVar } from '../release/config.ts'
 import type { FormationUpdate } from '../run/formation.ts'
+import { parseSize } from '../run/size.ts'
 
 /** What an `app.json` says of an app (https://devcenter.heroku.com/articles/app-json-schema), as far as a set-up goes by it. */
 export interface Manifest {

@@ -17,6 +17,7 @@ export interface Boots {
   runs(boot: Boot, since: number): void
   /** It is up, has ended, or is not wanted any more. */
   leave(id: string): void
+  state(): { booting: number; waiting: number }
 }
 
 export interface Boot {
@@ -95,5 +96,6 @@ export function createBoots(clock: Clock, most: number): Boots {
       booting.set(boot.id, { boot, cancel: clock.at(end, () => leave(boot.id)) })
     },
     leave,
+    state: () => ({ booting: booting.size, waiting: waiting.size }),
   }
 }

@@ -1,5 +1,4 @@
 import type { Selectable } from 'kysely'
-import { defaultSize } from '../limits.ts'
 import type { DbOrTx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { isSerial } from './beside.ts'
@@ -7,6 +6,7 @@ import { resourcesOf } from './environment.ts'
 import { rowsOf } from './formation.ts'
 import type { Candidate, Process, Target, Wanted } from './plan.ts'
 import { candidateRollout, type Rollout, servingRollout } from './rollout.ts'
+import { defaultSize } from './size.ts'
 
 type App = Selectable<Schema['apps']>
 type Slug = Selectable<Schema['slugs']>

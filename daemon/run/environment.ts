@@ -1,5 +1,5 @@
 import type { Code } from '../engine/engine.ts'
-import { dynoSizes, parseSize } from '../limits.ts'
+import { dynoSizes, parseSize } from './size.ts'
 
 /**
  * What the platform itself tells a dyno, then `given`; DYNO, and PORT where there is one, cannot be overridden. An image says where it has

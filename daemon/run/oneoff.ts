@@ -5,7 +5,7 @@ import type { Daemon } from '../daemon.ts'
 import type { Process, Terminal } from '../engine/engine.ts'
 import { invalid } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
-import { defaultSize, limits, parseSize } from '../limits.ts'
+import { limits } from '../limits.ts'
 import { decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
@@ -17,6 +17,7 @@ import { rowsOf } from './formation.ts'
 import * as notice from './notice.ts'
 import type { Meeting } from './rendezvous.ts'
 import { runnableRelease } from './rollout.ts'
+import { defaultSize, parseSize } from './size.ts'
 
 type App = Selectable<Schema['apps']>
 

@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { figures } from '../figures.ts'
 import { type Db, type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { RolloutState, Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
@@ -92,8 +93,13 @@ export async function runnableRelease(
 }
 
 /** Moves a rollout on; false when it was settled in the meantime. */
-export const advanceRollout = (db: Db, release: string, to: RolloutState, now: number): Promise<boolean> =>
-  decide(db, async (tx) => {
+export async function advanceRollout(db: Db, release: string, to: RolloutState, now: number): Promise<boolean> {
+  const before = await decide(db, async (tx) => {
+    const before = await tx
+      .selectFrom('rollouts')
+      .select(['state', 'updated_at as since'])
+      .where('release_id', '=', release)
+      .executeTakeFirst()
     const { numUpdatedRows } = await tx
       .updateTable('rollouts')
       .set({ state: to, updated_at: now })
@@ -101,17 +107,23 @@ export const advanceRollout = (db: Db, release: string, to: RolloutState, now: n
       .where('state', 'in', UNSETTLED)
       .executeTakeFirst()
     if (numUpdatedRows > 0n && to === 'succeeded') await noteSettled(tx, release, to, now)
-    return numUpdatedRows > 0n
+    return numUpdatedRows > 0n ? before : undefined
   })
+  if (before && to === 'succeeded') {
+    figures.releases.add({ result: 'succeeded' })
+    if (before.state === 'cutover') figures.cutovers.observe({}, Math.max(0, now - before.since) / 1000)
+  }
+  return before !== undefined
+}
 
 /** Settles a rollout as failed; false when it was settled before. With `before`, only in a state that comes before it. */
-export const failRollout = (
+export async function failRollout(
   db: Db,
   release: string,
   reason: string,
   { now, before }: { now: number; before?: 'cutover' },
-): Promise<boolean> =>
-  decide(db, async (tx) => {
+): Promise<boolean> {
+  const failed = await decide(db, async (tx) => {
     const { numUpdatedRows } = await tx
       .updateTable('rollouts')
       .set({ state: 'failed', reason, updated_at: now })
@@ -121,6 +133,9 @@ export const failRollout = (
     if (numUpdatedRows > 0n) await noteSettled(tx, release, 'failed', now)
     return numUpdatedRows > 0n
   })
+  if (failed) figures.releases.add({ result: 'failed' })
+  return failed
+}
 
 async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed', now: number): Promise<void> {
   const release = await tx

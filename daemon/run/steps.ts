@@ -258,7 +258,10 @@ async function advance(stage: Stage, step: Step & { do: 'advance' }): Promise<vo
   } finally {
     // Whatever else goes wrong: who waits for it is not told again.
     d.settlements.announce(step.release)
-    if (step.to === 'succeeded') d.disk.released(stage.app.id)
+    if (step.to === 'succeeded') {
+      d.disk.released(stage.app.id)
+      d.acm.wake()
+    }
   }
 }
 

@@ -335,4 +335,26 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE dynos ADD COLUMN boot_time INTEGER NOT NULL DEFAULT 60000;
   `,
+  // dynos by state, for who watches
+  `
+  CREATE INDEX dynos_state ON dynos (state, type);
+  `,
+  // certificates of the platform's names and of apps' own hosts; orders, by which an authority's limits are kept
+  `
+  ALTER TABLE acm_domains ADD COLUMN directory TEXT NOT NULL DEFAULT '';
+
+  CREATE TABLE acm_hosts (
+    hostname TEXT PRIMARY KEY, app_id TEXT REFERENCES apps ON DELETE CASCADE,
+    certificate_id TEXT UNIQUE, certificate_chain TEXT, private_key TEXT, directory TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL CHECK (state IN ('pending', 'verifying', 'verified', 'issued', 'failing', 'failed')), reason TEXT,
+    failures INTEGER NOT NULL, next_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX acm_hosts_app ON acm_hosts (app_id);
+
+  CREATE TABLE acme_orders (
+    id INTEGER PRIMARY KEY, directory TEXT NOT NULL, hostname TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('name', 'host', 'renewal')),
+    outcome TEXT NOT NULL CHECK (outcome IN ('underway', 'issued', 'failed', 'limited')), until INTEGER, created_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX acme_orders_created ON acme_orders (directory, created_at);
+  `,
 ]

@@ -55,7 +55,9 @@ export interface Schema {
   log_drains: LogDrains // logs/drain/drain.ts
   sni_endpoints: SniEndpoints // route/sni-endpoint.ts
   acm_domains: AcmDomains // route/acm-domain.ts
+  acm_hosts: AcmHosts // route/acm-host.ts
   acme_accounts: AcmeAccounts // route/acme-account.ts
+  acme_orders: AcmeOrders // route/acme-order.ts
   webhooks: Webhooks // webhook/webhook.ts
   webhook_events: WebhookEvents // webhook/event.ts
   webhook_deliveries: WebhookDeliveries // webhook/delivery.ts
@@ -344,7 +346,34 @@ interface AcmDomains {
   failures: number
   /** When it is its turn again. */
   next_at: number
+  /** Of the authority that the certificate is from; empty when that was not noted yet. */
+  directory: Generated<string>
   updated_at: number
+}
+
+/** The same for the platform's names and the apps' own hosts, which are no rows elsewhere. */
+interface AcmHosts extends Omit<AcmDomains, 'domain_id'> {
+  hostname: string
+  /** Null for the platform's names. */
+  app_id: string | null
+  /** What is served, as in `sni_endpoints`; null before the first. */
+  certificate_id: string | null
+  certificate_chain: string | null
+  private_key: string | null
+}
+
+/** What an authority was asked for in the last week. */
+interface AcmeOrders {
+  id: Generated<number>
+  directory: string
+  hostname: string
+  /** `host`: of an app's own host, for the first time; `renewal`: of a certificate that is there from the same authority. */
+  kind: 'name' | 'host' | 'renewal'
+  /** `limited`: refused for how much we ask, or how busy it is. One that is `underway` at a start has been broken off. */
+  outcome: 'underway' | 'issued' | 'failed' | 'limited'
+  /** When it may be asked again. */
+  until: number | null
+  created_at: number
 }
 
 /** Who we are to an authority that speaks ACME. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { figures } from '../figures.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
 import type { Dialer } from '../logs/drain/dial.ts'
@@ -154,6 +155,7 @@ async function attemptNow(parts: Parts, delivery: Delivery, signal: AbortSignal)
   const succeeded = code !== null && code >= 200 && code < 300
   const status: Attempt['status'] = succeeded ? 'succeeded' : 'failed'
   const attempt = { id, code, error_class: error, status, created_at: begun, updated_at: clock.now() }
+  figures.webhooks.add({ result: status })
   await settle(db, delivery, { attempt, level: receiver.level, chance: Math.random() })
   const told = { webhook: delivery.webhook_id, delivery: delivery.id, app: delivery.app_id, code, error }
   if (succeeded) log.info('webhook delivered', told)

@@ -12,6 +12,7 @@ import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApi } from '../../daemon/api/api.ts'
 import { createRepresent } from '../../daemon/api/webhook-data.ts'
 import { type App, forgetApp } from '../../daemon/app/app.ts'
+import { createBackups } from '../../daemon/backup/backups.ts'
 import { createQueue } from '../../daemon/build/queue.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
@@ -39,6 +40,8 @@ import { createTunnel } from '../../daemon/run/tunnel.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import { decide, openDatabase, type Tx } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
+import { ensureScrapeToken } from '../../daemon/watch/scrape.ts'
+import { createWatch } from '../../daemon/watch/watch.ts'
 import { createWebhooks } from '../../daemon/webhook/webhooks.ts'
 import { createImageStore, createMemoryImages } from '../engine/memory-images.ts'
 import { differences } from '../schema/schema.ts'
@@ -83,6 +86,7 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
   const logged: string[] = []
   const d = await assemble(data, logged, settings)
   await ensureAdmin(d.daemon)
+  await ensureScrapeToken(data)
   const api = createApi(d.daemon)
   const registry = createEndpoint(d.daemon)
   const server = createServer((req, res) => registry.handle(req, res) || api(req, res))
@@ -189,6 +193,7 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     engine,
     capacity: createCapacity({ db, engine, clock: systemClock, bound: undefined, poke() {}, available: () => 2 ** 50 }),
     disk: noDisk,
+    backups: createBackups(() => daemon),
     queue: createQueue(),
     exec: createExec(engine),
     runner: { ...instant, poke },
@@ -211,6 +216,11 @@ async function assemble(data: string, logged: string[], settings: Record<string,
     }),
     settlements: createSettlements(),
     underway: createUnderway(log),
+    watch: createWatch(() => daemon, {
+      boots: { state: () => ({ booting: 0, waiting: 0 }) },
+      firewall: { state: 'up' },
+      reconciled: () => true,
+    }),
     stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
   }
   const settled = () =>

@@ -167,7 +167,7 @@ test('sluice image: an image of another registry is released by its digest, and 
     assert.match(run('image', reference, '-a', 'shop'), /shop has these images already/)
     assert.match(run('image', `worker=localhost:${other.port}/team/thing:latest`, '-a', 'shop'), /HOST\/NAME@sha256/)
     assert.match(run('image', `web=127.0.0.1:${other.port}/thing@${digest}`, '-a', 'shop'), /address of this machine/)
-    assert.match(run('image', '--app', 'shop'), /Usage: sluice image/)
+    assert.match(run('image', '--app', 'shop'), /Missing 1 required arg/)
   } finally {
     await other.close()
   }

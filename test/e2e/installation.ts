@@ -98,7 +98,7 @@ interface Listed {
 }
 
 /** Everything of this installation, or of any. */
-async function things(installation?: string): Promise<Thing[]> {
+export async function things(installation?: string): Promise<Thing[]> {
   const label = installation === undefined ? installationLabel : `${installationLabel}=${installation}`
   const filters = `filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`
   const [containers, networks, volumes, images] = await Promise.all([

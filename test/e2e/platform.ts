@@ -12,14 +12,10 @@ import { createSource, type Procfile, type Source, sampleFiles } from './source.
 import { type Api, createView, type View } from './view.ts'
 import { waitFor } from './wait.ts'
 
-/** A daemon and a router of their own, from `dist`, with data, ports and networks that nobody else has. */
-export interface Platform extends Tools, View {
+/** A platform, wherever it runs, as its users have it. */
+export interface Place extends Tools, View {
   data: string
   ports: Ports
-  daemon: Child
-  router: Child
-  /** Starts the daemon and waits until it answers. */
-  startDaemon(): Promise<void>
   api: Api
   /** One request to an app, through the router. */
   request(app: string, path?: string, asked?: Asked): Promise<Reply>
@@ -28,6 +24,14 @@ export interface Platform extends Tools, View {
   push(source: Source, app: string, refspec?: string): Command
   /** A running app in one call: created, pushed, answering. */
   deploy(app: string, procfile?: Procfile): Promise<Source>
+}
+
+/** A daemon and a router of their own, from `dist`, with data, ports and networks that nobody else has. */
+export interface Platform extends Place {
+  daemon: Child
+  router: Child
+  /** Starts the daemon and waits until it answers. */
+  startDaemon(): Promise<void>
   /** Does what a test file needs before its tests; ends the platform when that fails. */
   prepare<Result>(work: () => Promise<Result>): Promise<Result>
   stop(): Promise<void>
@@ -42,11 +46,13 @@ export async function startPlatform(settings: NodeJS.ProcessEnv = {}): Promise<P
   await writeFile(join(data, INSTALLATION), installation)
   const berth = await takeBerth(installation)
   const { ports } = berth
-  const env = { ...environmentOf(data, berth), ...settings }
+  const env = { ...process.env, ...settingsOf(data, berth), ...settings }
   const daemon = createChild('daemon/main.js', env)
   const router = createChild('router/main.js', env)
   const sources: Source[] = []
+  let tools: Tools | undefined
   const stop = async () => {
+    tools?.close()
     await Promise.all([router.kill(), daemon.kill()])
     await berth.leave(() => removeInstallation(installation))
     await rm(data, { recursive: true, force: true, maxRetries: 5 })
@@ -62,23 +68,28 @@ export async function startPlatform(settings: NodeJS.ProcessEnv = {}): Promise<P
     const token = await answers()
     router.start()
     await waitFor('the router to answer', () => requestHost(ports.http, 'localhost', '/'))
-    const tools = await createTools({ port: ports.api, token, data, home })
+    tools = await createTools({ port: ports.api, token, data, home })
     const startDaemon = async () => {
       daemon.start()
       await answers()
     }
-    const parts = { data, ports, daemon, router, startDaemon, stop, ...tools }
-    return withApps(parts, token, sources)
+    return {
+      ...withApps({ data, ports, ...tools }, token, sources),
+      ...{ daemon, router, startDaemon, stop },
+      prepare: (work) =>
+        work().catch(async (error: unknown) => {
+          await stop()
+          throw error
+        }),
+    }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-type Parts = Pick<Platform, 'data' | 'ports' | 'daemon' | 'router' | 'startDaemon' | 'stop' | keyof Tools>
-
-/** What tests do with apps, by the shortest way. */
-function withApps(parts: Parts, token: string, sources: Source[]): Platform {
+/** What tests do with apps, by the shortest way. Whoever ends the platform removes what is in `sources`. */
+export function withApps(parts: Tools & { data: string; ports: Ports }, token: string, sources: Source[]): Place {
   const { ports, git } = parts
   const api: Api = (method, path, body) => callApi({ port: ports.api, token }, method, path, body)
   const newSource = async (files: Record<string, string>) => {
@@ -104,11 +115,6 @@ function withApps(parts: Parts, token: string, sources: Source[]): Platform {
       if (code !== 0) throw new Error(`the push to ${app} failed:\n${output}`)
       return source
     },
-    prepare: (work) =>
-      work().catch(async (error: unknown) => {
-        await parts.stop()
-        throw error
-      }),
   }
 }
 
@@ -128,9 +134,9 @@ async function sweep(): Promise<void> {
   }
 }
 
-function environmentOf(data: string, { ports, pool }: Berth): NodeJS.ProcessEnv {
+/** The daemon's and the router's. */
+export function settingsOf(data: string, { ports, pool }: Berth): Record<string, string> {
   return {
-    ...process.env,
     SLUICE_DATA: data,
     SLUICE_PORT: String(ports.api),
     SLUICE_HTTP_PORT: String(ports.http),

@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readExposition } from '../unit/exposition.ts'
 import { describe, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import { waitFor } from './wait.ts'
@@ -13,6 +17,72 @@ await platform.prepare(() => platform.deploy(app))
 const answers = () =>
   waitFor('the app to answer', async () => /^v1 web\.1/.test((await platform.request(app)).body), { within: 10_000 })
 const running = async () => (await platform.containers()).filter(({ State }) => State === 'running').map(({ Id }) => Id)
+
+test('what was done is in the metrics, for who has the token', async () => {
+  const url = `http://127.0.0.1:${platform.ports.api}`
+  const token = await readFile(join(platform.data, 'metrics.token'), 'utf8')
+  const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+  const { samples } = readExposition(await answer.text())
+  for (const [name, value] of [
+    ['sluice_apps', 1],
+    ['sluice_build_seconds_count{result="succeeded"}', 1],
+    ['sluice_build_seconds_count{result="failed"}', 0],
+    ['sluice_releases_total{result="succeeded"}', 1],
+    ['sluice_cutover_seconds_count', 1],
+    ['sluice_routers{state="connected"}', 1],
+    ['sluice_dynos{type="web",state="up"}', 1],
+    ['sluice_builds_running', 0],
+  ] as const)
+    assert.is(samples.get(name), value, name)
+  for (const name of ['sluice_engine_call_seconds_count{call="start",result="ok"}', 'sluice_log_lines_total'])
+    assert.ok((samples.get(name) ?? 0) > 0, name)
+  const health = await fetch(`${url}/sluice/health`)
+  assert.equal([health.status, await health.json()], [200, { status: 'ok' }])
+})
+
+interface Finding {
+  check: string
+  state: string
+  text: string
+}
+
+/** What the doctor says of these things, and its exit code. */
+const examined = (...checks: string[]) =>
+  new Promise<string[]>((resolve) => {
+    const main = join(import.meta.dirname, '..', '..', 'cli', 'main.js')
+    const env = {
+      ...process.env,
+      SLUICE_DATA: platform.data,
+      SLUICE_PORT: String(platform.ports.api),
+      SLUICE_HTTP_PORT: String(platform.ports.http),
+      SLUICE_TLS_PORT: String(platform.ports.tls),
+    }
+    execFile(process.execPath, [main, 'doctor', '--json'], { env }, (error, out) => {
+      const { findings } = JSON.parse(out) as { findings: Finding[] }
+      const about = findings.filter(({ check }) => checks.includes(check))
+      resolve([`code ${error?.code ?? 0}`, ...about.map(({ check, state }) => `${state} ${check}`)])
+    })
+  })
+
+test('the doctor finds all well, a router that is gone, and a daemon that is', async () => {
+  const ports = ['ok ports', 'ok ports', 'ok ports']
+  assert.equal((await examined('API', 'routers', 'ports', 'database')).slice(1), [
+    ...['ok API', 'ok database', 'ok routers', ...ports],
+  ])
+  await platform.router.kill('SIGKILL')
+  await waitFor('the daemon to miss its router', async () => {
+    const [router] = await platform.api<{ state: string }[]>('GET', '/sluice/routers')
+    return router?.state === 'lost'
+  })
+  assert.equal(await examined('routers'), ['code 1', 'fail routers', 'warn routers'])
+  await platform.daemon.kill('SIGKILL')
+  assert.equal(await examined('API', 'ports', 'data folder'), [
+    ...['code 1', 'fail API', 'ok data folder', 'fail ports', 'fail ports', 'fail ports'],
+  ])
+  platform.router.start()
+  await platform.startDaemon()
+  await answers()
+})
 
 test('apps are served while the daemon is dead', async () => {
   const before = await running()

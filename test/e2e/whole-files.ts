@@ -47,6 +47,8 @@ function folders(rows: Rows): (Named & { folder: string })[] {
       wanted: ids(built).map((id) => `build-${id}`),
     },
     { folder: 'dynos', known: ids(rows.dynos), wanted: ids(rows.dynos.filter(isSlug)) },
+    { folder: 'backups', known: [/^sluice-\d{8}T\d{6}Z\.tar\.zst(\.encrypted)?$/] },
+    { folder: 'snapshot', known: [] },
     { folder: 'hooks', known: ['pre-receive'] },
     { folder: 'tls', known: ['ca.key', 'ca.pem', 'cert.pem', 'key.pem'] },
     { folder: join('registry', 'storage', 'docker', 'registry', 'v2', 'repositories'), known: apps },

@@ -1,4 +1,4 @@
-import type { Platform } from './platform.ts'
+import type { Place } from './platform.ts'
 import { waitFor } from './wait.ts'
 import { faultsInEngine } from './whole-engine.ts'
 import { faultsInFiles } from './whole-files.ts'
@@ -17,14 +17,14 @@ import { faultsInRows, type Rows, readRows, servingOf } from './whole-rows.ts'
  * It looks with its own eyes and asks none of the daemon's sweeps. Wanted: a running daemon and router. Not looked at: whether one-off
  * dynos should have ended, what apps answer, and what outlives an app by design (activities, webhook events, promotions).
  */
-export const whole = (platform: Platform): Promise<unknown> =>
+export const whole = (platform: Place): Promise<unknown> =>
   waitFor('the platform to be whole', async () => {
     const faults = await faultsIn(platform)
     if (faults.length > 0) throw new Error(faults.map((fault) => `\n  ${fault}`).join(''))
     return true
   })
 
-async function faultsIn(platform: Platform): Promise<string[]> {
+async function faultsIn(platform: Place): Promise<string[]> {
   const rows = await readRows(platform.data)
   const inRows = faultsInRows(rows)
   // What is to be found elsewhere is known when the rows are at rest.
@@ -39,7 +39,7 @@ async function faultsIn(platform: Platform): Promise<string[]> {
 }
 
 /** Those that are lost serve by the table that they have; that is for who lost them to judge. */
-async function faultsInRouters({ api }: Platform): Promise<string[]> {
+async function faultsInRouters({ api }: Place): Promise<string[]> {
   const routers = await api<{ id: string; state: string; behind: number }[]>('GET', '/sluice/routers')
   const connected = routers.filter(({ state }) => state === 'connected')
   if (connected.length === 0) return ['no router is connected']
@@ -50,7 +50,7 @@ async function faultsInRouters({ api }: Platform): Promise<string[]> {
 
 type App = Rows['apps'][number]
 
-async function faultsInApi(platform: Platform, rows: Rows, app: App): Promise<string[]> {
+async function faultsInApi(platform: Place, rows: Rows, app: App): Promise<string[]> {
   const [releases, dynos] = await Promise.all([platform.releases(app.name), platform.dynos(app.name)])
   const said = releases.filter(({ current }) => current).map(({ version }) => `v${version}`)
   const serving = servingOf(rows, app)
@@ -71,7 +71,7 @@ async function faultsInApi(platform: Platform, rows: Rows, app: App): Promise<st
 const REQUESTS = 4
 
 /** Whatever release answers is the one that serves, because at rest there is no container of another. */
-async function faultsInAnswers(platform: Platform, rows: Rows, app: App): Promise<string[]> {
+async function faultsInAnswers(platform: Place, rows: Rows, app: App): Promise<string[]> {
   const web = rows.dynos.some(({ app_id, type, one_off }) => app_id === app.id && type === 'web' && one_off === null)
   if (!web || app.maintenance === 1) return []
   const domains = rows.domains.filter(({ app_id, hostname }) => app_id === app.id && !hostname.startsWith('*'))

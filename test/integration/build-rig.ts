@@ -27,6 +27,7 @@ import { createRunner } from '../../daemon/runner.ts'
 import { type Db, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { newInstallation } from '../e2e/installation.ts'
+import { noAcm } from '../unit/no-acm.ts'
 import { noDisk } from '../unit/no-disk.ts'
 
 /** Builds against the real engine, stack image and registry; only what runs dynos is replaced, by rollouts that succeed at once. */
@@ -137,6 +138,7 @@ async function assemble(data: string, installation: string): Promise<Daemon> {
     engine,
     capacity: createCapacity({ db, engine, clock: systemClock, bound: undefined, poke() {}, available: () => 2 ** 50 }),
     disk: noDisk,
+    acm: noAcm,
     queue: createQueue(1),
     runner,
     settlements,

@@ -116,11 +116,29 @@ export const ours: Record<string, string[]> = {
   ],
   'the audit trail': ['GET /activities', 'GET /apps/{app}/activities'],
   'how the requests of the release before ended, which is Sluice’s own': ['GET /apps/{app}/releases/{release}/receipt'],
+  'the sluice command for a laptop, and what it has to know of the platform': [
+    'GET /cli/install.sh',
+    'GET /cli/platform',
+    'GET /cli/{package}',
+  ],
+  'the machines of the platform, which is Sluice’s own': ['GET /sluice/nodes'],
   'the routers of the platform, which is Sluice’s own': ['GET /sluice/routers', 'DELETE /sluice/routers/{router}'],
   'what holds how much disk, which is Sluice’s own': [
     'GET /sluice/disk',
     'GET /sluice/disk/apps/{app}',
     'POST /sluice/disk/collect',
+  ],
+  'backups of the platform, which is Sluice’s own': [
+    'GET /sluice/backups',
+    'POST /sluice/backups',
+    'GET /sluice/backups/{backup}',
+    'DELETE /sluice/backups/{backup}',
+  ],
+  'how the platform does, which is Sluice’s own': [
+    'GET /metrics',
+    'GET /sluice/health',
+    'GET /sluice/status',
+    'GET /sluice/doctor',
   ],
   'where links in answers lead': [
     'GET /logs/{session}',

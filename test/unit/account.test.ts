@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ensureAdmin } from '../../daemon/account/account.ts'
+import { addAccount, ensureAdmin } from '../../daemon/account/account.ts'
 import { authenticate, listAuthorizations, revokeAuthorization } from '../../daemon/account/authorization.ts'
 import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
@@ -22,7 +22,7 @@ test.after.each(async () => {
 })
 
 /** What `ensureAdmin` looks at. */
-const daemon = (env: { SLUICE_ADMIN_TOKEN?: string } = {}): Daemon =>
+const daemon = (env: { SLUICE_ADMIN_TOKEN?: string; SLUICE_ADMIN_EMAIL?: string } = {}): Daemon =>
   ({ config: readConfig({ ...env, SLUICE_DATA: data }), clock: systemClock, db }) as Daemon
 const path = () => join(data, 'admin.token')
 const token = async () => (await readFile(path(), 'utf8')).trim()
@@ -52,6 +52,22 @@ test('later starts keep account and token', async () => {
   await ensureAdmin(daemon())
   assert.is(await token(), first)
   assert.is((await listAuthorizations(db, await admin())).length, 1)
+})
+
+test('an address that is named after the first start is the administrator’s, once', async () => {
+  await ensureAdmin(daemon())
+  await ensureAdmin(daemon({ SLUICE_ADMIN_EMAIL: 'ops@example.com' }))
+  assert.is((await admin()).email, 'ops@example.com')
+  await ensureAdmin(daemon({ SLUICE_ADMIN_EMAIL: 'other@example.com' }))
+  await ensureAdmin(daemon())
+  assert.is((await admin()).email, 'ops@example.com')
+})
+
+test('an address that somebody else has stays theirs', async () => {
+  await ensureAdmin(daemon())
+  await db.transaction().execute((tx) => addAccount(tx, { email: 'ops@example.com', name: null, admin: 0, now: 1 }))
+  await ensureAdmin(daemon({ SLUICE_ADMIN_EMAIL: 'ops@example.com' }))
+  assert.is((await admin()).email, 'admin@sluice.localhost')
 })
 
 test('a lost token file means a new token, and the old one is refused', async () => {

@@ -118,6 +118,32 @@ const rules: Rule[] = [
     because: 'it knows what each of them keeps; they ask for room by what the daemon hands in',
   },
   {
+    from: inDaemon('account', 'app', 'build', 'git', 'pipeline', 'registry', 'release', 'route', 'run', 'webhook'),
+    never: inDaemon('backup'),
+    because: 'it takes what each of them keeps, and they know nothing of it',
+  },
+  {
+    from: inDaemon(
+      ...[
+        'account',
+        'app',
+        'build',
+        'disk',
+        'engine',
+        'git',
+        'logs',
+        'pipeline',
+        'registry',
+        'release',
+        'route',
+        'run',
+      ],
+      ...['store', 'webhook'],
+    ),
+    never: inDaemon('watch'),
+    because: 'it looks at all of them; what they count is in figures.ts',
+  },
+  {
     from: inDaemon('pipeline'),
     never: inDaemon('api'),
     because: 'the API is on top',

@@ -6,6 +6,7 @@ export const noDisk: Disk = {
   makeRoom: async () => {},
   collect: async () => {},
   survey: async () => [],
+  measured: undefined,
   clear: async () => [],
   watch: async () => {},
   close: async () => {},

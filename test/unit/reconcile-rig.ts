@@ -7,6 +7,7 @@ import { accountNamed, ensureAdmin } from '../../daemon/account/account.ts'
 import { createAttempts } from '../../daemon/account/attempt.ts'
 import { createBrowserLogins } from '../../daemon/account/browser-login.ts'
 import { createApp, forgetApp } from '../../daemon/app/app.ts'
+import { createBackups } from '../../daemon/backup/backups.ts'
 import { createQueue } from '../../daemon/build/queue.ts'
 import { type Clock, systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
@@ -36,6 +37,7 @@ import { type Db, decide, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { slugTree } from '../../daemon/store/slug-path.ts'
 import { createMemoryEngine, createWorld, listening, type Script, type World } from '../engine/memory.ts'
+import { noAcm } from './no-acm.ts'
 import { noDisk } from './no-disk.ts'
 
 /** The whole of run/ and release/ over a real database, with an engine in memory and routers that follow at once. */
@@ -141,10 +143,12 @@ export async function open(
   const stack = () => ({ run: 'run', build: 'build', origin: 'debian' as const })
   const seal = createSeal(Buffer.alloc(32, 1))
   const d: Daemon = {
+    backups: createBackups(() => d),
     ...parts,
     exec: createExec(engine),
     capacity: createCapacity({ db, engine, clock, bound: config.memory, poke: runner.poke, available: () => 2 ** 50 }),
     disk: noDisk,
+    acm: noAcm,
     queue: createQueue(),
     seal,
     stack,
@@ -153,11 +157,11 @@ export async function open(
     settlements: createSettlements(),
     registry: createRegistry({ config, clock, log }),
     underway: createUnderway(log),
-    acm: { start: async () => {}, wake() {}, challenges: () => [], stop: async () => {} },
     webhooks: { wake() {}, refuses: async () => false, stop: async () => {} },
     rendezvous: createRendezvous(clock),
     attempts: createAttempts(clock),
     browserLogins: createBrowserLogins(clock),
+    watch: {} as unknown as Daemon['watch'],
     tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), close() {} },
   }
   const pass = createPass(d, placements, async (app) => void (await forgetApp(db, app.id)))

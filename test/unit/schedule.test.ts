@@ -2,23 +2,24 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { alone, longest, scheduled } from '../schedule.ts'
+import { alone, longest, scheduled, waiting } from '../schedule.ts'
 
 const root = resolve(import.meta.dirname, '..', '..', '..')
 const paths = (files: { path: string }[]): string[] => files.map(({ path }) => path)
 
 test('every file that is named in the schedule is there', () => {
   assert.equal(
-    [...Object.keys(alone), ...longest].filter((path) => !existsSync(join(root, path))),
+    [...Object.keys({ ...alone, ...waiting }), ...longest].filter((path) => !existsSync(join(root, path))),
     [],
   )
 })
 
-test('each test file is scheduled once: alone when it must be, else beside another', () => {
-  const { together, alone: single } = scheduled(root, [])
-  const all = [...paths(together), ...paths(single)]
+test('each test file is scheduled once: alone when it must be, as a third when it only waits, else beside another', () => {
+  const { together, waiting: third, alone: single } = scheduled(root, [])
+  const all = [...paths(together), ...paths(third), ...paths(single)]
   assert.is(new Set(all).size, all.length)
   assert.equal(paths(single).sort(), Object.keys(alone).sort())
+  assert.equal(paths(third).sort(), Object.keys(waiting).sort())
   for (const path of ['test/unit/schedule.test.ts', 'test/e2e/a-release.test.ts'])
     assert.ok(paths(together).includes(path))
 })
@@ -32,8 +33,12 @@ test('quick suites come first, and in each the files that take longest', () => {
 })
 
 test('parts of paths choose', () => {
-  const { together, alone } = scheduled(root, ['e2e/z-engine', 'unit/schedule'])
-  assert.equal([paths(together), paths(alone)], [['test/unit/schedule.test.ts'], ['test/e2e/z-engine.test.ts']])
+  const { together, waiting, alone } = scheduled(root, ['e2e/z-engine', 'unit/schedule', 'unit/drain-http'])
+  assert.equal([together, waiting, alone].map(paths), [
+    ['test/unit/schedule.test.ts'],
+    ['test/unit/drain-http.test.ts'],
+    ['test/e2e/z-engine.test.ts'],
+  ])
 })
 
 test.run()

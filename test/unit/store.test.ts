@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CompiledQuery } from 'kysely'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Db, decide, openDatabase } from '../../daemon/store/database.ts'
+import { faultsOf } from '../../daemon/store/integrity.ts'
 import { migrations } from '../../daemon/store/migrations.ts'
 
 let folder = ''
@@ -213,6 +214,24 @@ test('the number of changed rows is told', async () => {
     .where('email', '=', 'none')
     .execute()
   assert.is(numDeletedRows, 0n)
+})
+
+test('a damaged file is found out, beside the connections that are open', async () => {
+  const many = Array.from({ length: 300 }, (_, n) => account(`${n}@${'x'.repeat(200)}.example`))
+  await db.insertInto('accounts').values(many).execute()
+  const look = () => faultsOf(path, new AbortController().signal)
+  assert.equal(await look(), [])
+  await db.destroy()
+  const file = await open(path, 'r+')
+  const { size } = await stat(path)
+  for (let page = 10; page * 4096 < size; page += 3) await file.write(Buffer.alloc(64, 255), 0, 64, page * 4096)
+  await file.close()
+  const faults = await look()
+  assert.ok(faults.length > 0 && faults.length <= 3, String(faults))
+  await writeFile(path, 'no database at all, but long enough to be taken for one'.repeat(100))
+  assert.match((await look()).join(), /not a database/)
+  db = await openDatabase(join(folder, 'other.db'))
+  assert.match(await refused(faultsOf(join(folder, 'none.db'), new AbortController().signal)), /SQLITE_CANTOPEN/)
 })
 
 test.run()

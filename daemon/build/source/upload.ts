@@ -108,14 +108,19 @@ export async function sweepUploads(d: Daemon): Promise<void> {
       await rm(join(folderOf(d), name), { force: true })
 }
 
-/** At start, when nothing is being received: removes what a crash has left, which is all that is not what a row says. */
+/**
+ * At start, when nothing is being received: removes what a crash has left, which is all that is not what a row says, and rows whose file is
+ * not here, as after a restore.
+ */
 export async function recoverUploads(d: Daemon): Promise<void> {
   const uploads = await d.db.selectFrom('sources').select(['id', 'checksum']).execute()
-  const known = new Set(uploads.map((upload) => fileOf(d, upload)))
+  const known = new Map(uploads.map((upload) => [fileOf(d, upload), upload]))
   for (const name of await filesOf(d)) {
     const path = join(folderOf(d), name)
-    if (!known.has(path)) await rm(path, { force: true })
+    if (!known.delete(path)) await rm(path, { force: true })
   }
+  const lost = [...known.values()].filter(({ checksum }) => checksum !== null).map(({ id }) => id)
+  if (lost.length > 0) await d.db.deleteFrom('sources').where('id', 'in', lost).execute()
 }
 
 async function filesOf(d: Daemon): Promise<string[]> {

@@ -19,6 +19,8 @@ export interface Deliveries {
   endAll(app: string): void
   /** Delivers what is pending, for `limits.drainStop` ms at most, and stores how far each has got. */
   stop(): Promise<void>
+  /** Drains that run, and the kept lines that they have not delivered yet. */
+  state(): { open: number; waiting: number }
   /** Whether this host is known to be one that drains may not reach. */
   refuses(host: string): Promise<boolean>
 }
@@ -46,7 +48,13 @@ export function createDeliveries({ config, log, logs, clock }: Parts): Deliverie
     progress.forget(id)
   }
 
+  const waiting = ([id, { app }]: [string, { app: string }]): number => {
+    const newest = logs.recent(app, {}, 1)[0]?.seq ?? 0
+    return Math.max(0, Math.min(limits.logLinesKept, newest - (progress.of(id)?.seq ?? newest)))
+  }
+
   return {
+    state: () => ({ open: running.size, waiting: [...running].reduce((sum, one) => sum + waiting(one), 0) }),
     open(drain) {
       if (stopped || running.has(drain.id)) return
       const known = progress.of(drain.id)

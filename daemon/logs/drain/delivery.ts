@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.ts'
+import { figures } from '../../figures.ts'
 import { limits } from '../../limits.ts'
 import type { Log } from '../../log.ts'
 import type { Line } from '../line.ts'
@@ -84,8 +85,10 @@ export function startDelivery(parts: Parts, route: Route): Delivery {
   const gather = async (first: Entry): Promise<Batch> => {
     const batch = beginBatch(transport.frame, notice)
     const wait = stopping ? turn() : bell.wait(transport.gather)
-    for (let entry: Entry | undefined = first; entry; entry = batch.full ? undefined : await nextLine(wait))
+    for (let entry: Entry | undefined = first; entry; entry = batch.full ? undefined : await nextLine(wait)) {
       batch.add(entry)
+      figures.logLoss.add({ where: 'drain' }, entry.loss?.count ?? 0)
+    }
     wait.cancel()
     return batch.finish()
   }
@@ -113,6 +116,7 @@ export function startDelivery(parts: Parts, route: Route): Delivery {
   }
 
   const drop = (batch: Batch): void => {
+    figures.logLoss.add({ where: 'drain' }, batch.lines)
     lost = { lines: lost.lines + batch.lines, since: lost.since || clock.now() }
     notice = lossLine('drain', { count: lost.lines, since: lost.since })
     route.delivered(batch.end)
@@ -123,6 +127,7 @@ export function startDelivery(parts: Parts, route: Route): Delivery {
     if (work === 'repeat') return
     notice = undefined
     lost = { lines: 0, since: 0 }
+    figures.drainLines.add({}, work.lines)
     route.delivered(work.end)
   }
 

@@ -145,10 +145,14 @@ function unpackInto(work: string, { tell }: Restore): Taker {
   }
 }
 
+/** What a backup has of a repository. git would run others: hooks, and what its settings name. */
+const REPOSITORY = /^[^/]+\.git(\/(HEAD|packed-refs|shallow|pack\.\d+))?$/
+
 /** Only where something of a backup can be; tar.ts has refused names that lead elsewhere. */
 function placeOf(work: string, { name }: Head): string {
-  const [top, below] = name.split('/')
-  const known = top === DATA ? below === undefined || isKept(below) : top === IMAGES
+  const [top, below, ...rest] = name.split('/')
+  const ofGit = below !== 'repos' || rest.length === 0 || REPOSITORY.test(rest.join('/'))
+  const known = top === DATA ? below === undefined || (isKept(below) && ofGit) : top === IMAGES
   if (!known) throw new BackupError(`It has ${name}, which this Sluice knows nothing of.`)
   return join(work, name)
 }

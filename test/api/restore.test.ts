@@ -109,6 +109,16 @@ test('nothing is restored of what is damaged, too new, hostile, or has no room',
   const place = { name: 'data', type: 'directory' } as const
   await tar(place, { name: 'data/unknown', text: 'x' })
   assert.match(await leavesNothing(), /It has data\/unknown, which this Sluice knows nothing of/)
+  for (const name of ['config', 'hooks', 'objects/info/alternates']) {
+    const of = `data/repos/one.git/${name}`
+    await tar(
+      place,
+      { name: 'data/repos', type: 'directory' },
+      { name: 'data/repos/one.git', type: 'directory' },
+      { name: of, text: 'x' },
+    )
+    assert.match(await leavesNothing(), `It has ${of}, which this Sluice knows nothing of`)
+  }
   await tar({ name: 'elsewhere', text: 'x' })
   assert.match(await leavesNothing(), /It has elsewhere, which/)
   await tar(place, { name: 'data/seal.key', text: 'x' }, { name: 'data/seal.key', text: 'y' })

@@ -145,6 +145,8 @@ check_release() {
   schema=$(schema_of "$data/sluice.db") || fail "The database $data/sluice.db cannot be read."
   [ "$schema" -le "$(manifest schema "$tree")" ] || [ "$version" = "$before" ] ||
     fail "The database is from a newer Sluice (schema $schema; $version knows $(manifest schema "$tree")). Nothing was changed. Install that version, or a newer one."
+  [ ! -e "$data/sluice.db" ] || key_is_there || [ -e "$data/seal.key" ] ||
+    fail "The database $data/sluice.db is there, and the key that its config vars are sealed with is not. Put that back as ${settings%/*}/seal.key, then run this again. Nothing was changed."
   [ ! -e "$root/releases/$version" ] || cmp -s "$tree/MANIFEST" "$root/releases/$version/MANIFEST" ||
     fail "Another Sluice $version is installed already. Give this one a version of its own: npm run pack -- --version=X.Y.Z"
 }
@@ -184,7 +186,7 @@ tell_plan() {
   [ ${#packages[@]} = 0 ] || say "  packages   ${packages[*]}"
   say "  units      $(units_of "$tree" | tr '\n' ' ')in $units"
   if [ -e "$settings" ]; then say "  settings   $settings, as they are"; else say "  settings   $settings: apps at APP.${domain:-localhost}, API and git at ${api:-port 5000 of this machine}"; fi
-  [ -e "${settings%/*}/seal.key" ] || say "  key        ${settings%/*}/seal.key, which seals config vars: keep a copy elsewhere"
+  key_is_there || say "  key        ${settings%/*}/seal.key, which seals config vars: keep a copy elsewhere"
   [ ! -e "$data/sluice.db" ] || [ "$current" = "$version" ] || say "  database   $data/sluice.db; as it is now it is kept in $kept"
   say "  data       $data"
 }
@@ -270,11 +272,14 @@ write_settings() {
   mv "$part" "$settings"
 }
 
+# As it is, or encrypted for this machine (systemd-creds).
+key_is_there() { [ -e "${settings%/*}/seal.key" ] || [ -e "${settings%/*}/seal.key.cred" ]; }
+
 # systemd hands it to the daemon. A platform that ran without has one with its data.
 write_key() {
   local key
-  key=$(dirname "$settings")/seal.key
-  if [ ! -e "$key" ]; then
+  key=${settings%/*}/seal.key
+  if ! key_is_there; then
     (umask 077 && if [ -e "$data/seal.key" ]; then cat "$data/seal.key"; else head -c 32 /dev/urandom; fi >"$key.part")
     sync "$key.part"
     mv "$key.part" "$key"

@@ -206,6 +206,12 @@ test('a removal leaves nothing but the data, from which an installation brings e
   for (const name of ['.', 'sluice.db', 'seal.key', 'router'])
     if (existsSync(join(site.data, name))) assert.is(statSync(join(site.data, name)).uid, 0, name)
   assert.equal((await things(site.installation)).map(described), [])
+  // a new one would open nothing of what is there
+  await site.machine.must(['mv', '/etc/sluice/seal.key', '/root/seal.key'])
+  const lost = await install(script(join(site.shelf, '0.4.0')), '--yes')
+  assert.is(lost.code, 1)
+  assert.match(lost.output, /sealed with is not\. Put that back as \/etc\/sluice\/seal\.key/)
+  await site.machine.must(['mv', '/root/seal.key', '/etc/sluice/seal.key'])
   await site.machine.write('/usr/local/bin/sluice', 'of somebody else', 0o755)
   output(await install(script(join(site.shelf, '0.4.0')), '--yes'))
   await waitFor('the app to be back', async () => /^v1/.test(await body()))

@@ -111,3 +111,14 @@ function problemOf(of: { total: number | undefined; passed: number; code: number
   if (of.passed === of.total && of.code !== 0) return `passed its tests, then exited with ${of.code}`
   return undefined
 }
+
+const ERROR_LENGTH = 400
+
+/** One line for each test that failed: its name and how its error begins. */
+export function failuresOf({ failed, problem, output }: Verdict & { output: string }): string[] {
+  if (failed === 0) return []
+  const named = [...output.matchAll(/^ *FAIL +(?:".*" )?"(.*)"\n([\s\S]*?)\n *at /gm)].map(
+    ([, name, error = '']) => `${name}: ${error.trim().replace(/\s+/g, ' ').slice(0, ERROR_LENGTH)}`,
+  )
+  return problem === undefined && named.length > 0 ? named : [...named, problem ?? `${failed} failed`]
+}

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path'
-import { type Outcome, runFile } from './file.ts'
+import { failuresOf, type Outcome, runFile } from './file.ts'
 import { clear, cleared } from './leftovers.ts'
 import { scheduled, type TestFile } from './schedule.ts'
 
@@ -19,6 +19,7 @@ async function main(): Promise<number> {
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
   const sum = { passed: 0, failed: 0, skipped: 0 }
+  const failures: string[] = []
   const { together, waiting, alone } = scheduled(root, parts)
   const files = together.length + waiting.length + alone.length
   await clear()
@@ -27,16 +28,19 @@ async function main(): Promise<number> {
       const outcome = await runFile(compiledName(file.path), file.deadline, interrupted.signal)
       const verdict = strict(await cleared(outcome))
       print(file.path, verdict)
+      failures.push(...failuresOf(verdict).map((failure) => `${file.path}: ${failure}`))
       for (const key of ['passed', 'failed', 'skipped'] as const) sum[key] += verdict[key]
     }
   }
   await Promise.all([...Array.from({ length: AT_ONCE }, () => work(together)), work(waiting)])
   await work(alone)
   const late = await clear()
-  if (late.length > 0) console.log(`FAIL This was made in the engine after its test had ended: ${late.join(', ')}`)
+  if (late.length > 0) failures.push(`This was made in the engine after its test had ended: ${late.join(', ')}`)
   if (late.length > 0) sum.failed++
   if (files === 0) console.log('No test file matches. Is it compiled (npm run build)?')
   if (files === 0 || interrupted.signal.aborted) sum.failed++
+  // once more: whoever reads only the end of a long log must see all of them
+  for (const failure of failures) console.log(`FAIL ${failure}`)
   console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
   return sum.failed === 0 ? 0 : 1
 }

@@ -147,7 +147,7 @@ test('what no row knows goes with the look an hour later, wherever it is', async
   const disk = shortWhile(() => false)
   const { images } = d.engine
   const holds = async () => (await images.kept()).filter((name) => name.includes(stray)).sort()
-  const held = [`${stray}:web`, `cache-${stray}:web-0`]
+  const held = [`${stray}:web`, `cache-${stray}:web-0`].sort()
   store.registries.set('base', imageOf())
   const image = await images.pull('base')
   for (const name of [...held, `cache-${app.id}:web-0`]) await images.keep(image, name)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { runFile } from '../file.ts'
+import { failuresOf, runFile } from '../file.ts'
 
 const SECOND = 1000
 const folder = await mkdtemp(join(tmpdir(), 'sluice-verdict-'))
@@ -28,6 +28,21 @@ test('tests that pass are counted', async () => {
 test('a test that fails is counted', async () => {
   const verdict = await run(`test('a', () => {}); test('b', () => { throw new Error('no') }); test.run()`)
   assert.equal(verdict, { passed: 1, failed: 1, skipped: 0, problem: null })
+})
+
+test('each failure is told in a line: the test and how its error begins, or what is wrong with the file', async () => {
+  const lines = async (name: string, text: string) => {
+    const path = join(folder, name)
+    await writeFile(path, `import { test } from ${JSON.stringify(uvu)}\n${text}; test.run()`)
+    return failuresOf(await runFile(path, 20 * SECOND))
+  }
+  const thrower = `() => { throw new Error('no') }`
+  assert.equal(await lines('none.mjs', `test('a', () => {})`), [])
+  assert.equal(await lines('two.mjs', `test('a "b"', ${thrower}); test('c', () => {}); test('d', ${thrower})`), [
+    'a "b": no',
+    'd: no',
+  ])
+  assert.equal(await lines('hook.mjs', `test.before(${thrower}); test('a', () => {})`), ['1 failed'])
 })
 
 test('a skipped test is told', async () => {

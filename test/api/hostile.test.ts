@@ -9,7 +9,7 @@ import { readConfig } from '../../daemon/config.ts'
 import { limits } from '../../daemon/limits.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { type ApiServer, createServer } from '../../daemon/server.ts'
-import { freePort } from '../integration/git-rig.ts'
+import { freePort } from '../e2e/ports.ts'
 import { type Host, startHost } from './host.ts'
 
 /** Clients that mean no good, or know no better, against the daemon's own server: each gets a clear answer, and nobody else notices. */

@@ -1,6 +1,6 @@
-import { createServer, type Server } from 'node:net'
+import type { Server } from 'node:net'
 import { call, type EngineAnswer, installationLabel } from './engine.ts'
-import { firstFree, type Ports } from './ports.ts'
+import { firstFree, hold, type Ports } from './ports.ts'
 import { waitFor } from './wait.ts'
 
 /** A place on this machine for one platform, while others run: ports and networks that nobody else has. */
@@ -28,16 +28,16 @@ export async function takeBerth(installation: string): Promise<Berth> {
   for (let n = 0; n < BERTHS; n++) {
     const number = (start + n) % BERTHS
     const first = FIRST_PORT + number * PORTS_EACH
-    const hold = await listen(first)
-    if (hold === undefined) continue
+    const held = await hold(first)
+    if (held === undefined) continue
     const pool = `10.${FIRST_POOL + number}.0.0/16`
-    if (await isFree(pool, installation)) return berth(hold, { first, pool, installation })
-    hold.close()
+    if (await isFree(pool, installation)) return berth(held, { first, pool, installation })
+    held.close()
   }
   throw new Error(`none of the ${BERTHS} networks from 10.${FIRST_POOL}.0.0/16 on is free in the engine`)
 }
 
-async function berth(hold: Server, at: { first: number; pool: string; installation: string }): Promise<Berth> {
+async function berth(held: Server, at: { first: number; pool: string; installation: string }): Promise<Berth> {
   const [api = 0, http = 0, tls = 0] = await firstFree(3, at.first + 1, PORTS_EACH - 1)
   return {
     ports: { api, http, tls },
@@ -47,17 +47,10 @@ async function berth(hold: Server, at: { first: number; pool: string; installati
         const cleared = await clear()
         return !cleared || isFree(at.pool, at.installation)
       })
-      hold.close()
+      held.close()
     },
   }
 }
-
-const listen = (port: number): Promise<Server | undefined> =>
-  new Promise((resolve) => {
-    const server = createServer((socket) => socket.destroy()).unref()
-    server.once('error', () => resolve(undefined))
-    server.listen(port, '127.0.0.1', () => resolve(server))
-  })
 
 /** Asks the engine for all of it: the engine alone knows what it is making for a client that has gone, and will only list afterwards. */
 async function isFree(pool: string, installation: string): Promise<boolean> {

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
@@ -16,9 +15,10 @@ import { platformRoute } from '../../daemon/route/platform.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
 import { readPairs } from '../../daemon/route/sni-endpoint.ts'
 import { type Host, startHost } from '../api/host.ts'
+import { freePort } from '../e2e/ports.ts'
 import { type NameServer, startNameServer } from './dns-server.ts'
 import { type PebbleSettings, startPebble } from './pebble.ts'
-import { eventually, portOf } from './router-rig.ts'
+import { eventually } from './router-rig.ts'
 
 /** Pebble (an authority for tests), the real router process, and the API over a real database with the daemon's end of the routers' protocol. */
 export interface AcmeRig {
@@ -100,7 +100,7 @@ export async function startAcmeRig({ pebble = {}, settings = {} }: Wishes = {}):
     },
     async followed() {
       await host.d.routers.publish()
-      await host.d.routers.followed(AbortSignal.timeout(10_000))
+      await host.d.routers.followed(AbortSignal.timeout(50_000))
     },
     greet: (name) => greet(ports.https, name, trusted.root),
     async close() {
@@ -161,13 +161,4 @@ async function greet(port: number, servername: string, ca: string): Promise<Awai
   const { subjectaltname = '', serialNumber } = socket.getPeerCertificate()
   socket.destroy()
   return { names: subjectaltname, serial: serialNumber, trusted: socket.authorized }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -35,7 +35,7 @@ async function until(
   hostname: string,
   status: string,
 ): Promise<{ reason: string | null; endpoint: string }> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 50_000
   for (;;) {
     const { acm_status, acm_status_reason, sni_endpoint } = await api('GET', `/apps/${name}/domains/${hostname}`)
     if (acm_status === status) {
@@ -130,7 +130,7 @@ test('a domain that does not lead here fails with the reason, holds up no other,
   for (let failure = 0; failure < 4; failure++) {
     const before = rig.host.logged.length
     rig.passTime(2 * 3600 * 1000)
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 50_000
     while (!rig.host.logged.slice(before).some((line) => /no certificate.*bad\.example\.com/.test(line))) {
       assert.ok(Date.now() < deadline, 'another try')
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -171,7 +171,7 @@ test('what was on its way when the daemon died is begun anew, and no challenge i
   rig.dns.silent = true
   const name = await app('crash.example.com')
   await api('POST', `/apps/${name}/acm`, {})
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 50_000
   while (rig.host.d.acm.challenges().length === 0) {
     assert.ok(Date.now() < deadline, 'a challenge')
     await new Promise((resolve) => setTimeout(resolve, 5))
@@ -196,7 +196,7 @@ test('the authority is not told to look before a router answers it', async () =>
   const name = await app('early.example.com')
   await rig.stopRouter()
   await api('POST', `/apps/${name}/acm`, {})
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 50_000
   while (rig.host.d.acm.challenges().length === 0) {
     assert.ok(Date.now() < deadline, 'a challenge')
     await new Promise((resolve) => setTimeout(resolve, 5))

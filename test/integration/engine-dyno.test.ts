@@ -206,9 +206,10 @@ test('dynos of one app reach one another, those of another app do not', async ()
   const server = one.spec(listen)
   const { address } = await engine.start(server)
   await printed(engine, server.id, 'ready')
-  const connect = `exec perl -e '$SIG{ALRM}=sub{print "no way\\n";exit}; alarm 2; socket(S,2,1,6); connect(S,pack("Sna4x8",2,5000,pack("C4",split(/\\./,"${address}")))) or do {print "no way\\n";exit}; print <S>'`
+  const connect = (patience: number) =>
+    `exec perl -e '$SIG{ALRM}=sub{print "no way\\n";exit}; alarm ${patience}; socket(S,2,1,6); connect(S,pack("Sna4x8",2,5000,pack("C4",split(/\\./,"${address}")))) or do {print "no way\\n";exit}; print <S>'`
   const results = []
-  for (const client of [one.spec(connect), other.spec(connect, { network })]) {
+  for (const client of [one.spec(connect(60)), other.spec(connect(2), { network })]) {
     await engine.start(client)
     results.push(textOf(await outputOf(engine, client.id)))
   }

@@ -36,19 +36,17 @@ function endless(): { running: Promise<DeployRequest>; accept(): void } {
 }
 
 const aborted = (request: DeployRequest): Promise<unknown> =>
-  waitFor('the deploy to be told to stop', () => request.signal.aborted, { within: 10_000 })
+  waitFor('the deploy to be told to stop', () => request.signal.aborted)
 
 /** Git and hook of a push are processes of ours; none may be left over. */
 const nothingLeft = (): Promise<unknown> =>
-  waitFor('the processes of the push to end', async () => (await processes(`${rig.app.id}.git`)).length === 0, {
-    within: 10_000,
-  })
+  waitFor('the processes of the push to end', async () => (await processes(`${rig.app.id}.git`)).length === 0)
 
 test('Ctrl-C during a deploy stops it: the branch does not move, nothing is left, the next push works', async () => {
   const deploy = endless()
   const push = copy.git('push', 'heroku', 'main')
   const request = await deploy.running
-  await waitFor('the output', () => push.sofar().includes('remote: -----> Building'), { within: 10_000 })
+  await waitFor('the output', () => push.sofar().includes('remote: -----> Building'))
   interrupt(push)
   await push
   await aborted(request)

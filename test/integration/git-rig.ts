@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -15,6 +14,7 @@ import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { createServer } from '../../daemon/server.ts'
 import { type Host, startHost } from '../api/host.ts'
 import { type Command, run } from '../e2e/command.ts'
+import { freePort } from '../e2e/ports.ts'
 
 /** What a push brought to the stub that stands for a deploy. */
 export interface Deployed {
@@ -155,14 +155,6 @@ async function unpack(tar: Buffer): Promise<Record<string, string>> {
 }
 
 export const refused = (why: string): UserError => new UserError('invalid_params', why)
-
-export async function freePort(): Promise<number> {
-  const server = createNetServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** Ids of processes whose command line has this text. */
 export const processes = (text: string): Promise<string[]> =>

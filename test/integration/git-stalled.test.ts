@@ -49,7 +49,7 @@ async function pushStopped(): Promise<{ push: Command; grown: Promise<number> }>
   })
   const push = copy.git('push', 'heroku', 'main')
   pushes.push(push)
-  await waitFor('the output', () => push.sofar().includes('remote: -----> Building'), { within: 10_000 })
+  await waitFor('the output', () => push.sofar().includes('remote: -----> Building'))
   interrupt(push, 'SIGSTOP')
   proceed()
   return { push, grown }
@@ -89,7 +89,7 @@ test('a client that stays stopped is let go, its branch is where the deploy is, 
   await waitFor(
     'the branch to move',
     async () => (await copy.git('ls-remote', 'heroku', 'refs/heads/main')).stdout.startsWith(head),
-    { within: 20_000, every: 200 },
+    { every: 200 },
   )
   rig.behave(async ({ output }) => output('-----> Next\n'))
   await copy.commit({ 'next.js': 'next' })

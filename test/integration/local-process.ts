@@ -36,11 +36,19 @@ export function startLocally(
     },
     async hangup() {
       local.hungUp = true
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+      if (child.pid !== undefined) endGroup(child.pid)
       await exit
     },
   }
   return local
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // it has ended
+  }
 }
 
 type Chunk = { stream: 'stdout' | 'stderr'; data: Buffer }

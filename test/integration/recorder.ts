@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
-import { connect, createServer as createNetServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../e2e/ports.ts'
 import { eventually, portOf } from './router-rig.ts'
 
 /** A request as somebody has read it, whole. */
@@ -116,15 +117,6 @@ http {
       rm(folder, { recursive: true, force: true }).catch(() => {})
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Sends the pieces, each in a segment of its own, half-closes, and waits for the end of all answers. */

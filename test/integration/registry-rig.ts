@@ -11,8 +11,8 @@ import * as assert from 'uvu/assert'
 import { type App, findApp } from '../../daemon/app/app.ts'
 import type { Config } from '../../daemon/config.ts'
 import { type Host, startHost } from '../api/host.ts'
+import { freePort } from '../e2e/ports.ts'
 import { waitFor } from '../e2e/wait.ts'
-import { freePort } from './git-rig.ts'
 
 /** The endpoint over the real component, and a client that speaks the protocol by hand. */
 export interface Rig {

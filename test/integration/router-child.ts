@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { editionOf, nothing } from '../../router/edition.ts'
 import type { Backend } from '../../router/protocol.ts'
 import { Snapshots } from '../../router/snapshot.ts'
-import { eventually, portOf, tableOf } from './router-rig.ts'
+import { freePort } from '../e2e/ports.ts'
+import { eventually, tableOf } from './router-rig.ts'
 
 const main = join(import.meta.dirname, '..', '..', 'router', 'main.js')
 const MiB = 1024 * 1024
@@ -93,13 +94,4 @@ async function reachable(port: number): Promise<void> {
     () => up,
     () => 'the router to accept',
   )
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -136,7 +136,7 @@ test('a message that never ends holds nobody up: the close frame comes between t
 })
 
 test('a client that stops in the middle of a frame is ended without a reset', async () => {
-  await begin({ tunnelMessage: 20, tunnelClose: 20 })
+  await begin({ tunnelMessage: 20, tunnelClose: 20, linger: 20_000 })
   const dyno = await chat()
   rig.serve({ backends: [dyno.route('serve')] })
   const self = await raw(rig, 'websocket')

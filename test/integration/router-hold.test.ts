@@ -135,9 +135,9 @@ test('who tries to reach a dyno that is gone goes to the next one as soon as the
   }))
 
 test('how long they wait is the app’s to say: who tried ends with H21, who waited for it with H99', () =>
-  within({ holdPause: 60_000 }, async (rig) => {
+  within({ holdPause: 60_000, holdPauseMost: 60_000 }, async (rig) => {
     const dyno = await refusing()
-    rig.serve({ hold: 150, backends: [dyno.route()] })
+    rig.serve({ hold: 1000, backends: [dyno.route()] })
     const first = ask(rig)
     await waits(rig, 1)
     const second = ask(rig)
@@ -188,7 +188,7 @@ test('a client that goes away while it waits is H27 and leaves the queue; the ne
   }))
 
 test('maintenance, and an app that is gone, are answered while requests wait', () =>
-  within({ holdPause: 60_000 }, async (rig) => {
+  within({ holdPause: 60_000, holdPauseMost: 60_000 }, async (rig) => {
     const dyno = await refusing()
     rig.serve({ backends: [dyno.route()] })
     const first = ask(rig)
@@ -205,7 +205,7 @@ test('maintenance, and an app that is gone, are answered while requests wait', (
   }))
 
 test('a table about something else lets nobody run into dynos that refuse; other dynos do at once', () =>
-  within({ holdPause: 60_000 }, async (rig) => {
+  within({ holdPause: 60_000, holdPauseMost: 60_000 }, async (rig) => {
     const dyno = await refusing()
     rig.serve({ backends: [dyno.route()] })
     const waiting = ask(rig)

@@ -200,7 +200,7 @@ test('a client that never takes the end of its response is reset', async () => {
 })
 
 test('a client that stops to read from its connection is cut, and holds nothing', async () => {
-  await start({ idle: 200, linger: 50, clientIdle: 100, responseBuffer: 64 * 1024 * 1024 })
+  await start({ idle: 1000, linger: 50, clientIdle: 400, responseBuffer: 64 * 1024 * 1024 })
   const large = await httpDyno((_, res) => res.end(Buffer.alloc(20_000_000)))
   rig.serve({ backends: [large.route()] })
   const settings = Buffer.concat([Buffer.from([0, 4]), uint32(0x7fffffff)])
@@ -220,7 +220,7 @@ test('a client that stops to read from its connection is cut, and holds nothing'
 })
 
 test('a client that shakes hands and says nothing, or half a head, is closed', async () => {
-  await start({ clientIdle: 100, linger: 50 })
+  await start({ clientIdle: 400, linger: 50 })
   const client = await rawHttp2(rig.securePort)
   client.write(frame(HEADERS, END_STREAM, 1, fields(...get())))
   await client.untilClosed()
@@ -240,7 +240,7 @@ test('a client that shakes hands and says nothing, or half a head, is closed', a
 })
 
 test('a client that keeps its side open after GOAWAY is cut', async () => {
-  await start({ clientIdle: 100, linger: 50 })
+  await start({ clientIdle: 400, linger: 50 })
   const stubborn = { ALPNProtocols: ['h2'], rejectUnauthorized: false, allowHalfOpen: true }
   const socket = connect(rig.securePort, '127.0.0.1', stubborn)
   socket.on('error', () => {})

@@ -59,6 +59,10 @@ test('a request becomes HTTP/1.1 with Heroku’s headers, and its log line says 
   assert.equal(valuesOf(got, 'te'), [])
   assert.equal(valuesOf(got, 'user-agent'), ['test'])
   assert.equal(valuesOf(got, 'transfer-encoding'), [])
+  await eventually(
+    () => rig.lines.length === 1,
+    () => 'the log line',
+  )
   assert.match(
     rig.lines[0] ?? '',
     /^at=info method=GET path="\/x\?y=1" host=a\.localhost .* dyno=web\.1 connect=\d+ms service=\d+ms status=200 bytes=\d+ protocol=http2\.0 tls=true tls_version=tls1\.3$/,
@@ -344,7 +348,7 @@ test('when the router closes, the client is told by GOAWAY, what runs ends well,
 
 test('an idle connection is closed with GOAWAY', async () => {
   await rig.close()
-  rig = await startSecureRig({ clientIdle: 50 })
+  rig = await startSecureRig({ clientIdle: 400 })
   const session = await rig.http2()
   const [code] = await once(session, 'goaway')
   assert.is(code, 0)

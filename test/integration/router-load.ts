@@ -10,7 +10,7 @@ export interface Load {
 }
 
 /** Requests that wait at the same time; a client with more would be held for a flood. */
-const MOST = 64
+export const MOST = 64
 
 /** `every`: ms between two requests. */
 export function startLoad(port: number, every: number, host = '127.0.0.1'): Load {

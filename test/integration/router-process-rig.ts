@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { parseUp, type Table, type TableChange, type Up } from '../../router/protocol.ts'
-import { firstFree } from '../e2e/ports.ts'
+import { freePort } from '../e2e/ports.ts'
 import { type Dyno, eventually, httpDyno } from './router-rig.ts'
 
 /** The real process, against a daemon that only speaks the protocol. */
@@ -81,12 +81,6 @@ export async function leavePlace(place: Place): Promise<void> {
   await rm(place.data, { recursive: true, force: true, maxRetries: 5 })
 }
 
-/** Below the range that connections go out from, which take theirs whenever they like. */
-export async function freePort(): Promise<number> {
-  const [port = 0] = await firstFree(1, 15_000 + Math.floor(Math.random() * 14_900), 100)
-  return port
-}
-
 export const environmentAt = (place: Place, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
   ...process.env,
   SLUICE_DATA: place.data,
@@ -143,15 +137,6 @@ export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
 export const argumentsOf = (pid: number): string[] => textOf(`/proc/${pid}/cmdline`).split('\0')
-
-/** Routers of a place that take over, or have: they are nobody's children here. */
-export const successorsOf = ({ data }: Place): number[] =>
-  readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => {
-      const [program = '', ...rest] = argumentsOf(pid)
-      return rest.includes('--succeed') && !program.endsWith('sh') && textOf(`/proc/${pid}/environ`).includes(data)
-    })
 
 const textOf = (path: string): string => {
   try {

@@ -125,6 +125,7 @@ test('SIGTERM lets the running request end and exits with 0', async () => {
   const [code] = await once(child, 'exit')
   assert.is(code, 0)
   assert.match(await request.untilClosed(), /Connection: close[\s\S]*slow$/)
+  await waitFor(daemon, 'log')
   assert.is(heard(daemon, 'log').length, 1)
   slow.close()
   daemon.close()

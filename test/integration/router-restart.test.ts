@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { cp, mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { freePort } from '../e2e/ports.ts'
 import { startLoad } from './router-load.ts'
 import {
   argumentsOf,
   childrenOf,
   fakeDaemon,
-  freePort,
   heard,
   leavePlace,
   main,
@@ -17,7 +17,6 @@ import {
   type Place,
   type Started,
   startRouter,
-  successorsOf,
   waitFor,
 } from './router-process-rig.ts'
 import { client, eventually, get, httpDyno, rawDyno, tableOf } from './router-rig.ts'
@@ -113,6 +112,10 @@ test('a successor takes over under load: no request fails, the daemon knows it a
   const [first, second] = heard(daemon, 'hello')
   assert.is(second?.router.id, first?.router.id)
   assert.is(second?.applied, 1)
+  await eventually(
+    () => daemon.closed.length > 0,
+    () => 'the end of the old connection',
+  )
   assert.equal(daemon.closed, [4001])
   await eventually(
     () => load.answered > 150,
@@ -205,22 +208,23 @@ test('an old process that does not answer any more holds up no table: its worker
   await waitFor(daemon, 'applied', 2)
   process.kill(pid, 'SIGSTOP')
   daemon.send(tableOf(3, { backends: [place.dyno.route('serve', 'new')] }))
-  await once(tunnel.socket, 'close', { signal: AbortSignal.timeout(30_000) })
+  await once(tunnel.socket, 'close', { signal: AbortSignal.timeout(60_000) })
   await waitFor(daemon, 'applied', 3)
   echo.close()
   daemon.close()
 })
 
 test('a successor that cannot start leaves the old one serving, with a sentence; the next may succeed', async () => {
-  const { daemon, old, pid } = await running()
+  const [unable, way] = [join(place.data, 'unable.cjs'), join(place.data, 'in-its-way')]
+  await writeFile(
+    unable,
+    `if (process.argv.includes('--succeed') && require('node:fs').existsSync('${way}')) process.kill(process.pid, 'SIGKILL')`,
+  )
+  await writeFile(way, '')
+  const { daemon, old, pid } = await running({ NODE_OPTIONS: `--require ${unable}` })
   daemon.send(tableOf(1, { backends: [place.dyno.route()] }))
   await waitFor(daemon, 'applied')
   process.kill(pid, 'SIGUSR2')
-  await eventually(
-    () => successorsOf(place).length > 0,
-    () => 'the successor',
-  )
-  for (const one of successorsOf(place)) kill(one)
   await eventually(
     () => /<4>No successor took over: it ended\. This router serves on\.\n/.test(old.said()),
     () => `the sentence in ${old.said()}`,
@@ -228,6 +232,7 @@ test('a successor that cannot start leaves the old one serving, with a sentence;
   assert.match(await client(place.http).write(get('Connection: close')).untilClosed(), /hello/)
   daemon.send(tableOf(2, { backends: [place.dyno.route()] }))
   await waitFor(daemon, 'applied', 2)
+  await rm(way)
   await succeed(pid, daemon)
   assert.is(await exitOf(old), 0)
   assert.match(await client(place.http).write(get('Connection: close')).untilClosed(), /hello/)

@@ -7,6 +7,7 @@ import { formatAccount } from '../../router/line.ts'
 import { listen } from '../../router/listener.ts'
 import type { AppRoute, Backend, Receipt, Table } from '../../router/protocol.ts'
 import { Router } from '../../router/router.ts'
+import { freePort } from '../e2e/ports.ts'
 
 /** A router in this process, on a free port, that remembers what it tells. */
 export interface Rig {
@@ -134,7 +135,8 @@ export async function stuckDyno(): Promise<Dyno> {
 
 async function dynoOf(server: Server): Promise<Dyno> {
   const sockets = new Set<Socket>()
-  server.listen(0, '127.0.0.1')
+  // when it is closed, its port must refuse
+  server.listen(await freePort(), '127.0.0.1')
   await once(server, 'listening')
   const dyno: Dyno = {
     port: portOf(server),
@@ -206,9 +208,9 @@ export function client(port: number): Client {
 export const get = (...lines: string[]): string =>
   ['GET / HTTP/1.1', 'Host: a.localhost', ...lines, '', ''].join('\r\n')
 
-/** Polls until `test` holds; after ten seconds throws and names what it waited for. */
+/** Polls until `test` holds; after fifty seconds throws and names what it waited for. */
 export async function eventually(test: () => boolean, what: () => string): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 50_000
   while (!test()) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what()}`)
     await new Promise((resolve) => setTimeout(resolve, 5))

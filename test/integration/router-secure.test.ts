@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Server } from 'node:tls'
@@ -12,6 +11,7 @@ import { Contexts } from '../../router/contexts.ts'
 import { editionOf, nothing } from '../../router/edition.ts'
 import { listenTls } from '../../router/listener.ts'
 import { Snapshots } from '../../router/snapshot.ts'
+import { freePort } from '../e2e/ports.ts'
 import { make } from './chains.ts'
 import { client, type Dyno, httpDyno, portOf, type Rig, startRig, tableOf } from './router-rig.ts'
 
@@ -160,9 +160,10 @@ test('redirects lead to the port for TLS that clients see', async () => {
   const snapshots = new Snapshots(join(data, 'router'))
   await snapshots.write(editionOf(tableOf(1, { redirect: true }), new Map()), nothing)
   const main = join(import.meta.dirname, '..', '..', 'router', 'main.js')
+  const tls = String(await freePort())
   for (const [settings, place] of [
-    [{ SLUICE_TLS_PORT: '18443' }, 'https://a.localhost:18443/'],
-    [{ SLUICE_TLS_PORT: '18443', SLUICE_TLS_PUBLIC_PORT: '443' }, 'https://a.localhost/'],
+    [{ SLUICE_TLS_PORT: tls }, `https://a.localhost:${tls}/`],
+    [{ SLUICE_TLS_PORT: tls, SLUICE_TLS_PUBLIC_PORT: '443' }, 'https://a.localhost/'],
   ] as const) {
     const port = await freePort()
     const env = { ...process.env, ...settings, SLUICE_DATA: data, SLUICE_HTTP_PORT: String(port), SLUICE_PORT: '1' }
@@ -181,14 +182,5 @@ test('redirects lead to the port for TLS that clients see', async () => {
   }
   await rm(data, { recursive: true, force: true })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 test.run()

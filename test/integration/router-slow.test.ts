@@ -30,7 +30,7 @@ function dribble(to: ReturnType<typeof client>, text: string, pause: number): vo
 }
 
 test('a head that dribbles in has no more time than any other', async () =>
-  within({ head: 150, idle: 10_000 }, await httpDyno((_, res) => res.end('hello')), async (rig) => {
+  within({ head: 500, idle: 10_000 }, await httpDyno((_, res) => res.end('hello')), async (rig) => {
     const slow = client(rig.port)
     dribble(slow, get(`X: ${'a'.repeat(5000)}`), 5)
     assert.match(await slow.untilClosed(), /^HTTP\/1.1 408 /)
@@ -40,7 +40,7 @@ test('a head that dribbles in has no more time than any other', async () =>
   }))
 
 test('the second head of a connection has no more time than the first', async () =>
-  within({ head: 150, idle: 10_000 }, await httpDyno((_, res) => res.end('hello')), async (rig) => {
+  within({ head: 500, idle: 10_000 }, await httpDyno((_, res) => res.end('hello')), async (rig) => {
     const slow = client(rig.port)
     await slow.write(get()).until(/hello/)
     dribble(slow, get(`X: ${'a'.repeat(5000)}`), 5)
@@ -95,7 +95,7 @@ test('a client that reads slowly gets all of it, however long the dyno waits for
 
 test('the same over HTTP/2', async () => {
   const size = 3_000_000
-  const rig = await startSecureRig({ idle: 400 })
+  const rig = await startSecureRig({ idle: 800 })
   const dyno = await httpDyno((_, res) => res.end(Buffer.alloc(size)))
   try {
     rig.serve({ backends: [dyno.route()] })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,8 @@ const ask = async (path: string): Promise<{ status: number; text: string }> => {
   return { status: res.status, text: await res.text() }
 }
 
-const start = () => startRouter(place, { SLUICE_ROUTER_STATUS_PORT: String(place.status) })
+const start = (more: NodeJS.ProcessEnv = {}) =>
+  startRouter(place, { SLUICE_ROUTER_STATUS_PORT: String(place.status), ...more })
 
 /** Value of a line, by its name and labels. */
 const figure = (text: string, name: string): number =>
@@ -36,7 +37,7 @@ const figure = (text: string, name: string): number =>
   )
 
 async function until(name: string, value: number): Promise<string> {
-  for (const deadline = Date.now() + 10_000; ; ) {
+  for (const deadline = Date.now() + 50_000; ; ) {
     const { text } = await ask('/metrics')
     if (figure(text, name) === value) return text
     if (Date.now() > deadline) throw new Error(`waited in vain for ${name} ${value} in ${text}`)
@@ -45,8 +46,14 @@ async function until(name: string, value: number): Promise<string> {
 }
 
 test('healthz is 503 until there is a table, and while a worker does not answer', async () => {
+  const [late, way] = [join(place.data, 'late.cjs'), join(place.data, 'in-its-way')]
+  await writeFile(
+    late,
+    `if (process.argv[1].endsWith('worker.js')) while (require('node:fs').existsSync('${way}'))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)`,
+  )
   const daemon = fakeDaemon(place.api)
-  const router = start()
+  const router = start({ NODE_OPTIONS: `--require ${late}` })
   await waitFor(daemon, 'hello')
   assert.equal(await ask('/healthz'), { status: 503, text: 'no table has come from the daemon yet\n' })
   daemon.send(tableOf(1, { backends: [place.dyno.route()] }))
@@ -60,8 +67,10 @@ test('healthz is 503 until there is a table, and while a worker does not answer'
   await health('1 of 2 workers do not answer\n')
   process.kill(stopped, 'SIGCONT')
   await health('ok\n')
+  await writeFile(way, '')
   process.kill(stopped, 'SIGKILL')
   await health('1 of 2 workers serve\n')
+  await rm(way)
   await health('ok\n')
   assert.is(figure((await ask('/metrics')).text, 'sluice_router_worker_revivals_total'), 1)
   daemon.close()

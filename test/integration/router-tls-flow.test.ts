@@ -81,7 +81,7 @@ test('what a slow client leaves with the router comes whole and in order, while 
   )
   await eventually(
     () => conns().filter((conn) => conn.buffered > 256 * 1024).length === 2,
-    () => 'both to have left something with the router',
+    () => `both to have left something with the router, which has ${conns().map(({ buffered }) => buffered)}`,
   )
   assert.ok(conns().every((conn) => conn instanceof (transport === 'handle' ? TlsConn : SocketConn)))
   const other = await open()

@@ -2,7 +2,6 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, createSecureContext, type TLSSocket } from 'node:tls'
@@ -19,8 +18,9 @@ import type { Routers } from '../../daemon/route/routers.ts'
 import { Contexts } from '../../router/contexts.ts'
 import type { AppRoute } from '../../router/protocol.ts'
 import { Router } from '../../router/router.ts'
+import { freePort } from '../e2e/ports.ts'
 import { EC, type Made, make } from './chains.ts'
-import { type Dyno, eventually, httpDyno, portOf, tableOf } from './router-rig.ts'
+import { type Dyno, eventually, httpDyno, tableOf } from './router-rig.ts'
 
 /** The real router process and the daemon's end of the protocol over a real websocket; TLS clients of Node.js and OpenSSL. */
 
@@ -46,15 +46,6 @@ test.after.each(async () => {
   dyno.close()
   await rm(data, { recursive: true, force: true })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 function startRouter(): ChildProcess {
   const env = {

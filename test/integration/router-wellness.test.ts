@@ -46,12 +46,20 @@ test.before.each(async () => {
 })
 
 test.after.each(async () => {
-  if (successor > 0) process.kill(successor, 'SIGKILL')
+  end(successor)
   successor = 0
   daemon.close()
   for (const dyno of patients) dyno.close()
   await leavePlace(place)
 })
+
+function end(pid: number): void {
+  try {
+    if (pid > 0) process.kill(pid, 'SIGKILL')
+  } catch {
+    // it has ended
+  }
+}
 
 async function start() {
   const router = startRouter(place, { SLUICE_ROUTER_STATUS_PORT: String(place.status) })
@@ -74,7 +82,7 @@ async function answering(): Promise<string[]> {
 }
 
 async function answer(names: string[]): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 50_000
   for (let last = await answering(); last.join() !== names.join(); last = await answering())
     if (Date.now() > deadline) throw new Error(`waited in vain for ${names} to answer, not ${last}`)
 }
@@ -87,6 +95,7 @@ test('who fails its check gets no new requests in any worker, a new one too, and
   assert.equal(heard(daemon, 'failing'), [{ kind: 'failing', checks: [] }])
   patients[0].ill = true
   await answer(['three', 'two'])
+  await waitFor(daemon, 'check')
   assert.equal(told(), [`one ${ILL}`])
   const [first = 0] = workersOf(pid)
   process.kill(first, 'SIGKILL')
@@ -101,6 +110,7 @@ test('who fails its check gets no new requests in any worker, a new one too, and
   assert.match(metrics, /^sluice_router_checks_total\{result="failed"\} [1-9]/m)
   patients[0].ill = false
   await answer(['one', 'three', 'two'])
+  await waitFor(daemon, 'check', 2)
   assert.equal(told(), [`one ${ILL}`, 'one null'])
 })
 

@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { startLoad } from './router-load.ts'
+import { MOST, startLoad } from './router-load.ts'
 import {
   fakeDaemon,
   heard,
   leavePlace,
   makePlace,
   type Place,
+  type Started,
   startRouter,
   waitFor,
   workersOf,
@@ -33,6 +34,13 @@ async function serving(more: NodeJS.ProcessEnv = {}) {
   await waitFor(daemon, 'applied')
   return { daemon, router, pid: router.child.pid ?? 0 }
 }
+
+/** It comes by another way than what it does. */
+const says = (router: Started, sentence: RegExp) =>
+  eventually(
+    () => sentence.test(router.said()),
+    () => `${sentence} in ${router.said()}`,
+  )
 
 test('there are as many workers as are asked for, and they share the load', async () => {
   const { daemon, pid } = await serving({ SLUICE_ROUTER_WORKERS: '3' })
@@ -61,15 +69,15 @@ test('a worker that is killed is replaced; only what it had is lost, and it foll
     () => 'another worker',
   )
   assert.ok(workersOf(pid).includes(other ?? 0))
-  assert.match(router.said(), new RegExp(`<4>Worker ${first} has ended \\(SIGKILL\\); another takes its place\\.\n`))
+  await says(router, new RegExp(`<4>Worker ${first} has ended \\(SIGKILL\\); another takes its place\\.\n`))
   const then = load.answered
   await eventually(
     () => load.answered > then + 50,
     () => 'more answers',
   )
   await load.stop()
-  // at most what was under way in it: eight kept connections and a few others
-  assert.ok(load.failures.length < 20, String(load.failures))
+  // at most what was under way
+  assert.ok(load.failures.length <= MOST, String(load.failures))
   process.kill(other ?? 0, 'SIGKILL')
   assert.match(await client(place.http).write(get('Connection: close')).untilClosed(), /hello/)
   daemon.close()
@@ -104,9 +112,8 @@ test('a worker that does not answer is ended and replaced, and holds up no table
   const [stopped = 0] = workersOf(pid)
   process.kill(stopped, 'SIGSTOP')
   daemon.send(tableOf(2, { backends: [place.dyno.route()] }))
-  for (let i = 0; i < 3 && heard(daemon, 'applied').length < 2; i++) await waitFor(daemon, 'applied', 2).catch(() => {})
   await waitFor(daemon, 'applied', 2)
-  assert.match(router.said(), new RegExp(`<4>Worker ${stopped} does not answer; it is ended\\.\n`))
+  await says(router, new RegExp(`<4>Worker ${stopped} does not answer; it is ended\\.\n`))
   await eventually(
     () => workersOf(pid).length === 2,
     () => 'the replacement',

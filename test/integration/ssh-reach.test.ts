@@ -8,6 +8,7 @@ import type { ClientChannel, SFTPWrapper } from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { limits } from '../../daemon/limits.ts'
+import { waitFor } from '../e2e/wait.ts'
 import { all, asked, startTunnel } from './tunnel-rig.ts'
 
 /** What clients of the tunnel reach beside commands: files, as ps:copy and scp read them, and ports. */
@@ -118,7 +119,10 @@ test('a port of the dyno is reached, with a half-closed connection seen as one',
     channel.end(Buffer.alloc(1024 * 1024))
     assert.is((await all(channel)).text, `heard ${1024 * 1024}`)
   }
-  assert.is(await new Promise((resolve) => server.getConnections((_, count) => resolve(count))), 0)
+  await waitFor(
+    'no connection to be left',
+    () => new Promise<boolean>((resolve) => server.getConnections((_, count) => resolve(count === 0))),
+  )
   server.close()
   made.end()
 })

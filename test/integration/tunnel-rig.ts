@@ -37,7 +37,7 @@ export interface TunnelRig {
 export const key = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 })
 
 export async function startTunnel(): Promise<TunnelRig> {
-  const address = `127.77.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
+  const address = `127.78.${(process.pid >> 8) & 255}.${process.pid & 255 || 1}`
   const data = await mkdtemp(join(tmpdir(), 'sluice-tunnel-'))
   const hostKey = await readHostKey(join(data, 'ssh.key'))
   const files = { key: join(data, 'key'), hosts: join(data, 'hosts') }

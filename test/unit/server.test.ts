@@ -15,8 +15,8 @@ import { proofOf } from '../../daemon/forwarded.ts'
 import { createLog } from '../../daemon/log.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { type ApiServer, createServer } from '../../daemon/server.ts'
+import { freePort } from '../e2e/ports.ts'
 import { waitFor } from '../e2e/wait.ts'
-import { freePort } from '../integration/git-rig.ts'
 
 let data = ''
 let port = 0

@@ -53,8 +53,10 @@ export async function raiseFirewall({
   }
   await raise()
   let looking = false
+  let closed = false
   const look = async (): Promise<void> => {
-    if (up && (await isUp(installation))) return
+    // whoever has closed it may take it away while this one looks
+    if ((up && (await isUp(installation))) || closed) return
     if (up) log.warn('the firewall was gone; it is put up again')
     await raise()
   }
@@ -69,7 +71,10 @@ export async function raiseFirewall({
     get state() {
       return up ? 'up' : 'down'
     },
-    close: () => clearInterval(timer),
+    close() {
+      closed = true
+      clearInterval(timer)
+    },
   }
 }
 

@@ -188,7 +188,8 @@ test('a push that is interrupted ends the build, and leaves nothing of it', asyn
 test('a step of a build is bounded in processes and memory, and is on the network of builds', async () => {
   const { output } = await rig.push(await appOf(), {
     Dockerfile: from(
-      'RUN sleep 1; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes',
+      // it is bounded as soon as it is seen
+      'RUN until [ "$(cat /sys/fs/cgroup/pids/pids.max)" != max ]; do sleep 0.1; done; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes',
       'RUN cat /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes; exit 1',
     ),
   })

@@ -24,7 +24,9 @@ const build = async (step: string) => rig.push(await rig.app([], 'container'), d
 
 test('a step that forks without end ends when it gets no more processes, or when its time is over', async () => {
   hostile.bound({ buildTime: 6000, buildPids: 100 })
-  const { release, output } = await build(`sleep 1; trap '' TERM HUP INT; f() { f | f & }; while :; do f; done`)
+  const { release, output } = await build(
+    `until [[ $(</sys/fs/cgroup/pids/pids.max) != max ]]; do sleep 0.1; done; trap '' TERM HUP INT; f() { f | f & }; while :; do f; done`,
+  )
   assert.is(release, undefined)
   assert.match(output, /The build took longer than 0\.1 minutes, so it was stopped\.|returned a non-zero code/)
 })
@@ -48,7 +50,7 @@ test('a step, which could take the place of its neighbours, is on a network with
   const builds = async () => (await listNetworks(rig.installation)).map(({ Name }) => Name)
   let during: Promise<string[]> | undefined
   const app = await rig.app([], 'container')
-  const { release, output } = await rig.push(app, dockerfile('echo ready; sleep 1'), {
+  const { release, output } = await rig.push(app, dockerfile('echo ready; sleep 3'), {
     onOutput(said) {
       if (said.includes('\nready')) during ??= builds()
     },

@@ -1,12 +1,14 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { listBuilds } from '../../daemon/build/build.ts'
 import { run } from '../../daemon/build/command.ts'
 import { createSideband } from '../../daemon/git/sideband.ts'
 import { slugArchive } from '../../daemon/store/slug-path.ts'
 import { call } from '../e2e/engine.ts'
+import { waitFor } from '../e2e/wait.ts'
 import { buildsOf, SOURCE, startHostileRig } from './hostile-rig.ts'
 import { moveIn } from './neighbour.ts'
 
@@ -100,19 +102,25 @@ test('colours pass, what would command a terminal does not, and bytes that are n
 })
 
 test('builds wait for one another, are told so, and yield to dynos', async () => {
-  const slow = await rig.app([await hostile.pack('echo begun; sleep 5')])
+  const slow = await rig.app([await hostile.pack('echo begun; until [[ -e /tmp/go ]]; do sleep 0.1; done')])
   const quick = await rig.app([await hostile.pack('true')])
   const { promise: begun, resolve } = deferred()
   const first = rig.push(slow, SOURCE, { onOutput: (output) => output.includes('begun') && resolve() })
   await begun
-  const second = rig.push(quick, SOURCE)
+  let said = ''
+  const second = rig.push(quick, SOURCE, {
+    onOutput(output) {
+      said = output
+    },
+  })
   const [container] = await buildsOf(rig)
   const { HostConfig } = await call<{ HostConfig: Record<string, unknown> }>('GET', `/containers/${container?.Id}/json`)
   assert.equal([HostConfig.CpuShares, HostConfig.OomScoreAdj, HostConfig.ReadonlyRootfs], [128, 500, true])
+  await waitFor('the second to say that it waits', () => said.includes('-----> Waiting for 1 other build...\n'))
+  const [build] = await listBuilds(rig.d.db, slow.id)
+  await writeFile(join(rig.d.config.data, 'builds', build?.id ?? '', 'tmp', 'go'), '')
   assert.ok((await first).release)
-  const { release, output } = await second
-  assert.ok(release)
-  assert.match(output, '-----> Waiting for 1 other build...\n')
+  assert.ok((await second).release)
 })
 
 function deferred() {

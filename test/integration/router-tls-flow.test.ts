@@ -69,7 +69,9 @@ async function serve(answer: (request: string) => string): Promise<void> {
 const whole = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
 test('what a slow client leaves with the router comes whole and in order, while others are answered', async () => {
-  const bodies = { a: counted('a', 1_000_000), b: counted('b', 1_000_000), c: 'short' }
+  // more than the kernel takes from a client that does not read: it may be 8 MB
+  const long = (letter: string): string => counted(letter, 1_000_000).repeat(3)
+  const bodies = { a: long('a'), b: long('b'), c: 'short' }
   await serve((request) => whole(bodies[/GET \/(\w)/.exec(request)?.[1] as keyof typeof bodies]))
   const slow = await Promise.all(
     (['a', 'b'] as const).map(async (letter) => {
@@ -80,7 +82,7 @@ test('what a slow client leaves with the router comes whole and in order, while 
     }),
   )
   await eventually(
-    () => conns().filter((conn) => conn.buffered > 256 * 1024).length === 2,
+    () => conns().filter((conn) => conn.buffered > 64 * 1024).length === 2,
     () => `both to have left something with the router, which has ${conns().map(({ buffered }) => buffered)}`,
   )
   assert.ok(conns().every((conn) => conn instanceof (transport === 'handle' ? TlsConn : SocketConn)))

@@ -49,7 +49,9 @@ test('a chunk is its receiver’s during the call, and a copy of it longer', () 
 test('a body that a slow client leaves with the router comes whole, while others read into the same memory', async () => {
   const rig = await startRig()
   const bodyOf = (letter: string): string =>
-    Array.from({ length: 1_000_000 }, (_, i) => letter + String(i).padStart(7, '0')).join('')
+    Array.from({ length: 1_000_000 }, (_, i) => letter + String(i).padStart(7, '0'))
+      .join('')
+      .repeat(3)
   const dyno = await rawDyno((socket) =>
     socket.on('data', (chunk) => {
       const [, letter = ''] = /GET \/(\w)/.exec(chunk.toString()) ?? []

@@ -14,6 +14,7 @@ export const socketPath = process.env.SLUICE_ENGINE || '/var/run/docker.sock'
 export const installationLabel = 'sluice.installation'
 export const appLabel = 'sluice.app'
 export const idLabel = 'sluice.id'
+export const typeLabel = 'sluice.type'
 
 const filters = (installation: string) =>
   `filters=${encodeURIComponent(JSON.stringify({ label: [`${installationLabel}=${installation}`] }))}`
@@ -33,6 +34,12 @@ export const listImages = (label: string) =>
     'GET',
     `/images/json?all=true&filters=${encodeURIComponent(JSON.stringify({ label: [label] }))}`,
   )
+
+/** Makes an empty file in a container, as its user: what waits for that goes on. */
+export async function touch({ Id }: Pick<Container, 'Id'>, path: string): Promise<void> {
+  const made = await call<{ Id: string }>('POST', `/containers/${Id}/exec`, { Cmd: ['touch', path] })
+  await call('POST', `/exec/${made.Id}/start`, { Detach: true })
+}
 
 /** A refusal by the engine. */
 export class EngineAnswer extends Error {

@@ -6,6 +6,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Refusal } from './client.ts'
 import { early } from './early.ts'
+import { touch, typeLabel } from './engine.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
 import { sampleFiles, web } from './source.ts'
@@ -70,8 +71,10 @@ test('a build is shown while it runs: to git, to its stream and in the log; afte
   assert.is(build.status, 'pending')
   const stream = await follow(build.output_stream_url)
   await waitFor('the stream to show the first step', () => has(stream.text(), 'first step'))
-  const log = await platform.heroku(['logs', '--app', 'building', '--dyno-name', 'build'])
-  assert.match(log.stdout, /app\[build\]: +first step$/m)
+  const log = await waitFor('the log to show the first step', async () => {
+    const shown = await platform.heroku(['logs', '--app', 'building', '--dyno-name', 'build'])
+    return /app\[build\]: +first step$/m.test(shown.stdout) && shown
+  })
   for (const text of [push.sofar(), stream.text(), log.stdout]) assert.not(has(text, 'second step'))
   await open(build.id)
   const text = await stream.end
@@ -100,11 +103,22 @@ test('the stream of a build that fails ends when its status says so', async () =
   assert.match(await stream.end, / ! {5}Push failed\n$/)
   assert.is((await newestBuild('failing'))?.status, 'failed')
   assert.is.not((await push).code, 0)
-  const log = await platform.heroku(['logs', '--app', 'failing', '--dyno-name', 'api'])
-  assert.match(log.stdout, /app\[api\]: Build failed -- check your build output: heroku logs --dyno build$/m)
+  await waitFor('the log to tell', async () => {
+    const { stdout } = await platform.heroku(['logs', '--app', 'failing', '--dyno-name', 'api'])
+    return /app\[api\]: Build failed -- check your build output: heroku logs --dyno build$/m.test(stdout)
+  })
 })
 
-const slow = 'echo migrating; sleep 12; echo migrated'
+/** It waits until it is let go on. */
+const slow = 'echo migrating; until test -e /tmp/go; do sleep 0.1; done; echo migrated'
+const letGo = async (app: string) => {
+  const container = await waitFor('the release command to run', async () =>
+    (await platform.containers(app)).find(
+      ({ State, Labels }) => State === 'running' && Labels[typeLabel] === 'release',
+    ),
+  )
+  await touch(container, '/tmp/go')
+}
 
 test('a release command is shown while it runs: to git, to its stream and to releases:output', async () => {
   await platform.createApp('migrating')
@@ -117,6 +131,7 @@ test('a release command is shown while it runs: to git, to its stream and to rel
   await waitFor('the stream to show it', () => stream.text().includes('migrating\n'))
   await waitFor('releases:output to show it', () => command.sofar().includes('migrating\n'))
   for (const text of [push.sofar(), stream.text(), command.sofar()]) assert.not.match(text, /migrated/)
+  await letGo('migrating')
   assert.is(await stream.end, 'migrating\nmigrated\n')
   assert.is((await release('migrating', 2)).status, 'succeeded')
   assert.is((await command).stdout, 'migrating\nmigrated\n')
@@ -138,8 +153,10 @@ early(
     const early = await follow(String(output_stream_url)).catch((error: unknown) => error)
     assert.instance(early, Refusal)
     assert.is((early as Refusal).status, 404)
+    await letGo('waiting')
     assert.is((await push).code, 0)
     const stream = await waitFor('the command of v3', () => follow(String(output_stream_url)), { within: 60_000 })
+    await letGo('waiting')
     assert.is(await stream.end, 'migrating\nmigrated\n')
     assert.is((await release('waiting', 3)).status, 'succeeded')
     await source.version('v2', { web, release: 'echo broken; sleep 3; exit 1' })

@@ -1,6 +1,6 @@
 /**
  * A process that prints numbered lines, `tick 17`, in Perl as the sample app: LINES a second (0: as fast as it can), each of LENGTH
- * bytes, for SECONDS; two seconds later, when a flood is over, `printed 1000` and nothing more, but it stays.
+ * bytes, for SECONDS or until there is a file UNTIL; two seconds later, when a flood is over, `printed 1000` and nothing more, but it stays.
  */
 export const printer = String.raw`use strict;
 use warnings;
@@ -18,7 +18,7 @@ sub tick {
   my $text = 'tick ' . $n++ . ' ';
   return $text . 'x' x ($length > length $text ? $length - length $text : 0) . "\n";
 }
-while (time - $began < $seconds) {
+while (time - $began < $seconds && !($ENV{UNTIL} && -e $ENV{UNTIL})) {
   my $due = $rate ? int((time - $began) * $rate) : $n + 200;
   my $text = '';
   $text .= tick() while $n < $due;

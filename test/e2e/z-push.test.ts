@@ -2,6 +2,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Command, interrupt } from './command.ts'
+import { touch } from './engine.ts'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
 import { web } from './source.ts'
@@ -68,7 +69,7 @@ test('Z9: Ctrl-C in the middle of a push stops its build, and the next push work
 
 test('Z9: a killed hook leaves no lock, and the next push works', async () => {
   const { push } = await building()
-  for (const pid of await hooks()) process.kill(pid, 'SIGKILL')
+  for (const pid of await hooks()) endAtOnce(pid)
   const { code, output } = await push
   assert.is.not(code, 0, output)
   await goesOn('v4')
@@ -93,11 +94,12 @@ test('Z9: Ctrl-C while the new release boots gives the release up, and the old o
 test('Z9: a push while the release of another one boots is refused; branch and app stay at the same commit', async () => {
   const twice = 'twice'
   const source = await platform.deploy(twice)
-  await source.version('v2', { web: `BOOT_DELAY=4 ${web}` })
+  await source.version('v2', { web: `until test -e /tmp/go; do sleep 0.1; done; exec ${web}` })
   const first = platform.push(source, twice)
-  await platform.booting(twice)
+  const boots = await platform.booting(twice)
   await source.version('v3', { web })
   const second = await platform.push(source, twice)
+  await touch(boots, '/tmp/go')
   const outcome = await first
   assert.is(outcome.code, 0, outcome.output)
   const { stdout } = await platform.git(source.dir, 'ls-remote', remote(twice), 'main')
@@ -131,6 +133,15 @@ test('an app can be cloned', async () => {
   assert.is(code, 0, output)
   assert.match(await readFile(`${source.dir}/copy/server.js`, 'utf8'), /v4/)
 })
+
+/** One may end with another. */
+function endAtOnce(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // it has ended
+  }
+}
 
 /** The pre-receive hooks of this platform that run now. */
 async function hooks(): Promise<number[]> {

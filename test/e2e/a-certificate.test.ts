@@ -54,6 +54,11 @@ test('a domain’s certificate is served, replaced and removed without a restart
   await shows('first')
   await platform.api('PATCH', `${endpoints}/${name}`, await bodyOf('second'))
   await shows('second')
+  // what the router has said that it follows is on its disk
+  await waitFor('the router to follow the newest table', async () => {
+    const [router] = await platform.api<{ behind: number }[]>('GET', '/sluice/routers')
+    return router?.behind === 0
+  })
   await platform.daemon.kill('SIGKILL')
   await platform.router.kill('SIGKILL')
   platform.router.start()

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Failpoint, Strike } from '../../daemon/failpoint.ts'
@@ -37,7 +37,9 @@ export async function openFailpoints(
     settings: { SLUICE_FAILPOINTS: folder },
     async arm(name, strike) {
       await rm(reached(name), { force: true })
-      await writeFile(join(folder, name), strike)
+      const whole = join(folder, `${name}.new`)
+      await writeFile(whole, strike)
+      await rename(whole, join(folder, name))
     },
     struck: async (name) =>
       void (await waitFor(`the daemon to come to ${name}`, () => existsSync(reached(name)), {

@@ -29,8 +29,8 @@ export async function leftBehind(owner?: number): Promise<Thing[]> {
   })
 }
 
-/** What the engine may refuse for so many looks before it is taken for something that it will not give up: ten seconds. */
-const PATIENCE = 50
+/** What the engine has refused for so many ms, at every look, is taken for something that it will not give up. */
+const PATIENCE = 10_000
 const LOOK = 200
 
 /**
@@ -40,21 +40,22 @@ const LOOK = 200
  */
 export async function removeInstallation(installation: string): Promise<boolean> {
   await lowerFirewall(installation)
-  const refusals = new Map<string, number>()
+  const refused = new Map<string, number>()
   const held = new Set<string>()
   await waitFor(
     `nothing of the installation ${installation} to be left in the engine`,
     async () => {
       for (const round of rounds(await things(installation)))
         for (const { id, held: its } of await Promise.all(round.map(remove))) {
-          refusals.set(id, (refusals.get(id) ?? 0) + (its ? 1 : 0))
-          if ((refusals.get(id) ?? 0) >= PATIENCE) held.add(id)
+          if (!its) refused.delete(id)
+          else if (!refused.has(id)) refused.set(id, Date.now())
+          else if (Date.now() - (refused.get(id) ?? 0) > PATIENCE) held.add(id)
         }
       const left = (await things(installation)).filter(({ id }) => !held.has(id))
       if (left.length > 0) throw new Error(left.map(described).join(', '))
       return true
     },
-    { every: LOOK },
+    { within: 120_000, every: LOOK },
   )
   return held.size === 0
 }

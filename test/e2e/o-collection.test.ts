@@ -22,6 +22,8 @@ const KEPT = 4
 const SENT = 88
 const PUSHED = 4
 const BUILT = 8
+/** Of an image, those that are labelled. */
+const LAYERS = 2
 
 const points = await openFailpoints()
 const platform = await startPlatform({ ...points.settings, SLUICE_SLUGS: String(KEPT) })
@@ -118,6 +120,8 @@ async function collected(): Promise<void> {
   for (const app of [sent, boxed]) await settled(app)
   await waitFor('old slugs to go', async () => (await readdir(join(data, 'slugs'))).length <= KEPT)
   await waitFor('old images to go', async () => (await holdings()).images <= KEPT)
+  await waitFor('their layers to go', async () => (await holdings()).layers <= LAYERS * KEPT)
+  await waitFor('folders of builds to go', async () => (await holdings()).builds === 0)
   await waitFor('old dynos to go', async () => (await readdir(join(data, 'dynos'))).length <= 1, { within: 90_000 })
   await waitFor('their containers to go', async () => (await platform.containers()).length <= 2, { within: 90_000 })
 }

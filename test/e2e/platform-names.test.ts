@@ -28,19 +28,23 @@ const { api: directory, tls: management, http } = await freePorts()
 const dns = await startNameServer()
 for (const name of [API, GIT]) dns.known.add(name)
 const authority = await startPebble(folder, { ports: { directory, management, http, https: 1 }, dns })
+/** Where the authority looks is settled before the router's port is, and it may look as soon as there is a router. */
+let settle = (_: number): void => {}
+const router = new Promise<number>((resolve) => {
+  settle = resolve
+})
+const port80 = createServer(async (socket) => {
+  socket.on('error', () => {})
+  const further = connect(await router, '127.0.0.1').on('error', () => {})
+  socket.pipe(further).pipe(socket)
+}).listen(http, '127.0.0.1')
+await once(port80, 'listening')
 const platform = await startPlatform({
   ...{ SLUICE_API_HOST: API, SLUICE_GIT_HOST: GIT, SLUICE_ACME_DIRECTORY: `https://localhost:${directory}/dir` },
   SLUICE_CA_BUNDLE: join(folder, 'pebble.pem'),
 })
 const { tls } = platform.ports
-/** Where the authority looks is settled before the router's port is. */
-const port80 = createServer((socket) => {
-  const router = connect(platform.ports.http, '127.0.0.1')
-  for (const side of [socket, router]) side.on('error', () => {})
-  socket.pipe(router).pipe(socket)
-}).listen(http, '127.0.0.1')
-await once(port80, 'listening')
-
+settle(platform.ports.http)
 const root = join(folder, 'root.pem')
 const resolver = join(folder, 'resolver.cjs')
 await writeFile(root, authority.root)

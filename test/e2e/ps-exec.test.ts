@@ -58,8 +58,9 @@ test('ps:exec by itself is an interactive bash', async () => {
   })
   session.child.stdin?.write('echo $((6 * 7)) in $DYNO\r')
   await waitFor('the answer', () => /^42 in web\.1$/m.test(plain(session.sofar())))
-  session.child.stdin?.write('sleep 1000\r')
-  await waitFor('the echo', () => /sleep 1000/.test(plain(session.sofar())))
+  // it speaks when it has the terminal
+  session.child.stdin?.write(`sh -c 'echo as""leep; exec sleep 1000'\r`)
+  await waitFor('the sleep', () => /^asleep$/m.test(plain(session.sofar())))
   session.child.stdin?.write('\x03')
   session.child.stdin?.write('exit\r')
   assert.is((await session).code, 0, session.sofar())

@@ -14,8 +14,7 @@ test.after(() => platform.stop())
 const app = 'lasting'
 await platform.prepare(() => platform.deploy(app))
 
-const answers = () =>
-  waitFor('the app to answer', async () => /^v1 web\.1/.test((await platform.request(app)).body), { within: 10_000 })
+const answers = () => waitFor('the app to answer', async () => /^v1 web\.1/.test((await platform.request(app)).body))
 const running = async () => (await platform.containers()).filter(({ State }) => State === 'running').map(({ Id }) => Id)
 
 test('what was done is in the metrics, for who has the token', async () => {

@@ -55,7 +55,9 @@ test('a shell follows the size of its window, and ends with it', async () => {
   // what is typed need not come after the window's change, which goes another way
   await terminal.enter('clear; until stty size | grep "^40 120"; do sleep 0.1; done')
   await terminal.shows(/^40 120$/m)
-  await terminal.enter('sleep 1000')
+  // it speaks when it has the terminal: before that an interrupt is for the shell
+  await terminal.enter(`sh -c 'echo as""leep; exec sleep 1000'`)
+  await terminal.shows(/^asleep$/m)
   await terminal.press('C-c')
   await terminal.enter('echo still $((40 + 2))')
   await terminal.shows(/^still 42$/m)

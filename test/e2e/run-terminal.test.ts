@@ -31,6 +31,8 @@ test.after.each(() => terminal.close())
 const oneOffs = async () => (await platform.dynos(app)).filter(({ type }) => type === 'run')
 /** Heroku's. */
 const PROMPT = /^~ \$$/m
+/** Speaks when it has the terminal: before that an interrupt is for the shell. */
+const asleep = `sh -c 'echo as""leep; exec sleep 1000'`
 
 test('a shell has the size, the prompt and the keys of the terminal that it is in', async () => {
   await terminal.enter('heroku run bash')
@@ -51,7 +53,8 @@ test('a shell has the size, the prompt and the keys of the terminal that it is i
 test('Ctrl-C interrupts what runs, not the session', async () => {
   await terminal.enter('heroku run bash')
   await terminal.shows(PROMPT)
-  await terminal.enter('sleep 1000')
+  await terminal.enter(asleep)
+  await terminal.shows(/^asleep$/m)
   await terminal.press('C-c')
   await terminal.shows(/\^C/)
   await terminal.enter('echo still $((40 + 2))')
@@ -114,7 +117,8 @@ test('sluice run is as good, leaves the terminal as it was, and what destroys as
   await terminal.enter(`sluice run bash --app ${app}`)
   await terminal.shows(/Running bash on console\.\.\. up, run\.\d{4}/)
   await terminal.shows(PROMPT)
-  await terminal.enter('sleep 1000')
+  await terminal.enter(asleep)
+  await terminal.shows(/^asleep$/m)
   await terminal.press('C-c')
   await terminal.shows(/\^C/)
   await terminal.enter('echo still $((40 + 2))')

@@ -226,7 +226,8 @@ test('a deploy and a restart leave a one-off dyno alone; a daemon that is killed
 })
 
 test('none lives longer than it may', async () => {
-  const wanted = { command: 'sleep 600', time_to_live: 3 }
+  // more than the engine takes to start it
+  const wanted = { command: 'sleep 600', time_to_live: 10 }
   const { name } = await platform.api<{ name: string }>('POST', `/apps/${app}/dynos`, wanted)
   await gone()
   const lines = await logs('--dyno-name', name)

@@ -7,11 +7,13 @@ export type Story = string[]
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 /
 
 /** Everything that is kept, as a log session gives it to any client. */
-export async function read(platform: Platform, app: string): Promise<Story> {
+export async function text(platform: Platform, app: string): Promise<string> {
   const path = `/apps/${app}/log-sessions`
   const { logplex_url } = await platform.api<{ logplex_url: string }>('POST', path, { lines: 1500 })
-  return withoutTimes(await (await fetch(logplex_url)).text())
+  return (await fetch(logplex_url)).text()
 }
+
+export const read = async (platform: Platform, app: string): Promise<Story> => withoutTimes(await text(platform, app))
 
 /** What `heroku logs` shows; the CLI strips the blanks around what a line says. */
 export async function show(platform: Platform, app: string, ...args: string[]): Promise<Story> {

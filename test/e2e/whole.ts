@@ -18,11 +18,15 @@ import { faultsInRows, type Rows, readRows, servingOf } from './whole-rows.ts'
  * dynos should have ended, what apps answer, and what outlives an app by design (activities, webhook events, promotions).
  */
 export const whole = (platform: Place): Promise<unknown> =>
-  waitFor('the platform to be whole', async () => {
-    const faults = await faultsIn(platform)
-    if (faults.length > 0) throw new Error(faults.map((fault) => `\n  ${fault}`).join(''))
-    return true
-  })
+  waitFor(
+    'the platform to be whole',
+    async () => {
+      const faults = await faultsIn(platform)
+      if (faults.length > 0) throw new Error(faults.map((fault) => `\n  ${fault}`).join(''))
+      return true
+    },
+    { within: 120_000 },
+  )
 
 async function faultsIn(platform: Place): Promise<string[]> {
   const rows = await readRows(platform.data)

@@ -92,7 +92,7 @@ test('without a check: a dyno that no longer listens costs no request; when none
     await only(load, 'web.2', 'web.1')
   })
   await tell('web.2', '/deaf')
-  assert.is((await platform.request(app)).status, 503)
+  await waitFor('nobody to take a request', async () => (await platform.request(app)).status === 503)
   const refused = await waitFor('the line of the request', () => tail.lines.find((line) => line.includes('code=H21')))
   assert.match(
     refused,
@@ -103,7 +103,7 @@ test('without a check: a dyno that no longer listens costs no request; when none
 })
 
 test('a dyno that is not ready gets no requests until it is, and none fails', async () => {
-  const watch = { interval: 1, attempts: 2, timeout: 1 }
+  const watch = { interval: 1, attempts: 2, timeout: 30 }
   const checks = {
     web: [
       { path: '/healthz', ...watch },
@@ -119,12 +119,13 @@ test('a dyno that is not ready gets no requests until it is, and none fails', as
   await under(async (load) => {
     await waitFor('both to answer', () => answers(load, 'web.1') > 0 && answers(load, 'web.2') > 0)
     await tell('web.1', '/ill')
+    await told(fails('web.1', 'readiness'))
     await only(load, 'web.2', 'web.1')
     await tell('web.1', '/well')
     const since = Date.now()
     await waitFor('web.1 to answer again', () => answers(load, 'web.1') > since)
   })
-  await told(fails('web.1', 'readiness'), passes('web.1', 'readiness'))
+  await told(passes('web.1', 'readiness'))
   assert.equal(await up(), dynos, 'nobody is replaced for it')
 })
 

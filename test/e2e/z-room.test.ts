@@ -34,7 +34,7 @@ const serves = (name: string, names: string[], version?: number) =>
         throw new Error(`${seen.map((dyno) => dyno.name).join(', ')}, ${containers} containers`)
       return true
     },
-    { within: 60_000 },
+    { within: 120_000 },
   )
 
 /** What is done under load: no request may fail, and there must never be more dynos than have memory. */

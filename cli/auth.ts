@@ -73,7 +73,7 @@ async function login(given: string | undefined, choice: Choice): Promise<void> {
   const at = urlOf(url)
   const before = platforms[at]
   const file = choice.ca === undefined ? undefined : await authority(choice.ca)
-  const { git, ca } = await meet(at, { file, known: before?.ca })
+  const { git, ca } = await meet(at, { file, known: before?.ca, git: before?.git })
   const place = { url: at, ca }
   const token = await (choice.token
     ? fromInput()

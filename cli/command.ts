@@ -25,10 +25,25 @@ export class Line extends Command {
   }
 
   override error(message: string, { code = '' }: { code?: string } = {}): never {
+    if (code === 'commander.missingMandatoryOptionValue') throw new MissingFlags(this)
     const { text, help = false } = refusal(this, code, message)
     complain(text)
     if (help) process.stderr.write(`\n${usage(this, { short: true })}`)
     throw new CommanderError(USAGE, code, text)
+  }
+}
+
+/** Flags that have to be there and are not: all of them, where commander names the first. */
+export class MissingFlags extends CommanderError {
+  readonly command: Command
+  readonly names: string[]
+
+  constructor(command: Command) {
+    super(USAGE, 'commander.missingMandatoryOptionValue', 'flags are missing')
+    this.command = command
+    this.names = command.options
+      .filter((option) => option.mandatory && command.getOptionValue(option.attributeName()) === undefined)
+      .map((option) => option.name())
   }
 }
 
@@ -56,7 +71,7 @@ function refusal(command: Line, code: string, message: string): Refusal {
     }
     case 'commander.missingArgument': {
       const missing = wanted.filter(({ required }) => required).slice(command.args.length)
-      const names = missing.map((argument) => argument.name().toUpperCase())
+      const names = missing.map((argument) => argument.name())
       const width = Math.max(...names.map(({ length }) => length))
       const list = missing.map(({ description }, n) => `${names[n]?.padEnd(width)}  ${description}`.trimEnd())
       const count = `Missing ${missing.length} required arg${missing.length === 1 ? '' : 's'}:`
@@ -64,8 +79,6 @@ function refusal(command: Line, code: string, message: string): Refusal {
     }
     case 'commander.optionMissingArgument':
       return { text: `Flag --${option} expects a value` }
-    case 'commander.missingMandatoryOptionValue':
-      return { text: missingFlag(option) }
     case 'commander.invalidArgument':
       return { text: `${invalid(option, message)}\n${MORE}` }
     default:
@@ -73,9 +86,13 @@ function refusal(command: Line, code: string, message: string): Refusal {
   }
 }
 
-/** The text for a flag that has to be there. */
-export const missingFlag = (name: string): string =>
-  `The following error occurred:\n  Missing required flag ${name}\n${MORE}`
+/** The text for flags that have to be there. */
+export const missingFlag = (...names: string[]): string =>
+  [
+    `The following error${names.length === 1 ? '' : 's'} occurred:`,
+    ...names.toSorted().map((name) => `  Missing required flag ${name}`),
+    MORE,
+  ].join('\n')
 
 function invalid(option: string, message: string): string {
   const [, given = ''] = /(?:argument|value) '(.*)' is invalid/s.exec(message) ?? []

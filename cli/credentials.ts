@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { folder, writeWhole } from './logins.ts'
+import { alone, folder, writeWhole } from './logins.ts'
 import { warn } from './output.ts'
 import { perhapsGit } from './repository.ts'
 
@@ -39,14 +39,16 @@ export async function configureGit({ url, git, ca }: Remote): Promise<void> {
   if (ca === undefined) await forgetAuthorities(url)
   const [helper, authority] = keysOf(git)
   // the empty one in front puts helpers for all hosts aside
-  const done = [await put(helper, ['', ownHelper()]), await put(authority, files)]
+  const done = await alone(async () => [await put(helper, ['', ownHelper()]), await put(authority, files)])
   if (done.includes(false))
     warn('git could not be set up for this platform: it is missing, or ~/.gitconfig cannot be written.')
 }
 
 /** Takes it back. */
 export async function forgetGit({ url, git }: Remote): Promise<void> {
-  for (const key of keysOf(git)) await put(key, [])
+  await alone(async () => {
+    for (const key of keysOf(git)) await put(key, [])
+  })
   await forgetAuthorities(url)
 }
 

@@ -148,7 +148,7 @@ function showSpace(all: FileSystem[]): string {
   })
   const missing = all.some(({ place }) => place === 'engine')
     ? []
-    : ['The engine does not answer: its images are missing.']
+    : ["What the engine's images take is missing: it does not answer, or its folder cannot be seen. See: sluice doctor"]
   return [...lines, ...missing].map((line) => `${line}\n`).join('')
 }
 

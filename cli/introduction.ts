@@ -1,7 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { read } from './api.ts'
 import { requireSafe } from './platform.ts'
 import { attended, confirmed } from './prompt.ts'
+import { registered } from './registered.ts'
 import { request, Untrusted } from './request.ts'
 import { Failure } from './settings.ts'
 
@@ -20,15 +22,29 @@ interface Told {
   authority: string | null
 }
 
+export interface Acquaintance {
+  /** The authority that the caller has brought, PEM. */
+  file?: string | undefined
+  /** That which is trusted already. */
+  known?: string | undefined
+  /** Where git is, as far as somebody has agreed to it. */
+  git?: string | undefined
+}
+
 /**
  * Gets to know a platform. Its own authority comes from a file of the caller's, or from the platform itself: then somebody has to say that
- * its fingerprint is the right one, as for a host key of SSH. `known` is the one that is trusted already.
+ * its fingerprint is the right one, as for a host key of SSH. git gives the token to the host that the platform names, so a stranger's has
+ * to be agreed to as well.
  */
-export async function meet(
-  url: string,
-  { file, known }: { file?: string | undefined; known?: string | undefined },
-): Promise<Introduction> {
+export async function meet(url: string, acquaintance: Acquaintance): Promise<Introduction> {
   requireSafe(url)
+  const introduction = await introduce(url, acquaintance)
+  const { git } = introduction
+  if (git !== acquaintance.git && !isRelated(hostnameOf(git), new URL(url).hostname)) await agree(url, git)
+  return introduction
+}
+
+async function introduce(url: string, { file, known }: Acquaintance): Promise<Introduction> {
   const trusted = file ?? known
   const told = await tell(url, { ca: trusted }).catch((error: unknown) => {
     if (!(error instanceof Untrusted)) throw error
@@ -42,6 +58,22 @@ export async function meet(
   await trust(url, authority, known !== undefined)
   // now for real: that it shows the authority does not mean that its certificate is from it
   return { ...introduced(await tell(url, { ca: authority })), ca: authority }
+}
+
+const hostnameOf = (git: string): string => new URL(`https://${git}`).hostname
+
+/** Whether a host is the platform's own, below it, or has a name that the same people have registered: api.example.com, git.example.com. */
+export function isRelated(host: string, own: string): boolean {
+  if (host === own || host.endsWith(`.${own}`)) return true
+  const hasParent = (name: string) => isIP(name) === 0 && name.split('.').length > 2
+  return hasParent(host) && hasParent(own) && registered(host) === registered(own)
+}
+
+async function agree(url: string, git: string): Promise<void> {
+  const facts = `${url} says that its repositories are at ${git}, which is elsewhere. Your token goes there with each push.`
+  if (!attended()) throw new Failure(`${facts}\nThere is no terminal to ask on. Log in at one to agree to it.`)
+  process.stderr.write(`${facts}\n`)
+  if (!(await confirmed(`Is ${git} the platform's too?`, false))) throw new Failure('Nothing was changed.')
 }
 
 const introduced = ({ version, git_host }: Told) => ({ version: String(version), git: hostOf(git_host) })

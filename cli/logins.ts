@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Failure } from './settings.ts'
 
 /** The platforms that this person knows, by URL, and which of them commands are for. */
@@ -45,13 +46,44 @@ function parsed(text: string): Logins | undefined {
   }
 }
 
-/** Changes what is known; nobody else on the machine can read it, and a crash leaves the old or the new. */
-export async function changeLogins(change: (logins: Logins) => void): Promise<void> {
-  const logins = await readLogins()
-  change(logins)
+/**
+ * Changes what is known; nobody else on the machine can read it, a crash leaves the old or the new, and of two changes at once none is lost.
+ */
+export const changeLogins = (change: (logins: Logins) => void): Promise<void> =>
+  alone(async () => {
+    const logins = await readLogins()
+    change(logins)
+    await writeWhole(file(), `${JSON.stringify(logins, null, 2)}\n`)
+  })
+
+/** How old a lock gets before it is somebody's who died with it, and how often it is looked at, ms: a change takes some. */
+const ABANDONED = 5000
+const LOOK = 20
+
+/** Does what no other command of this person may do at the same time. */
+export async function alone<Result>(work: () => Promise<Result>): Promise<Result> {
   await mkdir(folder(), { recursive: true, mode: 0o700 })
   await chmod(folder(), 0o700)
-  await writeWhole(file(), `${JSON.stringify(logins, null, 2)}\n`)
+  const lock = `${file()}.lock`
+  while (!(await taken(lock))) await pause(LOOK)
+  try {
+    return await work()
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+async function taken(lock: string): Promise<boolean> {
+  try {
+    await writeFile(lock, '', { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'EEXIST') throw new Failure(`${lock} cannot be written: ${message}`)
+    const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }))
+    if (Math.abs(Date.now() - mtimeMs) > ABANDONED) await rm(lock, { force: true })
+    return false
+  }
 }
 
 /** Readable for its owner only. */

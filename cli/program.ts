@@ -1,5 +1,5 @@
 import { type Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings'
-import { Line, USAGE } from './command.ts'
+import { Line, MissingFlags, missingFlag, USAGE } from './command.ts'
 import { complain, say, styled, warn } from './output.ts'
 import { Failure } from './settings.ts'
 import { closest } from './suggestion.ts'
@@ -29,11 +29,21 @@ export async function run(words: string[]): Promise<number> {
     await program.parseAsync(line, { from: 'user' })
     return 0
   } catch (error) {
+    if (error instanceof MissingFlags) return await missing(error)
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE
     if (!(error instanceof Failure)) throw error
     if (error.message !== '') complain(error.message)
     return error.code
   }
+}
+
+/** The app is one of them where no git remote tells it. */
+async function missing({ command, names }: MissingFlags): Promise<number> {
+  const { appOption, perhapsAppOf } = await import('./app.ts')
+  const needsApp = command.options.includes(appOption)
+  const app = needsApp ? await perhapsAppOf(command.opts()) : undefined
+  complain(missingFlag(...names, ...(needsApp && app === undefined ? [appOption.name()] : [])))
+  return USAGE
 }
 
 /** The words with those in front that name a command together made one. */

@@ -55,9 +55,7 @@ export function register(program: Program): void {
     .addArgument(program.createArgument('<role>', 'what they are from now on').choices(ROLES))
     .addHelpText(...examples('$ sluice users:role ann@example.com admin'))
     .action((email, role) =>
-      action(`Making ${email} ${role === 'admin' ? 'an administrator' : 'a member'}`, async () => {
-        await ask('PATCH', `${await team()}/members`, { body: { email, role } })
-      }),
+      action(`Making ${email} ${role === 'admin' ? 'an administrator' : 'a member'}`, () => setRole(email, role)),
     )
   program
     .command('users:remove')
@@ -106,6 +104,17 @@ const invited = (path: string): Promise<Invitation[]> =>
     throw error
   })
 
+const hasInvitation = async (path: string, email: string): Promise<boolean> =>
+  (await invited(path)).some(({ user }) => user.email.toLowerCase() === email.toLowerCase())
+
+/** Who has not accepted yet is invited anew: the role is the invitation's, and the link before is good no more. */
+async function setRole(email: string, role: string): Promise<void> {
+  const path = await team()
+  const body = { email, role }
+  if (await hasInvitation(path, email)) await ask('PUT', `${path}/invitations`, { body })
+  else await ask('PATCH', `${path}/members`, { body })
+}
+
 const day = (time: string): string => time.slice(0, 10)
 
 async function invite(email: string, { role, json: asJson }: { role: string; json?: true }): Promise<void> {
@@ -119,7 +128,7 @@ async function remove(email: string, { confirm }: { confirm?: string }): Promise
   const said = confirm ?? (await question(`This removes the account ${email}. To go on, type ${email}: `)).trim()
   if (said !== email) throw new Failure(`${said} is not ${email}. Nothing was changed.`)
   const path = await team()
-  const isInvited = (await invited(path)).some(({ user }) => user.email === email)
+  const isInvited = await hasInvitation(path, email)
   await action(`Removing ${email}`, () =>
     ask('DELETE', `${path}/${isInvited ? 'invitations' : 'members'}/${encodeURIComponent(email)}`),
   )

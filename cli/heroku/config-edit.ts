@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -67,23 +68,44 @@ function difference(before: Config, after: Config): string[] {
   })
 }
 
-/** What an editor makes of a text, in a file that nobody else may read. */
+/**
+ * What an editor makes of a text, in a file that nobody else may read. Ctrl-C is the editor's meanwhile; what ends this command otherwise
+ * removes the file first, and ends the editor.
+ */
 async function edited(text: string, name: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-config-'))
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-config-'))
   const file = join(folder, name)
+  let editor: ChildProcess | undefined
+  const listeners = {
+    SIGINT: () => {},
+    SIGTERM: () => end('SIGTERM'),
+    SIGHUP: () => end('SIGHUP'),
+  }
+  const release = () => {
+    rmSync(folder, { recursive: true, force: true })
+    for (const [signal, listener] of Object.entries(listeners)) process.removeListener(signal, listener)
+  }
+  const end = (signal: NodeJS.Signals) => {
+    release()
+    editor?.kill(signal)
+    process.kill(process.pid, signal)
+  }
+  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener)
   try {
-    await writeFile(file, text, { mode: 0o600 })
-    await edit(process.env.VISUAL || process.env.EDITOR || 'vi', file)
-    return await readFile(file, 'utf8')
+    writeFileSync(file, text, { mode: 0o600 })
+    editor = edit(process.env.VISUAL || process.env.EDITOR || 'vi', file)
+    const [code, signal] = await once(editor, 'close')
+    if (signal === 'SIGINT') throw new Failure('', INTERRUPTED)
+    if (code !== 0) throw new Failure(`Editor exited with ${signal ?? `code ${code}`}. Nothing was changed.`)
+    return readFileSync(file, 'utf8')
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    release()
   }
 }
 
+/** The exit code of what Ctrl-C has ended, as in a shell. */
+const INTERRUPTED = 130
+
 /** The editor's words are the user's own shell's, as git takes them: `EDITOR="code --wait"`. */
-const edit = (editor: string, file: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    spawn('sh', ['-c', `${editor} "$@"`, editor, file], { stdio: 'inherit' }).once('close', (code) =>
-      code === 0 ? resolve() : reject(new Failure(`Editor exited with code ${code}. Nothing was changed.`)),
-    )
-  })
+const edit = (editor: string, file: string): ChildProcess =>
+  spawn('sh', ['-c', `${editor} "$@"`, editor, file], { stdio: 'inherit' })

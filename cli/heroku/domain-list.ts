@@ -1,6 +1,7 @@
 import { appOf } from '../app.ts'
 import { header, json, say } from '../output.ts'
 import type { Program } from '../program.ts'
+import { registered } from '../registered.ts'
 import { Failure } from '../settings.ts'
 import { appCommand } from './command.ts'
 import { type Domain, domainsOf } from './domains.ts'
@@ -83,12 +84,5 @@ function sorted(domains: Domain[], columns: Columns<Domain>, name: string | unde
   return domains.toSorted((a, b) => String(value(a) ?? '').localeCompare(String(value(b) ?? '')))
 }
 
-/** Country codes below which names are registered two deep, by far the most; DNS itself does not tell. */
-const SECOND = /^(ac|co|com|edu|gov|net|or|org|ne)\.[a-z]{2}$/
-
 /** Whether a name has no label above what is registered, so that DNS allows no CNAME there. */
-export function apex(hostname: string): boolean {
-  if (hostname.startsWith('*.')) return false
-  const labels = hostname.split('.')
-  return labels.length === (SECOND.test(labels.slice(-2).join('.')) ? 3 : 2)
-}
+export const apex = (hostname: string): boolean => !hostname.startsWith('*.') && hostname === registered(hostname)

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execute, main, startPerson } from './sluice.ts'
@@ -39,8 +41,12 @@ test('a line that makes no sense is refused as the official CLI does, with 2', a
       /^ › {3}Error: Nonexistent flags: --foo, --bar=1\n › {3}See more help with --help\n\nUSAGE\n/,
     ],
     [['disk', 'a', 'b', 'c'], /^ › {3}Error: Unexpected arguments: b, c\n/],
-    [['image'], /^ › {3}Error: Missing 1 required arg:\n › {3}TYPE=IMAGE {2}process type/],
+    [['image'], /^ › {3}Error: Missing 1 required arg:\n › {3}type=image {2}process type/],
     [['routers', '--forget'], /^ › {3}Error: Flag --forget expects a value\n$/],
+    [
+      ['webhooks:add'],
+      /^ › {3}Error: The following errors occurred:\n( › {5}Missing required flag (app|include|level|url)\n){4}/,
+    ],
     [['image', 'web=a@b'], /^ › {3}Error: The following error occurred:\n › {5}Missing required flag app\n/],
     [['help', 'confg'], /^ › {3}Error: Command confg not found\.\n$/],
   ]
@@ -92,6 +98,18 @@ test('what the API refuses is told in its words, with its id; of a 500 the reque
   assert.match((await sluice('routers')).err, /Error ID: internal_server_error\n › {3}Request ID: r-1\n$/)
   answer = (_req, res) => json(res, 401, { id: 'unauthorized', message: 'Invalid credentials provided.' })
   assert.match((await sluice('routers')).err, new RegExp(`Log in again: sluice login ${url}`))
+})
+
+test('a platform whose repositories are elsewhere gets no token of ours into git without a word of agreement', async () => {
+  answer = (req, res) =>
+    req.url === '/cli/platform'
+      ? json(res, 200, { version: '1.0.0', git_host: 'git.example.com', authority: null })
+      : json(res, 200, { email: 'ann@example.com' })
+  const { code, out, err } = await person.sluice(['login', url, '--token'], { input: 'a-token-of-ann' })
+  assert.equal([code, out], [1, ''])
+  assert.match(err, /repositories are at git\.example\.com, which is elsewhere[\s\S]*Log in at one to agree to it/)
+  assert.not.ok(existsSync(join(person.home, '.gitconfig')))
+  assert.not.ok(existsSync(join(person.home, '.config', 'sluice', 'logins.json')))
 })
 
 test('what is not a platform is told apart from one, and a name without address from a silent one', async () => {

@@ -1,9 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startHost } from '../api/host.ts'
-import { execute, startPerson } from './sluice.ts'
+import { execute, main, startPerson } from './sluice.ts'
 
 /** What Heroku has no word for, and what ties a folder to an app, against the API over a real database. */
 const host = await startHost()
@@ -91,10 +93,37 @@ test('users are listed, invited, given roles and removed', async () => {
     /bob is not ann@example\.com\. Nothing was changed/,
   )
   assert.match(await sluice('users:remove', 'ann@example.com', '-c', 'ann@example.com'), /Removing .*\.\.\. done/)
-  await sluice('users:invite', 'bob@example.com', '--role', 'admin')
+  await sluice('users:invite', 'bob@example.com')
+  assert.match(await sluice('users:role', 'bob@example.com', 'admin'), /an administrator\.\.\. done[\s\S]*\/invitations\//)
+  assert.match(await sluice('users'), /^bob@example\.com +admin +invited /m)
   await sluice('users:remove', 'bob@example.com', '-c', 'bob@example.com')
   const { users, invitations } = JSON.parse(await sluice('users', '--json'))
   assert.equal([users.map(({ email }: { email: string }) => email), invitations], [['admin@example.com'], []])
+})
+
+test('config:edit that is ended leaves no config vars behind in a file, and changes nothing', async () => {
+  await sluice('config:set', 'SECRET=of-mine', '-a', 'shop')
+  const editor = join(person.home, 'editor')
+  await writeFile(editor, '#!/bin/sh\ncat "$1"; echo begun; exec sleep 1000\n', { mode: 0o755 })
+  for (const [signal, ending] of [
+    ['SIGTERM', [null, 'SIGTERM']],
+    ['SIGINT', [130, null]],
+  ] as const) {
+    const folder = await mkdtemp(join(person.home, 'tmp-'))
+    const env = { ...person.env, EDITOR: editor, TMPDIR: folder }
+    const child = spawn(process.execPath, [main, 'config:edit', '-a', 'shop', '--confirm', 'shop'], {
+      ...{ env, cwd: person.home, detached: true, stdio: ['ignore', 'pipe', 'ignore'] as const },
+    })
+    const ended = once(child, 'exit')
+    for await (const text of child.stdout) if (String(text).includes('begun')) break
+    assert.is((await readdir(folder)).length, 1)
+    // Ctrl-C goes to whatever is at the terminal
+    process.kill(signal === 'SIGINT' ? -(child.pid ?? 0) : (child.pid ?? 0), signal)
+    assert.equal(await ended, ending, signal)
+    assert.equal(await readdir(folder), [], signal)
+    await execute(['sh', '-c', `kill -KILL -${child.pid} 2>/dev/null`], {})
+  }
+  assert.is(await sluice('config:get', 'SECRET', '-a', 'shop'), 'of-mine\n')
 })
 
 test('nodes shows the machine, to administrators', async () => {

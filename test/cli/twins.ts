@@ -71,11 +71,16 @@ const plain = ({ code, out, err }: Result): Result => ({
   code,
   out: bare(withoutPages(out)),
   // the official CLI breaks what it says at 74 columns
-  err: bare(withoutPages(err).replace(/[\s›]+/g, ' '))
-    .replace(/(Missing \d required args?):.* (See more help with --help)/, '$1 $2')
+  err: bare(withoutPages(named(err)).replace(/[\s›]+/g, ' '))
     .replace(/(See more help with --help).*/, '$1')
     .trim(),
 })
+
+/** Of arguments that are missing, what they are called, not what is said about them. */
+const named = (text: string): string =>
+  text.replace(/(Missing \d required args?:)\n([\s\S]*?)( › {3}See more help with --help)/, (_, head, list, end) =>
+    [head, ...list.matchAll(/^ › {3}(\S+) {2}\S/gm).map(([, name]: string[]) => name), end].join('\n'),
+  )
 
 const withoutPages = (text: string): string =>
   text.replace(/^.*https:\/\/(devcenter\.heroku|help\.salesforce)\.com.*\n?/gm, '')

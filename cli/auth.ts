@@ -56,6 +56,12 @@ export function register(program: Program): void {
     .description('display the current logged in user')
     .option('--json', 'output in json format')
     .action(whoami)
+  program
+    .command('auth:2fa')
+    .aliases(['2fa', 'twofactor'])
+    .description('whether there is a second factor to your password')
+    .option('--json', 'output in json format')
+    .action(secondFactor)
   program.command('auth:token').description('output the current authentication token').action(token)
 }
 
@@ -194,6 +200,12 @@ async function whoami(choice: { json?: true }): Promise<void> {
   })
   if (choice.json) json({ ...account, platform: url })
   else say(account.email)
+}
+
+async function secondFactor(choice: { json?: true }): Promise<void> {
+  const { two_factor_authentication: enabled } = await ask<{ two_factor_authentication: boolean }>('GET', '/account')
+  if (choice.json) json({ two_factor_authentication: enabled })
+  else say(`Two-factor authentication is ${enabled ? styled('green', 'enabled') : styled('red', 'not enabled')}`)
 }
 
 async function token(): Promise<void> {

@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { alone, folder, writeWhole } from './logins.ts'
 import { warn } from './output.ts'
+import { platform } from './platform.ts'
 import { perhapsGit } from './repository.ts'
 
 /*
@@ -68,6 +69,15 @@ async function put(key: string, values: string[]): Promise<boolean> {
 }
 
 const same = (a: string[], b: string[]): boolean => a.length === b.length && a.every((value, n) => value === b[n])
+
+/** What git is told on its command line where it is not set up for the platform, or is run beside any repository. */
+export async function gitOptions(): Promise<string[]> {
+  const { url, git, ca } = await platform()
+  const [helper, authority] = keysOf(git)
+  const settings = [`${helper}=`, `${helper}=${ownHelper()}`]
+  if (ca !== undefined) settings.push(`${authority}=${await gitAuthorities(url, ca)}`)
+  return settings.flatMap((setting) => ['-c', setting])
+}
 
 /** How git calls this command, wherever it is. */
 function ownHelper(): string {

@@ -59,8 +59,12 @@ function joined(program: Program, words: string[], verbatim = false): string[] {
 const named = (program: Program, name: string): CommandUnknownOpts | undefined =>
   program.commands.find((command) => command.name() === name || command.aliases().includes(name))
 
-/** Runs what was meant, if somebody is there to say yes. */
-async function unknown([word = '', ...rest]: string[]): Promise<number> {
+/** What the official CLI has and this one has not gets a reason. Else what was meant is run, if somebody is there to say yes. */
+async function unknown(words: string[]): Promise<number> {
+  const [word = '', ...rest] = words
+  const { whyAbsent } = await import('./heroku/absent.ts')
+  const why = whyAbsent(words)
+  if (why !== undefined) throw new Failure(why)
   const { attended, confirmed } = await import('./prompt.ts')
   const meant = closest(word, await names())
   warn(`${styled('yellow', word, process.stderr)} is not a sluice command.`)
@@ -110,6 +114,9 @@ async function helpOn(words: string[]): Promise<number> {
     return 0
   }
   const below = program.commands.filter((one) => one.name().startsWith(`${name}:`) && !hidden(one))
+  const { whyAbsent } = await import('./heroku/absent.ts')
+  const why = whyAbsent(words)
+  if (why !== undefined && below.length === 0) throw new Failure(why)
   if (!topic || below.length === 0) throw new Failure(`Command ${name} not found.`, USAGE)
   say(topic.summary)
   say('')

@@ -16,7 +16,7 @@ export interface Topic {
 const own: Record<string, Topic> = {
   auth: {
     summary: 'log in to a platform, log out, who is logged in',
-    also: ['login', 'logout', 'whoami'],
+    also: ['2fa', 'login', 'logout', 'twofactor', 'whoami'],
     load: () => import('./auth.ts'),
   },
   backup: { summary: 'backups of the whole platform', also: ['backups'], load: () => import('./backup.ts') },

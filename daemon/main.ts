@@ -153,6 +153,7 @@ async function serve(d: Daemon) {
     routers,
     rendezvous,
     attach,
+    tunnel: d.tunnel.upgrade,
     routerToken,
     tls,
     log: d.log,

@@ -29,6 +29,8 @@ export interface Parts {
   rendezvous(socket: Duplex, secret: string): void
   /** Answers an upgrade below `/attach/`. */
   attach(req: IncomingMessage, socket: Socket, head: Buffer): void
+  /** And one below `/tunnel/`. */
+  tunnel(req: IncomingMessage, socket: Socket, head: Buffer): void
   routerToken: string
   tls: { key: string; cert: string }
   log: Log
@@ -82,6 +84,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
   http.on('upgrade', (req, socket, head) => {
     // Node.js gives the connection itself, of whichever of the two servers
     if (req.url?.startsWith('/attach/')) return parts.attach(req, socket as Socket, head)
+    if (req.url?.startsWith('/tunnel/')) return parts.tunnel(req, socket as Socket, head)
     // what routers are told, keys among it, is for whoever reaches this port, not for the world
     if (req.url !== '/routers' || believe(req, proof)) return refuse(socket, '404 Not Found')
     if (!hasToken(req, parts.routerToken)) return refuse(socket, '401 Unauthorized')

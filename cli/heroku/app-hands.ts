@@ -1,10 +1,10 @@
-import { ask } from '../api.ts'
+import { ask, list } from '../api.ts'
 import { appOf } from '../app.ts'
-import { action } from '../output.ts'
+import { action, warn } from '../output.ts'
 import type { Program } from '../program.ts'
 import { Failure } from '../settings.ts'
 import { appCommand, at } from './command.ts'
-import { confirm } from './confirm.ts'
+import { confirm, several } from './confirm.ts'
 
 interface App {
   name: string
@@ -43,7 +43,9 @@ export function registerHands(program: Program): void {
     .argument('<recipient>', 'mail address of a user, or name of a team')
     .option('-l, --locked', 'lock the app upon transfer', false)
     .option('-c, --confirm <app>', 'name of the app, instead of typing it')
+    .option('--bulk', 'choose the apps from a list', false)
     .action(async (recipient, options) => {
+      if (options.bulk) return transferSeveral(recipient)
       const app = await transfer(await appOf(options), recipient, options.confirm)
       if (options.locked) await lock(app)
     })
@@ -61,20 +63,40 @@ async function unlock(app: string): Promise<void> {
   await action(`Unlocking ${name}`, () => ask('PATCH', at('teams', 'apps', name), { body: { locked: false } }))
 }
 
-/** From one person to another it waits for the other's consent; a team has it at once. The app's name. */
+/** Those that are chosen at the terminal, one after the other, up to the first that is refused. */
+async function transferSeveral(recipient: string): Promise<void> {
+  const apps = (await list<App>('/apps')).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const labels = apps.map(({ name, owner }) => `${name} (${owner.email.replace(/@herokumanager\.com$/, '')})`)
+  const picked = await several(
+    'Select applications you would like to transfer',
+    labels,
+    `There is no terminal to choose apps at. Transfer one: sluice apps:transfer ${recipient} --app APP`,
+  )
+  warn(`Transferring applications to ${recipient}...`)
+  for (const n of picked) await give(apps[n] as App, recipient)
+}
+
+/** The app's name. */
 async function transfer(app: string, recipient: string, confirmed: string | undefined): Promise<string> {
-  const { name, team } = await ask<App>('GET', at('apps', app))
-  const person = recipient.includes('@')
-  if (person && team) await confirm(name, confirmed, 'All collaborators will be removed from this app')
-  if (person && !team)
-    await action(`Initiating transfer of ${name} to ${recipient}`, async (tell) => {
+  const found = await ask<App>('GET', at('apps', app))
+  if (isPerson(recipient) && found.team)
+    await confirm(found.name, confirmed, 'All collaborators will be removed from this app')
+  await give(found, recipient, ` to ${recipient}`)
+  return found.name
+}
+
+const isPerson = (recipient: string): boolean => recipient.includes('@')
+
+/** From one person to another it waits for the other's consent; a team has it at once. */
+async function give({ name, team }: App, recipient: string, told = ''): Promise<void> {
+  if (isPerson(recipient) && !team)
+    await action(`Initiating transfer of ${name}${told}`, async (tell) => {
       const body = { app: name, recipient }
       const { state } = await ask<{ state: string }>('POST', '/account/app-transfers', { body })
       if (state === 'pending') tell('email sent')
     })
   else
-    await action(`Transferring ${name} to ${recipient}`, () =>
+    await action(`Transferring ${name}${told}`, () =>
       ask('PATCH', at('teams', 'apps', name), { body: { owner: recipient } }),
     )
-  return name
 }

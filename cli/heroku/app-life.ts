@@ -5,6 +5,7 @@ import type { Program } from '../program.ts'
 import { Failure } from '../settings.ts'
 import { appCommand, at } from './command.ts'
 import { confirm } from './confirm.ts'
+import { readManifest } from './manifest.ts'
 import { addRemote, gitUrl, moveRemotes } from './remote.ts'
 
 interface App {
@@ -29,6 +30,7 @@ export function registerLife(program: Program): void {
     .option('--region <region>', 'the region for the app to run in')
     .option('-t, --team <team>', 'team to use', process.env.HEROKU_TEAM)
     .option('--addons <addons>', 'there are no add-ons on this platform')
+    .option('-m, --manifest', 'take stack and config vars from heroku.yml here', false)
     .option('--json', 'output in json format', false)
     .addHelpText('after', '\nExamples:  sluice create\n           sluice create shop --stack container')
     .action(create)
@@ -55,12 +57,15 @@ interface Wanted {
   region?: string | undefined
   team?: string | undefined
   addons?: string | undefined
+  manifest: boolean
   json: boolean
 }
 
 async function create(named: string | undefined, options: Wanted): Promise<void> {
-  const { buildpack, stack, region, team, remote } = options
+  const { buildpack, region, team, remote } = options
   if (options.addons) throw new Failure('There are no add-ons on this platform. Create the app without --addons.')
+  const manifest = options.manifest ? await action('Reading heroku.yml manifest', readManifest) : undefined
+  const stack = manifest ? 'container' : options.stack
   const name = options.app ?? named ?? process.env.HEROKU_APP
   const app = await action(`Creating ${name ?? 'app'}`, async (tell) => {
     const app = await ask<App>('POST', team ? '/teams/apps' : '/apps', { body: { name, region, stack, team } })
@@ -68,6 +73,10 @@ async function create(named: string | undefined, options: Wanted): Promise<void>
     tell(['done', ...details.filter(Boolean)].join(', '))
     return app
   })
+  if (manifest && Object.keys(manifest.config).length > 0)
+    await action('Setting config vars', () =>
+      ask('PATCH', at('apps', app.name, 'config-vars'), { body: manifest.config }),
+    )
   if (buildpack)
     await action(`Setting buildpack to ${buildpack}`, () =>
       ask('PUT', at('apps', app.name, 'buildpack-installations'), { body: { updates: [{ buildpack }] } }),

@@ -4,6 +4,7 @@ import { appOption, perhapsAppOf, remoteOption } from '../app.ts'
 import { header, json, say, styled } from '../output.ts'
 import type { Program } from '../program.ts'
 import { Failure } from '../settings.ts'
+import { registerDiff } from './app-diff.ts'
 import { registerHands } from './app-hands.ts'
 import { registerLife } from './app-life.ts'
 import { at } from './command.ts'
@@ -60,6 +61,7 @@ export function register(program: Program): void {
     .action(info)
   registerLife(program)
   registerHands(program)
+  registerDiff(program)
   registerStack(program)
 }
 

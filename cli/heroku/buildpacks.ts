@@ -3,6 +3,7 @@ import { appOf } from '../app.ts'
 import { header, json, say, warn } from '../output.ts'
 import type { Program } from '../program.ts'
 import { Failure } from '../settings.ts'
+import { registerRegistry } from './buildpack-registry.ts'
 import { appCommand, at } from './command.ts'
 
 interface Installation {
@@ -30,6 +31,7 @@ export function register(program: Program): void {
     const app = await appOf(options)
     await clear(app, 'Buildpacks cleared.', options.json)
   })
+  registerRegistry(program)
 }
 
 const changing = (program: Program, name: string, description: string) =>

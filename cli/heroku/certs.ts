@@ -8,6 +8,7 @@ import { Failure } from '../settings.ts'
 import { utc } from './ago.ts'
 import { type Endpoint, endpointsOf, showCertificate } from './certificate.ts'
 import { registerAutomatic } from './certs-auto.ts'
+import { registerGenerate } from './certs-generate.ts'
 import { appCommand, at } from './command.ts'
 import { confirm } from './confirm.ts'
 import { domainsOf } from './domains.ts'
@@ -34,6 +35,7 @@ export function register(program: Program): void {
     .option('--confirm <app>', 'name of the app, instead of typing it')
     .action(async (options) => remove(await appOf(options), options))
   registerAutomatic(program)
+  registerGenerate(program)
 }
 
 const named = (program: Program, name: string, description: string) =>

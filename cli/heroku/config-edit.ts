@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { ask } from '../api.ts'
+import { guarded, INTERRUPTED, inFront } from '../guard.ts'
 import { action, say, styled, warn } from '../output.ts'
 import { attended, confirmed } from '../prompt.ts'
 import { Failure } from '../settings.ts'
@@ -68,43 +68,21 @@ function difference(before: Config, after: Config): string[] {
   })
 }
 
-/**
- * What an editor makes of a text, in a file that nobody else may read. Ctrl-C is the editor's meanwhile; what ends this command otherwise
- * removes the file first, and ends the editor.
- */
+/** What an editor makes of a text, in a file that nobody else may read, and that is gone however this command ends. */
 async function edited(text: string, name: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-config-'))
   const file = join(folder, name)
-  let editor: ChildProcess | undefined
-  const listeners = {
-    SIGINT: () => {},
-    SIGTERM: () => end('SIGTERM'),
-    SIGHUP: () => end('SIGHUP'),
-  }
-  const release = () => {
-    rmSync(folder, { recursive: true, force: true })
-    for (const [signal, listener] of Object.entries(listeners)) process.removeListener(signal, listener)
-  }
-  const end = (signal: NodeJS.Signals) => {
-    release()
-    editor?.kill(signal)
-    process.kill(process.pid, signal)
-  }
-  for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener)
-  try {
-    writeFileSync(file, text, { mode: 0o600 })
-    editor = edit(process.env.VISUAL || process.env.EDITOR || 'vi', file)
-    const [code, signal] = await once(editor, 'close')
-    if (signal === 'SIGINT') throw new Failure('', INTERRUPTED)
-    if (code !== 0) throw new Failure(`Editor exited with ${signal ?? `code ${code}`}. Nothing was changed.`)
-    return readFileSync(file, 'utf8')
-  } finally {
-    release()
-  }
+  return guarded(
+    () => rmSync(folder, { recursive: true, force: true }),
+    async () => {
+      writeFileSync(file, text, { mode: 0o600 })
+      const { code, signal, interrupted } = await inFront(edit(process.env.VISUAL || process.env.EDITOR || 'vi', file))
+      if (code !== 0 && interrupted) throw new Failure('', INTERRUPTED)
+      if (code !== 0) throw new Failure(`Editor exited with ${signal ?? `code ${code}`}. Nothing was changed.`)
+      return readFileSync(file, 'utf8')
+    },
+  )
 }
-
-/** The exit code of what Ctrl-C has ended, as in a shell. */
-const INTERRUPTED = 130
 
 /** The editor's words are the user's own shell's, as git takes them: `EDITOR="code --wait"`. */
 const edit = (editor: string, file: string): ChildProcess =>

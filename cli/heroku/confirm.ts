@@ -24,3 +24,23 @@ export async function chosen(text: string, choices: string[], preset: string, ot
   if (!choices.includes(choice)) throw new Failure(`${typed} is none of: ${choices.join(', ')}.`)
   return choice
 }
+
+/** Several, by their numbers; which of them, from 0. Nothing typed is none. */
+export async function several(text: string, choices: string[], otherwise: string): Promise<number[]> {
+  if (!attended()) throw new Failure(otherwise)
+  process.stderr.write(choices.map((choice, n) => `  ${n + 1}) ${choice}\n`).join(''))
+  return picked(await question(`${text} (such as 1,3-5 or all): `), choices.length)
+}
+
+/** What `1,3-5` means, of so many: each once, in this order. */
+export function picked(typed: string, count: number): number[] {
+  const words = typed.split(/[\s,]+/).filter((word) => word !== '')
+  const numbers = words.flatMap((word) => {
+    const [, from = '', to = from] = (word === 'all' ? `1-${count}` : word).match(/^(\d+)(?:-(\d+))?$/) ?? []
+    const [first, last] = [Number(from), Number(to)]
+    if (from === '' || first < 1 || last > count || first > last)
+      throw new Failure(`${word} is none of the numbers from 1 to ${count}. Nothing was changed.`)
+    return Array.from({ length: last - first + 1 }, (_, n) => first + n - 1)
+  })
+  return [...new Set(numbers)]
+}

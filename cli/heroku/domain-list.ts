@@ -21,7 +21,7 @@ const MORE: Columns<Domain> = {
 export function registerDomainList(program: Program): void {
   appCommand(program, 'domains', 'list the domains of an app')
     .option('--columns <columns>', 'only show these columns (comma-separated)')
-    .option('--csv', 'output in csv format', false)
+    .option('-c, --csv', 'output in csv format', false)
     .option('-x, --extended', 'show extra columns', false)
     .option('--filter <filter>', 'only those with a text in a column: --filter "Domain Name=www"')
     .option('--no-wrap', 'lines are never broken, so this changes nothing')

@@ -28,12 +28,12 @@ export interface PipelineApp {
 
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/
 
-/** The pipeline of a name or an id; of several with the same name a person chooses one. */
-export async function pipelineNamed(name: string): Promise<Pipeline> {
+/** The pipeline of a name or an id; of several with the same name a person chooses one. `missing` is the exit code for none. */
+export async function pipelineNamed(name: string, missing = 1): Promise<Pipeline> {
   if (UUID.test(name)) return ask('GET', at('pipelines', name))
   const found = await list<Pipeline>(`/pipelines?eq[name]=${encodeURIComponent(name)}`)
   const [one, other] = found
-  if (!one) throw new Failure('Pipeline not found')
+  if (!one) throw new Failure('Pipeline not found', missing)
   if (!other) return one
   const ids = found.map(({ id }) => id)
   const id = await chosen(

@@ -7,6 +7,7 @@ import { Failure } from '../settings.ts'
 import { appCommand, at } from './command.ts'
 import { chosen, confirm } from './confirm.ts'
 import { appsOf, couplingOf, guess, type Pipeline, type PipelineApp, pipelineNamed, STAGES } from './pipeline.ts'
+import { registerDiff } from './pipeline-diff.ts'
 import { registerPromote } from './promotion.ts'
 import { grid } from './table.ts'
 
@@ -77,6 +78,7 @@ export function register(program: Program): void {
       await action(`Destroying ${name} pipeline`, () => ask('DELETE', at('pipelines', id)))
     })
   registerPromote(program)
+  registerDiff(program)
 }
 
 async function info(named: string, options: { withOwners: boolean; json: boolean }): Promise<void> {

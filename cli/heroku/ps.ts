@@ -3,10 +3,10 @@ import { appOf } from '../app.ts'
 import { action, header, json, say, styled } from '../output.ts'
 import type { Program } from '../program.ts'
 import { Failure } from '../settings.ts'
-import { registerAbsent } from './absent.ts'
 import { ago } from './ago.ts'
 import { appCommand, at, exclusive } from './command.ts'
 import { registerFormation } from './formation.ts'
+import { registerExec } from './ps-exec.ts'
 import { registerWait } from './ps-wait.ts'
 
 export interface Dyno {
@@ -21,16 +21,12 @@ export interface Dyno {
 
 export const dynosOf = (app: string): Promise<Dyno[]> => list(at('apps', app, 'dynos'))
 
-/** A tunnel by SSH, which this command has not; what it is mostly for it has. */
-const EXEC =
-  'For a shell in a running dyno: sluice run:inside DYNO bash. Files and ports are for the heroku CLI: eval "$(sluice env)", then heroku ps:exec.'
-
 export function register(program: Program): void {
-  registerAbsent(program, ['ps:exec', 'ps:copy', 'ps:forward', 'ps:socks'], EXEC)
   appCommand(program, 'ps', 'list the dynos of an app')
     .alias('ps:list')
     .argument('[types...]', 'process types; all by default')
     .option('--json', 'output in json format', false)
+    .option('--no-wrap', 'never wrapped here')
     .action(async (types, options) => ps(await appOf(options), types, options.json))
   whichDynos(program, 'ps:restart', 'restart dynos: one, those of a process type, or all')
     .aliases(['restart', 'dyno:restart'])
@@ -39,6 +35,7 @@ export function register(program: Program): void {
     .aliases(['ps:kill', 'dyno:stop', 'dyno:kill', 'kill'])
     .action(async (dyno, options) => stop(await appOf(options), chosen(dyno, options)))
   registerFormation(program)
+  registerExec(program)
   registerWait(program)
 }
 

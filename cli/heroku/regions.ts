@@ -13,9 +13,13 @@ export function register(program: Program): void {
   program
     .command('regions')
     .description('list the regions that apps can run in')
+    .option('--common', 'only those of the common runtime', false)
+    .option('--private', 'only those of private spaces', false)
     .option('--json', 'output in json format', false)
     .action(async (options) => {
-      const regions = (await list<Region>('/regions')).toSorted((a, b) => a.name.localeCompare(b.name))
+      const all = (await list<Region>('/regions')).toSorted((a, b) => a.name.localeCompare(b.name))
+      const wanted = options.private ? true : options.common ? false : undefined
+      const regions = all.filter(({ private_capable }) => wanted === undefined || private_capable === wanted)
       if (options.json) return json(regions)
       grid(
         {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { platform, trusted } from '../platform.ts'
 import { Failure } from '../settings.ts'
+import { bridgeTo } from './bridge.ts'
 import { createOutput, type Output } from './run-output.ts'
 
 /*
@@ -34,8 +35,6 @@ export async function attach(url: string, how: Attaching): Promise<number> {
   return code
 }
 
-const trust = async () => trusted(await platform())
-
 /** ms; nothing has been said either way for so long. */
 const IDLE = 3_600_000
 
@@ -45,7 +44,12 @@ async function rendezvous(
   output: Output,
 ): Promise<undefined> {
   const { connect } = await import('node:tls')
-  const socket = connect({ host: hostname, port: Number(port), servername: hostname, ...(await trust()) })
+  const socket = connect({
+    host: hostname,
+    port: Number(port),
+    servername: hostname,
+    ...(await trusted(await platform())),
+  })
   socket.setTimeout(IDLE, () => socket.destroy(new Failure('timed out')))
   try {
     await once(socket, 'secureConnect')
@@ -121,38 +125,13 @@ function release(): void {
 
 /** What ssh ends with: the exit code, but for 255, which it has for itself. */
 async function overSsh(address: URL, how: Attaching, output: Output): Promise<number | undefined> {
-  const remote = await upgraded(address)
-  const server = createServer({ pauseOnConnect: false }, (local) => {
-    server.close()
-    local.setNoDelay(true)
-    local.pipe(remote).pipe(local)
-    for (const socket of [local, remote]) socket.on('error', () => socket.destroy())
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const bridge = await bridgeTo(address)
   how.up()
   try {
-    return await ssh((server.address() as AddressInfo).port, how, output)
+    return await ssh(bridge.port, how, output)
   } finally {
-    server.close()
-    remote.destroy()
+    bridge.close()
   }
-}
-
-async function upgraded(address: URL): Promise<Socket> {
-  const { request } = await import('node:https')
-  const headers = { connection: 'Upgrade', upgrade: 'tcp' }
-  const asking = request(address, { headers, ...(await trust()) }).end()
-  return new Promise((resolve, reject) => {
-    asking.once('upgrade', (_, socket) => {
-      socket.setNoDelay(true)
-      resolve(socket)
-    })
-    asking.once('response', ({ statusCode }) =>
-      reject(new Failure(`The dyno cannot be reached: the answer is ${statusCode}.`)),
-    )
-    asking.once('error', ({ message }) => reject(new Failure(`The dyno cannot be reached: ${message}`)))
-  })
 }
 
 /** The secret has authenticated both, and the connection is inside TLS, so that a host key that nobody knows is in order. */

@@ -9,10 +9,14 @@ import { invalid, notFound } from '../errors.ts'
 import { type Dyno, dynosOf, nameOf } from '../run/dyno.ts'
 import { body } from './body.ts'
 import { type Context, param, type Routes, reply } from './context.ts'
+import { apiUrl } from './link.ts'
 
-const Key = z.object({ client_key: z.string().max(16_384) })
+const Key = z.object({ client_key: z.string().max(16_384), upgrade: z.boolean().optional() })
 
-/** What the CLI asks of Heroku's exec manager (`HEROKU_EXEC_URL`), with the app in place of a user name. */
+/**
+ * What the CLI asks of Heroku's exec manager (`HEROKU_EXEC_URL`), with the app in place of a user name. Sluice's own says `upgrade`: it comes
+ * by the API's port, from wherever that is reached.
+ */
 export function execRoutes(routes: Routes, d: Daemon): void {
   const appOf = (ctx: Context) => reachable(d, ctx.state.account, userOf(ctx.get('Authorization')))
   routes.get(
@@ -24,15 +28,16 @@ export function execRoutes(routes: Routes, d: Daemon): void {
     reply(async (ctx) => {
       const app = await appOf(ctx)
       const dyno = await find(d, app, param(ctx, 'dyno'))
-      const { client_key: key } = await body(ctx, Key)
+      const { client_key: key, upgrade = false } = await body(ctx, Key)
       const { token } = ctx.state
       const { id, address } = dyno
-      const admitted = d.tunnel.admit({
-        app: app.id,
-        dyno: { id, name: nameOf(dyno), address },
-        key,
-        permitted: () => permitted(d, app, token),
-      })
+      const admitted = d.tunnel.admit(
+        {
+          ...{ app: app.id, dyno: { id, name: nameOf(dyno), address }, key },
+          permitted: () => permitted(d, app, token),
+        },
+        { upgrade },
+      )
       const text = `Got access to ${nameOf(dyno)} by ps:exec`
       await record(d.db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
       d.log.info('way into a dyno', { app: app.name, dyno: nameOf(dyno), account: ctx.state.account.email })
@@ -41,6 +46,7 @@ export function execRoutes(routes: Routes, d: Daemon): void {
         client_user: admitted.user,
         proxy_public_key: admitted.hostKey,
         dyno_ip: address,
+        ...(upgrade ? { tunnel_url: `${apiUrl(ctx)}/tunnel/${admitted.user}` } : {}),
       }
     }),
   )

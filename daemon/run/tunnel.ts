@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { Process, Terminal } from '../engine/engine.ts'
@@ -12,13 +13,19 @@ import { destination, forward } from './ssh/forward.ts'
 import type { HostKey } from './ssh/host-key.ts'
 import { serveSession } from './ssh/session.ts'
 import { serveSftp } from './ssh/sftp.ts'
+import { refuse, switchTo } from './ssh/upgrade.ts'
 
 /** Where clients of ps:exec, ps:copy, ps:forward and ps:socks come in, by SSH. */
 export interface Tunnel {
   /** An address that cannot be had is told in the log; the rest of the platform does without. */
   listen(): Promise<void>
-  /** What a client needs in order to come in. Throws UserError for a bad key, and when the tunnel does not listen. */
-  admit(access: Access): { host: string; user: string; hostKey: string }
+  /**
+   * What a client needs in order to come in. Throws UserError for a bad key, and, unless it comes by an upgrade, when the tunnel does not
+   * listen.
+   */
+  admit(access: Access, way?: { upgrade: boolean }): { host: string; user: string; hostKey: string }
+  /** Answers `GET /tunnel/USER` with `Upgrade: tcp`, for clients that come by the API's port. */
+  upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void
   /** Ends all connections. */
   close(): void
 }
@@ -56,9 +63,15 @@ export function createTunnel(parts: Parts): Tunnel {
       trouble = (await listenOn(server, address)) ?? ''
       if (trouble !== '') log.warn('ps:exec is off', { reason: trouble })
     },
-    admit(access) {
-      if (trouble !== '') throw new UserError('invalid_params', `ps:exec is off on this platform. ${trouble}`)
+    admit(access, { upgrade } = { upgrade: false }) {
+      if (trouble !== '' && !upgrade)
+        throw new UserError('invalid_params', `ps:exec is off on this platform. ${trouble}`)
       return { host: address, user: keys.add(access), hostKey: hostKey.public }
+    },
+    upgrade(req, socket, head) {
+      if (!keys.knows(req.url?.slice('/tunnel/'.length) ?? '')) return refuse(socket)
+      switchTo(socket, head)
+      connections.accept(socket)
     },
     close() {
       server.close()

@@ -4,12 +4,21 @@ import { packageRoot } from '../../daemon/config.ts'
 import { absent } from './absent.ts'
 
 interface Manifest {
-  commands: Record<string, { hidden?: boolean; aliases?: string[] }>
+  commands: Record<string, { hidden?: boolean; aliases?: string[]; flags: Record<string, Flag> }>
+}
+
+interface Flag {
+  name: string
+  char?: string
+  hidden?: boolean
 }
 
 const { commands }: Manifest = JSON.parse(
   readFileSync(join(packageRoot, 'node_modules', 'heroku', 'oclif.manifest.json'), 'utf8'),
 )
+
+/** The commands of the official CLI as it lists them itself. */
+export const official = commands
 
 /** The names of all commands of the official CLI, hidden ones too; aliases are no commands of their own. */
 export const names: string[] = Object.keys(commands).sort()

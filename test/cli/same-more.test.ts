@@ -30,6 +30,7 @@ test('access, teams and their members', async () => {
     'access:remove ann@example.com -a shop-%',
     'teams',
     'orgs --json',
+    'orgs --enterprise --json',
     'members -t sluice',
     'members -t sluice --role admin',
     'members -t sluice --role owner',
@@ -114,6 +115,8 @@ test('features, labs, maintenance, drains and regions', async () => {
     'drains:remove https://logs-%.example.com/in -a shop-%',
     'regions',
     'regions --json',
+    'regions --common',
+    'regions --private --json',
   )
 })
 
@@ -232,10 +235,13 @@ test('what there is not is told in a word, with what there is instead', async ()
   for (const [word, instead] of [
     ['addons:create heroku-postgresql -a shop-bb', /no add-ons on this platform.*config:set/s],
     ['pg:psql -a shop-bb', /no databases on this platform.*config:set DATABASE_URL/s],
-    ['ps:exec -a shop-bb', /sluice run:inside DYNO bash.*heroku ps:exec/s],
+    ['pg settings:log-statement', /no databases on this platform/],
+    ['help pg', /no databases on this platform/],
     ['ci', /no CI on this platform/],
+    ['ci debug', /no CI on this platform/],
     ['container:push web', /heroku container:push/],
     ['spaces', /no private spaces/],
+    ['pipelines:open line', /no dashboard.*sluice pipelines:info/s],
   ] as const) {
     const { code, err } = await twins.run(word)
     assert.is(code, 1, word)

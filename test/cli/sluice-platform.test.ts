@@ -94,7 +94,10 @@ test('users are listed, invited, given roles and removed', async () => {
   )
   assert.match(await sluice('users:remove', 'ann@example.com', '-c', 'ann@example.com'), /Removing .*\.\.\. done/)
   await sluice('users:invite', 'bob@example.com')
-  assert.match(await sluice('users:role', 'bob@example.com', 'admin'), /an administrator\.\.\. done[\s\S]*\/invitations\//)
+  assert.match(
+    await sluice('users:role', 'bob@example.com', 'admin'),
+    /an administrator\.\.\. done[\s\S]*\/invitations\//,
+  )
   assert.match(await sluice('users'), /^bob@example\.com +admin +invited /m)
   await sluice('users:remove', 'bob@example.com', '-c', 'bob@example.com')
   const { users, invitations } = JSON.parse(await sluice('users', '--json'))

@@ -73,13 +73,15 @@ const plain = ({ code, out, err }: Result): Result => ({
   // the official CLI breaks what it says at 74 columns
   err: bare(withoutPages(named(err)).replace(/[\s›]+/g, ' '))
     .replace(/(See more help with --help).*/, '$1')
+    // how openssl makes a key
+    .replace(/(^| )[.+*-]+(?= |$)/g, '')
     .trim(),
 })
 
 /** Of arguments that are missing, what they are called, not what is said about them. */
 const named = (text: string): string =>
   text.replace(/(Missing \d required args?:)\n([\s\S]*?)( › {3}See more help with --help)/, (_, head, list, end) =>
-    [head, ...list.matchAll(/^ › {3}(\S+) {2}\S/gm).map(([, name]: string[]) => name), end].join('\n'),
+    [head, ...[...list.matchAll(/^ › {3}(\S+) {2}\S/gm)].map(([, name]) => name), end].join('\n'),
   )
 
 const withoutPages = (text: string): string =>
@@ -98,6 +100,7 @@ const bare = (text: string): string =>
     .replace(/"expires_in": \d+/g, '"expires_in": N')
     .replace(/(less than a minute|\d minutes?) ago/g, 'AGO')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
+    .replace(/\b[0-9a-f]{4}(\*{10}|[0-9a-f]{24,})[0-9a-f]{4}\b/g, 'SECRET')
     .replace(/\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d [+-]\d{4} \(~ \d+[sm] ago\)/g, 'AGO')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
     .replace(/\w{3} \w{3} \d\d \d{4} \d\d:\d\d:\d\d GMT[+-]\d{4} \([^)]*\)/g, 'DATE')

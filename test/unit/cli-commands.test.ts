@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { absences, whyAbsent } from '../../cli/heroku/absent.ts'
 import { commands } from '../../cli/program.ts'
 import { closest, distance } from '../../cli/suggestion.ts'
 import { topicOf, topics } from '../../cli/topics.ts'
 import { packageRoot } from '../../daemon/config.ts'
+import { official } from '../cli/commands.ts'
 
 const all = await commands()
 
@@ -15,21 +17,81 @@ const rows = Object.entries(topics).map(([name, topic]) => {
   return `| \`${name}\` | ${topic.summary} | ${own.join(', ')} |`
 })
 
-/** `node dist/test/unit/cli-commands.test.js --print` prints the table that belongs into cli/README.md. */
+const missing = absences.map(
+  ({ commands, why }) => `| ${commands.map((command) => `\`${command}\``).join(', ')} | ${why} |`,
+)
+
+/** `node dist/test/unit/cli-commands.test.js --print` prints the tables that belong into cli/README.md. */
 if (process.argv.includes('--print')) {
   console.log(['| topic | | commands |', '|---|---|---|', ...rows].join('\n'))
+  console.log(['', '| command | instead |', '|---|---|', ...missing].join('\n'))
   process.exit()
 }
 
-test('the README lists the commands that there are', () => {
-  const [, section = ''] = readFileSync(join(packageRoot, 'cli', 'README.md'), 'utf8').split(
-    '\n## Commands of sluice\n',
+function written(title: string): string[] {
+  const [, section = ''] = readFileSync(join(packageRoot, 'cli', 'README.md'), 'utf8').split(`\n## ${title}\n`)
+  const [text = ''] = section.split('\n## ')
+  return text.split('\n').filter((line) => /^\| `/.test(line))
+}
+
+const PRINT = 'print it with: node dist/test/unit/cli-commands.test.js --print'
+
+test('the README lists the commands that there are, and those of the official CLI that there are not', () => {
+  assert.equal(written('Commands of sluice'), rows, PRINT)
+  assert.equal(written('Commands of the official CLI that are not here'), missing, PRINT)
+})
+
+const named = (name: string) => all.find((command) => command.name() === name || command.aliases().includes(name))
+
+/** Answers git, and is not shown. */
+const HIDDEN = ['git:credentials']
+
+test('each command of the official CLI, by each of its names, is here or says why not and what there is instead', () => {
+  const names = Object.entries(official).flatMap(([name, { aliases = [] }]) => [name, ...aliases])
+  const shown = names.filter((name) => !HIDDEN.includes(name))
+  assert.equal(
+    shown.filter((name) => !named(name) && whyAbsent([name]) === undefined),
+    [],
   )
-  const written = section
-    .split('\n## ')[0]
-    ?.split('\n')
-    .filter((line) => /^\| `/.test(line))
-  assert.equal(written, rows, 'print it with: node dist/test/unit/cli-commands.test.js --print')
+  assert.equal(
+    shown.filter((name) => named(name) && whyAbsent([name]) !== undefined),
+    [],
+    'no reason is given for what is here',
+  )
+  const claimed = absences.flatMap(({ commands }) => commands)
+  assert.equal(
+    claimed.filter((command) => {
+      const topic = command.replace(/:\*$/, '')
+      return !names.some((name) => name === command || (topic !== command && `${name}:`.startsWith(`${topic}:`)))
+    }),
+    [],
+    'nothing is absent that the official CLI has not',
+  )
+})
+
+/** Flags of the official CLI that are not here: of a command, or of all. */
+const FLAGS_ABSENT: Record<string, string> = {
+  '--prompt': 'what is asked for is asked for where there is a terminal, without a flag',
+  '--space': 'there are no private spaces',
+  'authorizations:update --client-id': 'the API does not move an authorization to another client',
+  'authorizations:update --client-secret': 'the same',
+  'autocomplete --refresh-cache': 'names are asked for when they are needed',
+  'labs:disable --confirm': 'no feature here is less secure without it',
+  'logs --force-colors': 'deprecated, and FORCE_COLOR does it',
+}
+
+test('each flag of the official CLI is here under its names, or there is a reason', () => {
+  const without = Object.entries(official).flatMap(([name, { flags }]) => {
+    const command = named(name)
+    if (!command) return []
+    return Object.values(flags).flatMap((flag) => {
+      const reason = FLAGS_ABSENT[`--${flag.name}`] ?? FLAGS_ABSENT[`${name} --${flag.name}`]
+      const option = command.options.find(({ long }) => long === `--${flag.name}`)
+      const same = option && (flag.char === undefined || option.short === `-${flag.char}`)
+      return flag.hidden || same || reason ? [] : [`${name} --${flag.name} ${flag.char ?? ''}`]
+    })
+  })
+  assert.equal(without, [])
 })
 
 test('every command is found by its names, and no two have the same', () => {

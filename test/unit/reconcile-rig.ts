@@ -162,7 +162,7 @@ export async function open(
     attempts: createAttempts(clock),
     browserLogins: createBrowserLogins(clock),
     watch: {} as unknown as Daemon['watch'],
-    tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), close() {} },
+    tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), upgrade() {}, close() {} },
   }
   const pass = createPass(d, placements, async (app) => void (await forgetApp(db, app.id)))
   const stopping = new AbortController()

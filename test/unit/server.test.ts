@@ -55,6 +55,7 @@ async function make(hosts = '127.0.0.1,::1'): Promise<ApiServer> {
     routers: (socket: WebSocket) => void routers.push(socket),
     rendezvous: (socket: Duplex, secret: string) => void met.push({ secret, socket }),
     attach: (_: unknown, socket: Socket) => void socket.end('attached'),
+    tunnel: (_: unknown, socket: Socket) => void socket.end('tunnelled'),
     registry: () => false,
     routerToken: 'router-token',
     tls: await ensureCertificates(config),

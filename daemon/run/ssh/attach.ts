@@ -6,6 +6,7 @@ import type { Meeting, Rendezvous } from '../rendezvous.ts'
 import { type Host, serve } from './connection.ts'
 import type { HostKey } from './host-key.ts'
 import { serveSession } from './session.ts'
+import { refuse, switchTo } from './upgrade.ts'
 
 /** Answers `GET /attach/SECRET` with `Upgrade: tcp`. */
 export type Attach = (req: IncomingMessage, socket: Socket, head: Buffer) => void
@@ -17,10 +18,8 @@ export type Attach = (req: IncomingMessage, socket: Socket, head: Buffer) => voi
 export function createAttach(parts: { rendezvous: Rendezvous; clock: Clock; hostKey: HostKey }): Attach {
   return (req, socket, head) => {
     const meeting = parts.rendezvous.claim(req.url?.slice('/attach/'.length) ?? '')
-    if (!meeting) return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-    socket.setNoDelay(true)
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
-    if (head.length > 0) socket.unshift(head)
+    if (!meeting) return refuse(socket)
+    switchTo(socket, head)
     serve(socket, hostOf(meeting), parts)
   }
 }

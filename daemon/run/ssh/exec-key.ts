@@ -18,6 +18,8 @@ export interface Access {
 export interface ExecKeys {
   /** Returns the user name. Throws UserError for a key that will not do. */
   add(access: Access): string
+  /** Whether a user name is good now. */
+  knows(user: string): boolean
   /** The access that a client has proved to have, or asks whether it is worth proving. */
   match(attempt: AuthContext): Promise<Access | undefined>
 }
@@ -40,6 +42,7 @@ export function createExecKeys(clock: Clock): ExecKeys {
       known.set(user, { access, key, until: clock.now() + limits.execKey })
       return user
     },
+    knows: (user) => (known.get(user)?.until ?? 0) > clock.now(),
     async match(attempt) {
       const found = known.get(attempt.username)
       if (!found || found.until <= clock.now() || attempt.method !== 'publickey') return undefined

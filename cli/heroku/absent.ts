@@ -13,7 +13,7 @@ export const absences: { commands: string[]; why: string }[] = [
     why: 'There is no Redis on this platform. Run one elsewhere, and give the app its URL: sluice config:set REDIS_URL=...',
   },
   {
-    commands: ['spaces:*'],
+    commands: ['spaces:*', 'drains:get', 'drains:set'],
     why: 'There are no private spaces on this platform: it is private as a whole.',
   },
   {
@@ -33,7 +33,16 @@ export const absences: { commands: string[]; why: string }[] = [
     why: 'It sets apps up from a repository on GitHub, which this platform does not ask. Use sluice create, git push, and sluice pipelines:create.',
   },
   {
-    commands: ['pipelines:open', 'orgs:open', 'dashboard', 'apps:favorites:*', 'favorites:*', 'notifications'],
+    commands: [
+      'pipelines:open',
+      'orgs:open',
+      'dashboard',
+      'apps:favorites:*',
+      'favorites',
+      'favorites:add',
+      'favorites:remove',
+      'notifications',
+    ],
     why: 'There is no dashboard of this platform in a browser. See: sluice status, sluice pipelines:info, sluice apps:info.',
   },
   {

@@ -18,7 +18,7 @@ export function register(program: Program): void {
     .option('-j, --json', 'output in json format', false)
     .action(async (options) => config(await appOf(options), options))
   appCommand(program, 'config:get', 'display single config vars of an app')
-    .argument('<key...>', 'names of config vars')
+    .argument('<KEY...>', 'names of config vars')
     .option('-s, --shell', 'output in shell format', false)
     .option('-j, --json', 'output in json format', false)
     .action(async (keys, options) => get(await appOf(options), keys, options))

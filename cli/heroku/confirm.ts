@@ -36,7 +36,8 @@ export async function several(text: string, choices: string[], otherwise: string
 export function picked(typed: string, count: number): number[] {
   const words = typed.split(/[\s,]+/).filter((word) => word !== '')
   const numbers = words.flatMap((word) => {
-    const [, from = '', to = from] = (word === 'all' ? `1-${count}` : word).match(/^(\d+)(?:-(\d+))?$/) ?? []
+    if (word === 'all') return Array.from({ length: count }, (_, n) => n)
+    const [, from = '', to = from] = word.match(/^(\d+)(?:-(\d+))?$/) ?? []
     const [first, last] = [Number(from), Number(to)]
     if (from === '' || first < 1 || last > count || first > last)
       throw new Failure(`${word} is none of the numbers from 1 to ${count}. Nothing was changed.`)

@@ -36,9 +36,9 @@ export function registerExec(program: Program): void {
     .argument('<port>', 'port, or LOCAL:REMOTE; several with commas between them')
     .addHelpText(...examples('$ sluice ps:forward 4000,9000:9001 -a shop'))
     .action(async (ports, options) => forward(await appOf(options), options.dyno, ports.split(',').map(mapping)))
-  intoDyno(program, 'ps:socks', 'launch a SOCKS proxy into a dyno').action(async (options) =>
-    socks(await appOf(options), options.dyno),
-  )
+  intoDyno(program, 'ps:socks', 'launch a SOCKS proxy into a dyno')
+    .option('--port <port>', 'the port of this machine that it listens on', '1080')
+    .action(async (options) => socks(await appOf(options), options.dyno, port(options.port)))
 }
 
 const intoDyno = (program: Program, name: string, description: string) =>
@@ -135,12 +135,10 @@ async function forward(app: string, dyno: string, mappings: Mapping[]): Promise<
   )
 }
 
-const SOCKS = 1080
-
-async function socks(app: string, dyno: string): Promise<void> {
+async function socks(app: string, dyno: string, local: number): Promise<void> {
   await withSsh(app, dyno, (ssh) =>
-    open(ssh, ['-D', `localhost:${SOCKS}`], () => {
-      say(`SOCKSv5 proxy server started on port ${SOCKS}`)
+    open(ssh, ['-D', `localhost:${local}`], () => {
+      say(`SOCKSv5 proxy server started on port ${local}`)
       say('Use CTRL+C to stop the proxy')
     }),
   )

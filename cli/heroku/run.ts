@@ -38,7 +38,7 @@ export function register(program: Program): void {
     .option('-t, --tail', 'show the logs of it', false)
     .action(async (words, options) => detached(await appOf(options), commandOf(words), options))
   appCommand(program, 'run:inside', 'run a process inside a dyno that is there')
-    .argument('<dyno>', 'name of the dyno')
+    .argument('<dyno_name>', 'name of the dyno')
     .argument('<command...>', 'command to run')
     .allowUnknownOption()
     .option('-x, --exit-code', "end with the command's exit code", false)

@@ -38,7 +38,13 @@ test.before(async () => {
         routers: (socket) => socket.close(),
         rendezvous: refuse,
       },
-      ...{ attach: (_, socket) => refuse(socket), tunnel: (_, socket) => refuse(socket), routerToken: 'router', tls, log: host.d.log },
+      ...{
+        attach: (_, socket) => refuse(socket),
+        tunnel: (_, socket) => refuse(socket),
+        routerToken: 'router',
+        tls,
+        log: host.d.log,
+      },
     },
     config,
   )

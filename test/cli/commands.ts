@@ -4,7 +4,14 @@ import { packageRoot } from '../../daemon/config.ts'
 import { absent } from './absent.ts'
 
 interface Manifest {
-  commands: Record<string, { hidden?: boolean; aliases?: string[]; flags: Record<string, Flag> }>
+  commands: Record<string, Official>
+}
+
+interface Official {
+  hidden?: boolean
+  aliases?: string[]
+  flags: Record<string, Flag>
+  args: Record<string, { name: string; required?: boolean }>
 }
 
 interface Flag {

@@ -186,6 +186,18 @@ test('what was probably meant is offered at a terminal, and run', async () => {
   await terminal.shows(/^ann@example\.com$/m)
 })
 
+test('apps to transfer are chosen from a list at a terminal', async () => {
+  for (const name of ['bulk-a', 'bulk-b', 'bulk-c']) assert.is((await sluice(['create', name, '-n'])).code, 0)
+  await terminal.clear()
+  await terminal.enter('sluice apps:transfer sluice --bulk')
+  await terminal.shows('2) bulk-b (ann@example.com)')
+  await terminal.shows('Select applications you would like to transfer')
+  await terminal.enter('1,3')
+  await terminal.shows(/Transferring bulk-a\.\.\. done\s+Transferring bulk-c\.\.\. done/)
+  assert.match((await sluice(['apps', '-t', 'sluice'])).out, /bulk-a\nbulk-c\n/)
+  assert.match((await sluice(['apps'])).out, /bulk-b/)
+})
+
 test('a logout ends the session there and here', async () => {
   const token = (await sluice(['auth:token'])).out.trim()
   assert.is((await host.request('GET', '/account', { token })).status, 200)

@@ -75,7 +75,14 @@ export async function startRig({ stall }: { stall?: number } = {}): Promise<Rig>
   const tls = await ensureCertificates(config)
   const git = await createGit({ ...host.d, config }, deploy, stall)
   const api = (_: unknown, res: { end(): void }) => res.end()
-  const doors = { git: git.handle, registry: () => false, routers: () => {}, rendezvous: () => {}, attach: () => {}, tunnel: () => {} }
+  const doors = {
+    git: git.handle,
+    registry: () => false,
+    routers: () => {},
+    rendezvous: () => {},
+    attach: () => {},
+    tunnel: () => {},
+  }
   const parts = { api, ...doors, routerToken: 'router', tls, log: host.d.log }
   const server = createServer(parts, config)
   await server.listen()

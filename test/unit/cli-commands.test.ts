@@ -94,6 +94,16 @@ test('each flag of the official CLI is here under its names, or there is a reaso
   assert.equal(without, [])
 })
 
+test('arguments that have to be there are called as the official CLI calls them, which names those that are missing', () => {
+  const wrong = Object.entries(official).flatMap(([name, { args }]) => {
+    const [theirs, ours] = [Object.values(args), named(name)?.registeredArguments ?? []].map((list) =>
+      list.filter(({ required }) => required).map((one) => (typeof one.name === 'function' ? one.name() : one.name)),
+    )
+    return named(name) && theirs?.length && String(theirs) !== String(ours) ? [`${name} ${theirs}: ${ours}`] : []
+  })
+  assert.equal(wrong, [])
+})
+
 test('every command is found by its names, and no two have the same', () => {
   const seen = new Set<string>()
   for (const command of all)

@@ -3,7 +3,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ago, distance, utc } from '../../cli/heroku/ago.ts'
 import { parsed } from '../../cli/heroku/config-edit.ts'
+import { picked } from '../../cli/heroku/confirm.ts'
 import { apex } from '../../cli/heroku/domain-list.ts'
+import { parsed as manifest } from '../../cli/heroku/manifest.ts'
 import { guess } from '../../cli/heroku/pipeline.ts'
 import { quote, unquote } from '../../cli/heroku/quote.ts'
 import { commandOf } from '../../cli/heroku/run.ts'
@@ -126,6 +128,35 @@ test('a domain of its own right gets an ALIAS, one below it a CNAME', () => {
     'a.b.example.org',
   ]
   assert.equal(names.map(apex), [true, false, false, true, false, false])
+})
+
+test('several of a list are picked by their numbers, each once', () => {
+  assert.equal(picked('3, 1-2 2', 3), [2, 0, 1])
+  assert.equal(picked('all', 2), [0, 1])
+  assert.equal(picked(' ', 2), [])
+  assert.equal(picked('all', 0), [])
+  for (const wrong of ['0', '4', '2-1', 'x', '1-', '-1', '1e1'])
+    assert.throws(() => picked(wrong, 3), /is none of the numbers from 1 to 3\. Nothing was changed/, wrong)
+})
+
+test('of a heroku.yml the config vars are taken, as text, and what makes no sense is told', async () => {
+  assert.equal(await manifest('setup:\n  config:\n    A: text\n    B: 1\n    C: true\n'), {
+    config: { A: 'text', B: '1', C: 'true' },
+  })
+  for (const empty of ['', 'build: {}', 'setup: {}', '- list']) assert.equal(await manifest(empty), { config: {} })
+  for (const [text, says] of [
+    ['setup: {config: {A: [1]}}', /setup\.config\.A in heroku\.yml is no text/],
+    ['setup: {config: {A: }}', /setup\.config\.A in heroku\.yml is no text/],
+    ['setup: {config: [A]}', /setup\.config in heroku\.yml is no list/],
+    ['setup: {addons: [{plan: x}]}', /no add-ons on this platform/],
+    ['setup: {', /heroku\.yml is no YAML/],
+  ] as const) {
+    const refused = await manifest(text).then(
+      () => 'taken',
+      ({ message }: Error) => message,
+    )
+    assert.match(refused, says)
+  }
 })
 
 test("a pipeline's stage is guessed from the app's name", () => {

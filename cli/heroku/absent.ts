@@ -33,16 +33,7 @@ export const absences: { commands: string[]; why: string }[] = [
     why: 'It sets apps up from a repository on GitHub, which this platform does not ask. Use sluice create, git push, and sluice pipelines:create.',
   },
   {
-    commands: [
-      'pipelines:open',
-      'orgs:open',
-      'dashboard',
-      'apps:favorites:*',
-      'favorites',
-      'favorites:add',
-      'favorites:remove',
-      'notifications',
-    ],
+    commands: ['pipelines:open', 'orgs:open', 'dashboard', 'apps:favorites:*', 'notifications'],
     why: 'There is no dashboard of this platform in a browser. See: sluice status, sluice pipelines:info, sluice apps:info.',
   },
   {

@@ -160,6 +160,31 @@ test('ps:socks leads a browser to the ports of a dyno', async () => {
   await socks
 })
 
+test("sluice gets into a dyno by the API's port: a command and its exit code, a file, a port", async () => {
+  const { stdout, stderr, code } = await platform.sluice(
+    ['ps:exec', '-a', app, '--', 'cat; echo "$DYNO $PWD"; exit 7'],
+    {
+      input: 'piped\n',
+    },
+  )
+  assert.equal([stdout, code], ['piped\nweb.1 /app\n', 7], stderr)
+  const copied = await platform.sluice(['ps:copy', '-a', app, 'server.pl', '-o', 'by-sluice.pl'], { cwd: source.dir })
+  assert.is(copied.code, 0, copied.output)
+  assert.is(
+    await readFile(join(source.dir, 'by-sluice.pl'), 'utf8'),
+    await readFile(join(source.dir, 'server.pl'), 'utf8'),
+  )
+  const { http: near } = await freePorts()
+  const forward = platform.sluice(['ps:forward', '-a', app, '-d', 'worker.1', `${near}:4000`])
+  await waitFor('the forward', () => /Use CTRL\+C/.test(forward.sofar()))
+  const socket = connect(near, '127.0.0.1').setEncoding('utf8')
+  const [text] = await once(socket, 'data')
+  assert.is(text, 'from within\n')
+  socket.destroy()
+  interrupt(forward)
+  assert.is((await forward).code, 0, forward.sofar())
+})
+
 test('a session says nothing of itself in logs', async () => {
   assert.not.match(platform.daemon.log(), /4321/)
   assert.not.match((await platform.cli(['logs', '-a', app, '--num', '500'])).stdout, /4321/)

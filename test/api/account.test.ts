@@ -1,10 +1,10 @@
-import ssh2 from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { accountNamed } from '../../daemon/account/account.ts'
 import { listAuthorizations } from '../../daemon/account/authorization.ts'
 import { limits } from '../../daemon/limits.ts'
 import { startHost } from './host.ts'
+import { makeSshKey } from './ssh-key.ts'
 
 const host = await startHost()
 test.after(() => host.close())
@@ -12,7 +12,7 @@ test.after(() => host.close())
 const get = async (path: string, token = host.token) => (await host.request('GET', path, { token })).json
 const send = (method: string, path: string, body?: unknown, token = host.token) =>
   host.request(method, path, { token, ...(body === undefined ? {} : { body }) })
-const newKey = () => ssh2.utils.generateKeyPairSync('ed25519', { comment: 'me@host' }).public
+const newKey = () => makeSshKey('me@host').public
 
 test('name, tracking and beta are kept', async () => {
   const { token } = await host.invite('keeps@example.com')

@@ -1,11 +1,11 @@
-import ssh2 from 'ssh2'
 import type { Answer } from './host.ts'
+import { makeSshKey } from './ssh-key.ts'
 import type { Walk } from './walk.ts'
 
 export async function walkAccounts({ ask, get, all, invite }: Walk): Promise<void> {
   const leaver = await invite('leaver@example.com')
   await invite('removed@example.com')
-  await get('POST', '/account/keys', { public_key: ssh2.utils.generateKeyPairSync('ed25519').public })
+  await get('POST', '/account/keys', { public_key: makeSshKey().public })
   const [key] = await get('GET', '/account/keys')
   const chosen = { password: 'correct horse battery', password_confirmation: 'correct horse battery' }
   const reset = await ask('POST', '/password-resets', { email: 'admin@example.com' })

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import ssh2 from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { makeSshKey } from '../api/ssh-key.ts'
 import { type Rig, startRig } from './rig.ts'
 
 const rig: Rig = await startRig()
@@ -11,7 +11,7 @@ test.after(() => rig.close())
 
 /** A public key in a file of the person's. */
 async function keyFile(name: string): Promise<string> {
-  const { public: text } = ssh2.utils.generateKeyPairSync('ed25519', { comment: `${name}@host` })
+  const { public: text } = makeSshKey(`${name}@host`)
   await writeFile(join(home, `${name}.pub`), `${text}\n`)
   return text
 }
@@ -34,7 +34,7 @@ test('heroku keys adds, lists, removes and clears', async () => {
 test('a file that is no public key is refused', async () => {
   await writeFile(join(home, 'wrong.pub'), 'hello\n')
   assert.match(await refused('keys:add wrong.pub'), 'Key is invalid')
-  const { private: secret } = ssh2.utils.generateKeyPairSync('ed25519')
+  const { private: secret } = makeSshKey()
   await writeFile(join(home, 'secret'), secret)
   assert.match(await refused('keys:add secret'), 'This is a private key')
 })

@@ -2,6 +2,7 @@ import ssh2 from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parsePublicKey } from '../../daemon/account/key.ts'
+import { makeSshKey } from '../api/ssh-key.ts'
 
 const refusal = (text: string): string => {
   try {
@@ -14,7 +15,7 @@ const refusal = (text: string): string => {
 
 test('keys of the three usual types are read, with their comment', () => {
   const made = [
-    ssh2.utils.generateKeyPairSync('ed25519', { comment: 'me@host' }),
+    makeSshKey('me@host'),
     ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256, comment: 'me@host' }),
     ssh2.utils.generateKeyPairSync('rsa', { bits: 2048, comment: 'me@host' }),
   ]
@@ -32,19 +33,19 @@ test('the fingerprint is that of ssh-keygen -E md5', () => {
 })
 
 test('a comment may be missing, long or strange', () => {
-  const [type, data] = ssh2.utils.generateKeyPairSync('ed25519').public.split(' ')
+  const [type, data] = makeSshKey().public.split(' ')
   assert.is(parsePublicKey(`${type} ${data}`).comment, '')
   assert.is(parsePublicKey(`${type} ${data} ${'x'.repeat(1000)}`).comment.length, 200)
   assert.is(parsePublicKey(`${type} ${data} a  b`).line, `${type} ${data} a b`)
 })
 
 test('a private key is not taken, and said to be one', () => {
-  const { private: secret } = ssh2.utils.generateKeyPairSync('ed25519')
+  const { private: secret } = makeSshKey()
   assert.match(refusal(secret), 'private key')
 })
 
 test('what is no key, or a weak one, is refused', () => {
-  const text = ssh2.utils.generateKeyPairSync('ed25519').public
+  const text = makeSshKey().public
   for (const no of [
     '',
     'x',

@@ -113,7 +113,7 @@ async function listen(pair: Certificate | undefined): Promise<{ receiver: Receiv
 }
 
 export async function until(test: () => boolean | Promise<boolean>, what: () => string): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 50_000
   while (!(await test())) {
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))

@@ -26,7 +26,7 @@ const list = async (what: string): Promise<any[]> => (await host.request('GET', 
 async function happen(value: string): Promise<void> {
   const before = (await list('webhook-deliveries')).length
   await host.request('PATCH', '/apps/demo/config-vars', { body: { VALUE: value } })
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 50_000
   for (;;) {
     const open = await list('webhook-deliveries')
     if (open.length > before && open.every((one) => one.status !== 'pending')) return

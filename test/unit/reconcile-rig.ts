@@ -204,9 +204,9 @@ export async function open(
       return { ...(await outcome(d, release.id, signal)), version: release.version }
     },
     async until(what, holds) {
-      const deadline = Date.now() + 10_000
+      const deadline = Date.now() + 50_000
       while (!(await holds())) {
-        if (Date.now() > deadline) throw new Error(`waited ten seconds for ${what}`)
+        if (Date.now() > deadline) throw new Error(`waited fifty seconds for ${what}`)
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
     },

@@ -117,7 +117,7 @@ test('a backend is up when its check passes; why not is told once for each reaso
   let asks = 0
   const port = await serve((_, res) => res.writeHead(answers[asks++] ?? 599).end())
   const { told, probes, leave } = probing(port)
-  await waitFor('the backend to be up', () => told.includes('new up'), { within: 10_000 })
+  await waitFor('the backend to be up', () => told.includes('new up'))
   const line = (status: number) => `new: GET /healthz?a=1, it answered ${status}`
   assert.equal(told, [line(503), line(500), line(503), 'new up'])
   assert.is(asks, answers.length)
@@ -157,7 +157,7 @@ test('without a check a connection is enough, and nobody is asked', async () => 
   let asks = 0
   const port = await serve((_, res) => res.writeHead(++asks && 500).end())
   const { told, leave } = probing(port, false)
-  await waitFor('the backend to be up', () => told.includes('new up'), { within: 10_000 })
+  await waitFor('the backend to be up', () => told.includes('new up'))
   assert.is(asks, 0)
   leave()
 })
@@ -166,7 +166,7 @@ test('a backend that leaves the table is asked no more', async () => {
   let asks = 0
   const port = await serve((_, res) => res.writeHead(++asks && 503).end())
   const { told, probes, leave } = probing(port)
-  await waitFor('a first answer', () => asks > 0, { within: 10_000 })
+  await waitFor('a first answer', () => asks > 0)
   probes.report()
   leave()
   await waitFor('the last answer', async () => {

@@ -174,7 +174,7 @@ test('a router that comes back with the newest table leaves no other behind', as
   await connect(routers, 'one', one.version)
   two.say({ kind: 'applied', version: two.version })
   assert.equal(states(routers), ['one connected 0', 'two connected 0'])
-  await routers.followed(AbortSignal.timeout(1000))
+  await routers.followed(AbortSignal.timeout(30_000))
   routers.close()
 })
 

@@ -69,7 +69,7 @@ async function open() {
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ updated_at: clock.now() }))
       .execute()
   const looked = async (count: number) => {
-    const deadline = Date.now() + 10_000
+    const deadline = Date.now() + 50_000
     while (looks < count || alarms === 0) {
       if (Date.now() > deadline) throw new Error(`${looks} looks, not ${count}`)
       await new Promise((resolve) => setImmediate(resolve))

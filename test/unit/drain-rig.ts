@@ -94,10 +94,13 @@ export interface Receiver {
   vanish(): Promise<void>
 }
 
+/** An address of this process alone, so that nobody else gets a port of it while its receiver is away; the certificate is for 127.0.0.1. */
+const OURS = `127.${64 + ((process.pid >> 16) & 63)}.${(process.pid >> 8) & 255}.${process.pid & 255}`
+
 export async function startReceiver(tls?: TlsOptions): Promise<Receiver> {
   let server: Server
   const receiver: Receiver = {
-    host: '127.0.0.1',
+    host: tls ? '127.0.0.1' : OURS,
     port: 0,
     messages: [],
     texts: () => receiver.messages.map((message) => / - - (.*)\n$/.exec(message)?.[1] ?? message),

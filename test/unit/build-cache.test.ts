@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
@@ -131,12 +131,24 @@ test('a crash while a cache takes the place of another leaves none, and the next
 })
 
 test('a cache that is kept while the one before it is put on disk is unsettled all the same', async () => {
-  await build('first')
-  spareCache(d, app)
-  await build('second')
-  for (let round = 0; round < 2; round++) execFileSync('sync', ['-f', d.config.data])
-  await new Promise((resolve) => setImmediate(resolve))
-  assert.ok((await readdir(inApp(app.stack))).includes('unsettled'))
+  const { PATH } = process.env
+  const [begun, go] = [join(d.config.data, 'begun'), join(d.config.data, 'go')]
+  const slow = `#!/bin/sh\n: >'${begun}'\nwhile [ ! -e '${go}' ]; do sleep 0.02; done\n: >'${go}.on'\n`
+  await writeFile(join(d.config.data, 'sync'), slow, { mode: 0o755 })
+  process.env.PATH = `${d.config.data}:${PATH}`
+  try {
+    await build('first')
+    spareCache(d, app)
+    await waitFor('the first to be put on disk', () => existsSync(begun))
+    await build('second')
+    await writeFile(go, '')
+    await waitFor('the first to be on disk', () => existsSync(`${go}.on`))
+    // whoever took the note away now would be done with it
+    await delay(100)
+    assert.ok((await readdir(inApp(app.stack))).includes('unsettled'))
+  } finally {
+    process.env.PATH = PATH
+  }
 })
 
 test('a copy that no build took, and the rest of one that a crash interrupted, go after an hour', async () => {

@@ -136,7 +136,8 @@ test('ports: ours, nobody’s, somebody’s', async () => {
 
 test('who has a port is found by its socket', async () => {
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  // at all addresses: at another than ours somebody else might have the same port
+  await new Promise<void>((resolve) => server.listen(0, resolve))
   const { port: free } = server.address() as { port: number }
   const place = { data: '', engine: '', api_port: free, http_port: free, tls_port: free }
   const [found] = await examine(port.portLooks(place))

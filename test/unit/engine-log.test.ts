@@ -106,7 +106,7 @@ test('a jump in the times of a busy log that is read late raises doubt, and no o
   const cases: [bytes: number, late: number, jump: number, doubt: boolean][] = [
     [MiB, 300, 200, true],
     [MiB, 300, 10, false],
-    [MiB, 0, 200, false],
+    [MiB, -60_000, 200, false],
     [1000, 300, 200, false],
   ]
   for (const [bytes, late, jump, expected] of cases) {
@@ -135,10 +135,10 @@ test('a busy log that falls silent is looked at soon, and is followed again only
   )
   silence.heard(false)
   silence.heard(true)
-  await waitFor('a look', () => looked === 1, { within: 5000, every: 5 })
+  await waitFor('a look', () => looked === 1, { every: 5 })
   assert.is(stalled, 0)
   behind = true
-  await waitFor('the stall to be seen', () => stalled === 1, { within: 5000, every: 5 })
+  await waitFor('the stall to be seen', () => stalled === 1, { every: 5 })
   assert.is(looked, 2)
   silence.end()
 })

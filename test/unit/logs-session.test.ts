@@ -30,7 +30,7 @@ test.before.each(async () => {
   logs = createLogs({ data }, log)
   ahead = 0
   destroyed = false
-  sessions = createSessions({ logs, seal, clock, log, knows: async () => !destroyed, slowest: 500 })
+  sessions = createSessions({ logs, seal, clock, log, knows: async () => !destroyed })
   server = createServer((req, res) => {
     sessions.serve((req.url ?? '').slice(1), req, res).catch((error: unknown) => {
       res.writeHead(error instanceof UserError ? STATUS[error.id] : 500).end()
@@ -77,6 +77,7 @@ const events = { accept: 'text/event-stream' }
 const NO_MORE = 'id: 0\nretry: 1\n\n'
 
 test('a tail that does not read is cut', async () => {
+  sessions = createSessions({ logs, seal, clock, log, knows: async () => !destroyed, slowest: 500 })
   const response = await get(session({ tail: true }), events)
   const { socket } = response
   response.pause()
@@ -177,6 +178,8 @@ test('a tail ends for good when its app is destroyed', async () => {
 test('a tail ends when its account may no longer see the app, although nobody writes a line', async () => {
   sessions = createSessions({ logs, seal, clock, log, knows: async () => !destroyed, keepAlive: 20 })
   write('before')
+  // a tail shows what is on disk, and this one does not last
+  await logs.flush()
   const text = body(await get(session({ tail: true }), events))
   destroyed = true
   assert.match(await text, /before/)

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert'
 import { createDisk } from '../../daemon/disk/disk.ts'
 import { limits } from '../../daemon/limits.ts'
 import { bootId, ensureTree } from '../../daemon/run/tree.ts'
+import { waitFor } from '../e2e/wait.ts'
 import { slugsOf, stageApp } from './pipeline-rig.ts'
 import { startTeam } from './team-rig.ts'
 
@@ -19,10 +20,13 @@ const { images } = d.engine
 const written = new Map<string, number>()
 const others = [{ id: 'sha256:1', bytes: 5_000_000, kept: [], names: ['postgres:16'] }]
 let walks = 0
+/** What a walk waits for. */
+let held: Promise<unknown> | undefined
 d.engine = {
   images: { ...images, list: async () => others },
   written: async () => {
     walks++
+    await held
     return written
   },
   owners: async () => ({ apps: new Set(), dynos: new Set(), builds: new Set() }),
@@ -115,7 +119,15 @@ test('of one app everything is told, with versions and dynos by their names', as
 
 test('those who ask at the same time share one walk', async () => {
   walks = 0
+  const { survey } = d.disk
+  let asked = 0
+  d.disk.survey = () => {
+    asked++
+    return survey()
+  }
+  held = waitFor('all to have asked', () => asked === 3)
   await Promise.all([good('GET', '/sluice/disk'), good('GET', '/sluice/disk'), good('GET', '/sluice/disk/apps/shop')])
+  d.disk.survey = survey
   assert.is(walks, 1)
 })
 

@@ -90,6 +90,8 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
   const api = createApi(d.daemon)
   const registry = createEndpoint(d.daemon)
   const server = createServer((req, res) => registry.handle(req, res) || api(req, res))
+  // a request of a test is never on its way over a connection that is just being ended for its idleness
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://localhost:${(server.address() as AddressInfo).port}`
   return {

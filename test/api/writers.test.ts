@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { waitFor } from '../e2e/wait.ts'
 import { type Host, startHost } from './host.ts'
 import { type HostProcess, startHostProcess } from './host-process.ts'
 
@@ -91,7 +92,8 @@ test('what was acknowledged is there after a kill -9 at any moment', async () =>
         }
       })
       const cut = Promise.allSettled(writers)
-      await delay(100 + Math.random() * 400)
+      await waitFor('an answer', () => Object.keys(acknowledged).some((name) => name.startsWith(`R${round}_`)))
+      await delay(Math.random() * 400)
       running.child.kill('SIGKILL')
       if (running.child.exitCode === null) await once(running.child, 'exit')
       for (const one of await cut) assert.match(String(one.status === 'rejected' && one.reason), 'fetch failed')
@@ -105,9 +107,8 @@ test('what was acknowledged is there after a kill -9 at any moment', async () =>
       const releases = (await (await call(host, 'GET', '/apps/killed/releases')).json()) as { version: number }[]
       assert.ok(releases.length > Math.min(Object.keys(acknowledged).length, 199))
     }
-    assert.ok(Object.keys(acknowledged).length >= 5, 'the rounds were too short to acknowledge anything')
   } finally {
-    host.child.kill('SIGKILL')
+    if (host.child.kill('SIGKILL')) await once(host.child, 'exit')
     await rm(data, { recursive: true, force: true })
   }
 })

@@ -41,9 +41,10 @@ test('heroku certs:auto tells of each domain how far it is, and why; --wait wait
     /^\*\.example\.org \| Failed \| A wildcard domain needs a certificate of/,
   )
   const { id } = await api('GET', '/domains/www.example.com')
-  const now = host.d.clock.now()
-  const state = (state: 'verified' | 'failing' | 'failed' | 'issued', reason: string | null) =>
-    progressed(host.d.db, { id, now }, { state, reason, next_at: now + 86_400_000 })
+  const state = (state: 'verified' | 'failing' | 'failed' | 'issued', reason: string | null) => {
+    const now = host.d.clock.now()
+    return progressed(host.d.db, { id, now }, { state, reason, next_at: now + 86_400_000 })
+  }
   await state('verified', null)
   assert.match((await row('www.example.com')) ?? '', /In Progress/)
   await state('failing', 'no such name')

@@ -13,7 +13,7 @@ import { recoverUploads } from './build/source/upload.ts'
 import { within } from './clock.ts'
 import { readConfig } from './config.ts'
 import type { Daemon } from './daemon.ts'
-import { openDataFolder, shareWithRouter } from './data-folder.ts'
+import { openDataFolder } from './data-folder.ts'
 import { messageOf } from './errors.ts'
 import { armFailpoints } from './failpoint.ts'
 import { readRouterToken } from './forwarded.ts'
@@ -27,7 +27,7 @@ import { destroyStale } from './pipeline/review-app.ts'
 import { resumeSetups } from './pipeline/setup.ts'
 import { createEndpoint } from './registry/endpoint.ts'
 import { startRetention } from './retention.ts'
-import { ensureCertificates } from './route/certificate.ts'
+import { openOwnCertificate } from './route/own-certificate.ts'
 import { requireOwnNames } from './route/platform.ts'
 import { meet } from './run/bridge.ts'
 import { endAttached } from './run/oneoff.ts'
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   const stopping = new AbortController()
   const server = await serve(d)
   start.status('Looking at every app')
-  const sweeping = setInterval(() => sweepAll(d), limits.sweep)
+  const sweeping = setInterval(() => sweepAll(d, server), limits.sweep)
   const reserving = setInterval(() => reserve(d), limits.reserveEvery)
   const measuring = setInterval(() => d.disk.watch(), limits.measured)
   const watching = placements.run(stopping.signal)
@@ -128,20 +128,22 @@ async function recover(d: Daemon): Promise<void> {
 const reserve = (d: Daemon): Promise<void> =>
   holdReserve(d.config.data).catch((error: unknown) => d.log.warn('no disk is held for the rows', { error }))
 
-function sweepAll(d: Daemon): void {
+function sweepAll(d: Daemon, server: Served): void {
   void d.disk.collect()
+  server.renew().catch((error: unknown) => d.log.error("the platform's certificate was not renewed", { error }))
   // Certificates of the apps' own hosts are renewed by being named anew.
   d.routers.publish().catch((error: unknown) => d.log.error('the routers cannot be told', { error }))
   destroyStale(d).catch((error: unknown) => d.log.error('stale review apps were not destroyed', { error }))
 }
 
+type Served = Awaited<ReturnType<typeof serve>>
+
 async function serve(d: Daemon) {
   const { config } = d
-  const tls = await ensureCertificates(config)
   const git = await createGit(d, (request) => deploy(d, request))
   const registry = createEndpoint(d)
   const routerToken = await readRouterToken(config.data)
-  await shareWithRouter(config.data)
+  const certificate = await openOwnCertificate(d)
   const routers = (socket: WebSocket, { socket: { remoteAddress } }: IncomingMessage) =>
     d.routers.accept(socket, remoteAddress)
   const rendezvous = (socket: Duplex, secret: string) => meet(d, socket, secret)
@@ -155,13 +157,16 @@ async function serve(d: Daemon) {
     attach,
     tunnel: d.tunnel.upgrade,
     routerToken,
-    tls,
+    tls: certificate.served,
     log: d.log,
   }
   const server = createServer(parts, config)
   await server.listen()
   await d.tunnel.listen()
-  return { close: () => Promise.all([server.close(), git.close(), d.tunnel.close()]) }
+  return {
+    renew: () => certificate.renew(server.useCertificate),
+    close: () => Promise.all([server.close(), git.close(), d.tunnel.close()]),
+  }
 }
 
 const signalled = (): Promise<void> =>

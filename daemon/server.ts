@@ -15,6 +15,7 @@ import type { Config } from './config.ts'
 import { believe, proofOf } from './forwarded.ts'
 import { limits } from './limits.ts'
 import type { Log } from './log.ts'
+import type { Certificate } from './route/certificate.ts'
 import { SECRET_LENGTH } from './run/rendezvous.ts'
 
 /** What shares the API port. */
@@ -32,13 +33,15 @@ export interface Parts {
   /** And one below `/tunnel/`. */
   tunnel(req: IncomingMessage, socket: Socket, head: Buffer): void
   routerToken: string
-  tls: { key: string; cert: string }
+  tls: Certificate
   log: Log
 }
 
 export interface ApiServer {
   /** Listens on all addresses; rejects with a sentence when the port is taken. */
   listen(): Promise<void>
+  /** From the next handshake on. */
+  useCertificate(certificate: Certificate): void
   close(): Promise<void>
 }
 
@@ -119,6 +122,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
       if (listening === 0)
         throw new Error(`None of ${config.api.hosts.join(', ')} is an address of this machine. Set SLUICE_HOST.`)
     },
+    useCertificate: (certificate) => tls.setSecureContext(certificate),
     async close() {
       const closed = listeners.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())))
       http.close()

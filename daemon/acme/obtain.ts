@@ -1,6 +1,3 @@
-import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
-import { PemConverter, Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from '@peculiar/x509'
 import type { Authority } from './authority.ts'
 import type { AccountKey } from './key.ts'
 import { Problem, problemOf } from './problem.ts'
@@ -24,6 +21,7 @@ export async function obtain(authority: Authority, hostname: string, steps: Step
   const order = await authority.order(hostname)
   for (const url of order.authorizations) await authorize(authority, url, { hostname, steps })
   await steps.verified()
+  const { request } = await import('./request.ts')
   const { csr, key } = await request(hostname)
   await authority.finalize(order, csr)
   const { certificate, error } = await authority.settledOrder(order)
@@ -52,17 +50,4 @@ async function authorize(
   const { error } = settled.challenges.find(({ type }) => type === 'http-01') ?? {}
   const { message, type } = problemOf(error, 'The authority did not find the challenge at this name.')
   throw new Problem('name', message, { type })
-}
-
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
-
-async function request(hostname: string): Promise<{ csr: Buffer; key: string }> {
-  const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
-  const extensions = [new SubjectAlternativeNameExtension([{ type: 'dns', value: hostname }])]
-  const csr = await Pkcs10CertificateRequestGenerator.create(
-    { keys, signingAlgorithm: ALGORITHM, extensions },
-    webcrypto,
-  )
-  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-  return { csr: Buffer.from(csr.rawData), key: `${PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n` }
 }

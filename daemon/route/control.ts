@@ -124,7 +124,10 @@ export function createRouters(
 
   const publishNow = async (): Promise<void> => {
     const change = await changeNow()
-    if (change === undefined) return
+    if (change !== undefined) await tellAll(change)
+  }
+
+  const tellAll = async (change: TableChange): Promise<void> => {
     table.follow(change)
     for (const { healthy, drained } of peers) {
       for (const id of healthy) if (table.backend(id)?.mode !== 'probe') healthy.delete(id)
@@ -323,6 +326,10 @@ export function createRouters(
         })
       publishing = next
       return next
+    },
+    repeat() {
+      publishing = publishing.catch(() => {}).then(() => tellAll(table.same()))
+      return publishing
     },
     acknowledged(app) {
       const done = every((peer) => table.isIn(app, peer.applied))

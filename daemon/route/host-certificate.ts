@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Clock } from '../clock.ts'
-import { DAY, ensureCertificates } from './certificate.ts'
+import { DAY, ensureCertificates, type Place } from './certificate.ts'
 import type { Pair } from './chain.ts'
 import { openIssuer } from './issuer.ts'
 
@@ -22,12 +22,10 @@ const PERIOD = 180 * DAY
 
 const none: HostCertificates = { bind: (routes) => routes, pairs: async () => new Map() }
 
-type Config = Parameters<typeof ensureCertificates>[0]
-
-export async function createHostCertificates(config: Config, clock: Clock): Promise<HostCertificates> {
+export async function createHostCertificates(config: Place, clock: Clock): Promise<HostCertificates> {
   const { data, domain } = config
   if (domain.includes('.')) return none
-  const issuer = await openIssuer(data, await ensureCertificates(config))
+  const issuer = await openIssuer(data, await ensureCertificates(config, clock.now()))
   const bound = (route: AppRoute): AppRoute => {
     const host = `${route.name}.${domain}`
     const id = `${PREFIX}${host}:${issuer.generation}:${periodOf(host, clock.now())}`

@@ -1,30 +1,31 @@
-import 'reflect-metadata'
-import { createHash, webcrypto } from 'node:crypto'
+import { createHash, createPublicKey } from 'node:crypto'
 import { join } from 'node:path'
-import { X509Certificate } from '@peculiar/x509'
-import { ALGORITHM, type Certificate, issueLeaf, openAuthority } from './certificate.ts'
+import { type Certificate, readAuthority } from './certificate.ts'
 import type { Pair } from './chain.ts'
+import type { Signer } from './signer.ts'
 
 /** Issues certificates of one name: under the platform's authority, all with the key of the platform's own. */
 export interface Issuer {
-  /** Another one when authority or key are. */
+  /** Another one when the key of either is. */
   readonly generation: string
   /** The site's certificate alone: who trusts the authority has it. Good for 397 days. `now`: ms since the epoch. */
   issue(host: string, now: number): Promise<Pair>
 }
 
-/** After `ensureCertificates`, whose certificate this is. */
-export async function openIssuer(data: string, { key, cert }: Certificate): Promise<Issuer> {
-  const authority = await openAuthority(join(data, 'tls'))
-  const publicKey = await new X509Certificate(cert).publicKey.export(ALGORITHM, ['verify'], webcrypto)
+/** After `ensureCertificates`, which gave this. It stays good when that is renewed. */
+export async function openIssuer(data: string, { key }: Certificate): Promise<Issuer> {
+  const authority = await readAuthority(join(data, 'tls'))
+  if (!authority) throw new Error(`There is no authority in ${join(data, 'tls')}.`)
+  const publicKey = createPublicKey(key)
   const generation = createHash('sha256')
-    .update(new Uint8Array(await webcrypto.subtle.exportKey('spki', publicKey)))
-    .update(new Uint8Array(authority.certificate.rawData))
+  for (const one of [publicKey, createPublicKey(authority.key)])
+    generation.update(one.export({ type: 'spki', format: 'der' }))
+  let signer: Promise<Signer> | undefined
   return {
     generation: generation.digest('hex').slice(0, 8),
     async issue(host, now) {
-      const certificate = await issueLeaf(publicKey, authority, [host], new Date(now))
-      return { key, chain: `${certificate.toString('pem')}\n` }
+      signer ??= import('./signer.ts').then(({ openSigner }) => openSigner(authority))
+      return { key, chain: await (await signer).leaf(publicKey, [host], now) }
     },
   }
 }

@@ -19,6 +19,10 @@ export class WantedTable {
     return { base: this.version, version: this.version + 1, apps, gone, challenges }
   }
 
+  same(): TableChange {
+    return { base: this.version, version: this.version + 1, apps: [], gone: [], challenges: [...this.challenges] }
+  }
+
   follow({ version, apps, gone, challenges }: TableChange): void {
     this.version = version
     this.challenges = challenges

@@ -166,6 +166,7 @@ async function assemble(data: string, logged: string[], settings: Record<string,
   const routers: Daemon['routers'] = {
     accept() {},
     publish: async () => {},
+    repeat: async () => {},
     followed: async () => {},
     acknowledged: () => true,
     healthy: () => true,

@@ -108,6 +108,7 @@ export async function open(
     publish: async () => {
       backends = (await allRoutes(file, 'localhost')).flatMap((route) => route.backends)
     },
+    repeat: async () => {},
     acknowledged: () => true,
     healthy: (id: string) => backends.some((one) => one.id === id && one.mode === 'probe') && listening(world, id),
     drained: (id: string) => !undrained.has(id),

@@ -92,6 +92,19 @@ test('a router gets the whole table once, then changes, until it asks for the wh
   routers.close()
 })
 
+test('a table in which nothing has changed is sent when routers are to look at their files again', async () => {
+  const { routers, route, sent, kinds } = await setUp()
+  route('a')
+  await routers.publish()
+  await Promise.all([routers.repeat(), routers.publish()])
+  assert.equal(sent, [['a'], ['a']])
+  assert.equal(kinds, ['change', 'change'])
+  route('b')
+  await routers.publish('b')
+  assert.equal(sent.at(-1), ['a', 'b'])
+  routers.close()
+})
+
 test('a table whose number was raised for one router goes whole to the others, too, at once', async () => {
   const { routers, route, sent, kinds } = await setUp()
   route('a')

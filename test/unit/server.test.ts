@@ -6,7 +6,7 @@ import { connect, createServer as createNetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { WebSocket } from 'ws'
@@ -92,6 +92,24 @@ test('what a router says of a client is believed, and from anyone else it gets n
   })
   const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   assert.is(response.statusCode, 404)
+})
+
+test('a certificate that was renewed is served from the next handshake on, and who is connected stays', async () => {
+  const shown = async (socket: TLSSocket): Promise<string> => {
+    await once(socket, 'secureConnect')
+    return socket.getPeerCertificate().fingerprint256
+  }
+  const before = connectTls({ port, host: 'localhost', ca })
+  const first = await shown(before)
+  const config = readConfig({ SLUICE_DATA: data, SLUICE_DOMAIN: 'example.com' })
+  server.useCertificate(await ensureCertificates(config))
+  const after = connectTls({ port, host: 'localhost', ca })
+  assert.is.not(await shown(after), first)
+  after.destroy()
+  before.end('GET /still HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
+  let text = ''
+  for await (const chunk of before) text += chunk
+  assert.match(text, /api \/still$/)
 })
 
 test('requests for repositories go to git', async () => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Daemon } from '../daemon.ts'
 import { packOf } from '../git/copy.ts'
@@ -7,6 +7,7 @@ import { limits } from '../limits.ts'
 import { MANIFEST, type Part } from './archive.ts'
 import type { Capture } from './capture.ts'
 import type { Manifest } from './manifest.ts'
+import { isName } from './tar.ts'
 import { type How, verdicts } from './verdict.ts'
 
 /**
@@ -18,17 +19,30 @@ export const IMAGES = 'images'
 export const PACK = 'pack.'
 
 export async function* partsOf(d: Daemon, capture: Capture, manifest: Manifest): AsyncGenerator<Part> {
+  const left = { count: 0, some: [] as string[] }
+  const leave = (path: string): void => {
+    if (left.count++ < SHOWN) left.some.push(path)
+  }
   yield textPart(MANIFEST, `${JSON.stringify(manifest, null, 2)}\n`)
   yield folderPart(DATA)
   for (const [name, verdict] of Object.entries(verdicts))
-    if ('kept' in verdict) yield* kinds[verdict.kept](d, capture, name)
+    if ('kept' in verdict) yield* kinds[verdict.kept](d, { ...capture, leave }, name)
+  if (left.count > 0) d.log.warn('a backup leaves out what is none of ours', left)
   if (capture.images.length === 0) return
   yield folderPart(IMAGES)
   yield* numbered(`${IMAGES}/`, await d.engine.images.save(capture.images))
 }
 
-const kinds: Record<How, (d: Daemon, capture: Capture, name: string) => AsyncGenerator<Part>> = {
-  whole: ({ config }, _, name) => walk(join(config.data, name), `${DATA}/${name}`),
+/** Paths in a line of the log. */
+const SHOWN = 10
+
+interface Taken extends Capture {
+  /** Hears of what somebody has put among our files and an archive does not hold: odd names, links, pipes. */
+  leave(path: string): void
+}
+
+const kinds: Record<How, (d: Daemon, taken: Taken, name: string) => AsyncGenerator<Part>> = {
+  whole: ({ config }, taken, name) => walk(taken, join(config.data, name), `${DATA}/${name}`),
   /** Without it all the rest is worth little. systemd may hand it in; a restore puts it into the data folder. */
   async *key({ config }, _, name) {
     const handed = config.credentials === undefined ? undefined : join(config.credentials, name)
@@ -41,9 +55,9 @@ const kinds: Record<How, (d: Daemon, capture: Capture, name: string) => AsyncGen
     yield* folder(join(config.data, name), `${DATA}/${name}`)
     for (const one of transcripts) yield* filePart(join(config.data, name, one), `${DATA}/${name}/${one}`)
   },
-  async *logs({ config }, { apps }, name) {
+  async *logs({ config }, taken, name) {
     yield* folder(join(config.data, name), `${DATA}/${name}`)
-    for (const app of apps) yield* walk(join(config.data, name, app), `${DATA}/${name}/${app}`)
+    for (const app of taken.apps) yield* walk(taken, join(config.data, name, app), `${DATA}/${name}/${app}`)
   },
   async *database(_, { folder }, name) {
     yield* filePart(join(folder, name), `${DATA}/${name}`)
@@ -69,27 +83,39 @@ const kinds: Record<How, (d: Daemon, capture: Capture, name: string) => AsyncGen
     }
   },
   /** Names before the blobs that they are of: whoever pushes meanwhile writes them the other way round. Half uploads are nothing. */
-  async *registry({ config, registry }, { apps }) {
+  async *registry({ config, registry }, taken) {
     if (registry.storage === undefined) return
     const path = relative(config.data, registry.storage).split('/')
     for (let n = 1; n <= path.length; n++)
       yield* folder(join(config.data, ...path.slice(0, n)), [DATA, ...path.slice(0, n)].join('/'))
     const repositories = [DATA, ...path].join('/')
-    for (const app of apps)
-      yield* walk(join(registry.storage, app), `${repositories}/${app}`, (one) => one !== '_uploads')
-    yield* walk(join(registry.storage, '..', 'blobs'), join(repositories, '..', 'blobs'))
+    for (const app of taken.apps)
+      yield* walk(taken, join(registry.storage, app), `${repositories}/${app}`, (one) => one !== '_uploads')
+    yield* walk(taken, join(registry.storage, '..', 'blobs'), join(repositories, '..', 'blobs'))
   },
 }
 
 /** A file, or a folder and all files and folders in it. What goes meanwhile is left out. */
-async function* walk(path: string, name: string, takes = (_: string): boolean => true): AsyncGenerator<Part> {
+async function* walk(
+  taken: Pick<Taken, 'leave'>,
+  path: string,
+  name: string,
+  takes = (_: string): boolean => true,
+): AsyncGenerator<Part> {
   const found = await stat(path).catch(() => undefined)
-  if (found?.isFile()) yield* filePart(path, name)
-  if (!found?.isDirectory()) return
+  if (found === undefined) return
+  if (!isName(name) || !(found.isDirectory() || (found.isFile() && !(await isLink(path))))) return taken.leave(path)
+  if (found.isFile()) return yield* filePart(path, name)
   yield* folder(path, name)
   for (const one of (await readdir(path).catch(() => [])).sort())
-    if (takes(one)) yield* walk(join(path, one), `${name}/${one}`, takes)
+    if (takes(one)) yield* walk(taken, join(path, one), `${name}/${one}`, takes)
 }
+
+const isLink = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  )
 
 async function* folder(path: string, name: string): AsyncGenerator<Part> {
   const found = await stat(path).catch(() => undefined)

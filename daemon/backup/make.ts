@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatSize } from '../build/output.ts'
 import type { Daemon } from '../daemon.ts'
@@ -12,7 +12,7 @@ import { type Capture, capture, letGo } from './capture.ts'
 import { readPassphrase } from './cipher.ts'
 import { partsOf } from './content.ts'
 import { manifestOf } from './manifest.ts'
-import { type Backup, findBackup, listBackups, nameOf, partOf } from './shelf.ts'
+import { type Backup, findBackup, listBackups, nameOf, openShelf, partOf } from './shelf.ts'
 
 export interface Progress {
   /** Bytes that were read, of about so many. */
@@ -27,7 +27,7 @@ export interface Progress {
 export async function makeBackup(d: Daemon, tell: (progress: Progress) => void, signal: AbortSignal): Promise<Backup> {
   const { folder, passphraseFile } = d.config.backups
   const passphrase = passphraseFile === undefined ? undefined : await readPassphrase(passphraseFile)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await openShelf(d.config)
   await d.disk.makeRoom()
   await requireRoom(folder, 0)
   const at = await freeMoment(d)

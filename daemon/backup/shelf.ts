@@ -1,7 +1,8 @@
-import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Config } from '../config.ts'
-import { notFound } from '../errors.ts'
+import { notFound, UserError } from '../errors.ts'
 
 /** The folder with the backups of this platform, which are what their names say. */
 export interface Backup {
@@ -24,7 +25,44 @@ export const nameOf = (at: number, encrypted: boolean): string =>
 
 export const partOf = (path: string): string => `${path}${PART}`
 
-/** Newest first. None when there is no folder. */
+/** Makes the folder. Throws a UserError that says what to do when nothing can be put there. */
+export async function openShelf({ backups, supervisor }: Pick<Config, 'backups' | 'supervisor'>): Promise<void> {
+  try {
+    await mkdir(backups.folder, { recursive: true, mode: 0o700 })
+    await access(backups.folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new UserError('internal_server_error', wordsOf(error, backups.folder, supervisor !== undefined))
+  }
+}
+
+/** Why `openShelf` would throw; undefined when it would not. Changes nothing. */
+export async function shelfFault({
+  backups,
+  supervisor,
+}: Pick<Config, 'backups' | 'supervisor'>): Promise<string | undefined> {
+  for (let place = backups.folder; ; place = dirname(place))
+    try {
+      await access(place, constants.W_OK | constants.X_OK)
+      return undefined
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && place !== dirname(place)) continue
+      return wordsOf(error, backups.folder, supervisor !== undefined)
+    }
+}
+
+/** `bounded`: by the unit, which lets the daemon write to its own folder alone. Pure. */
+export function wordsOf(error: unknown, folder: string, bounded: boolean): string {
+  const { code } = error as NodeJS.ErrnoException
+  const where = `${folder} (SLUICE_BACKUPS)`
+  if (code === 'EROFS' && bounded)
+    return `The daemon's unit does not let it write to ${where}. Make the folder for it (install -d -o sluice -g sluice -m 0700 ${folder}), put the lines "[Service]" and "ReadWritePaths=${folder}" into a drop-in (systemctl edit sluiced), then: systemctl restart sluiced`
+  if (code === 'EROFS') return `${where} is mounted read-only. Mount it for writing, or name another folder.`
+  if (code === 'EACCES' || code === 'EPERM')
+    return `The daemon may not write to ${where}. Give the folder to its user, ${bounded ? 'sluice, at a place outside of /home and /root' : 'or name another'}.`
+  return `${where} cannot be a folder for backups (${code}). Name another.`
+}
+
+/** Newest first. None when the folder is not there, or cannot be read: `openShelf` says so. */
 export async function listBackups({ backups }: Place): Promise<Backup[]> {
   const found: Backup[] = []
   for (const name of await namesIn(backups.folder)) {
@@ -71,8 +109,4 @@ export async function sweepParts({ backups }: Place): Promise<void> {
       await rm(join(backups.folder, name), { force: true })
 }
 
-const namesIn = (folder: string): Promise<string[]> =>
-  readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    return []
-  })
+const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(() => [])

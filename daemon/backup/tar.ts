@@ -93,8 +93,11 @@ function checked({ path, flag, ...numbers }: Parsed): Head {
 const SEGMENT = /^[\w+@%=:,~-][\w.+@%=:,~-]*$/
 
 /** None leads out of the folder that it is unpacked in. */
+export const isName = (name: string): boolean =>
+  name.length <= limits.backupName && name.split('/').every((segment) => SEGMENT.test(segment))
+
 function requireName(name: string): void {
-  if (name.length > limits.backupName || !name.split('/').every((segment) => SEGMENT.test(segment)))
+  if (!isName(name))
     throw new BackupError(`It has a file with the name ${JSON.stringify(name.slice(0, 200))}, which no backup has.`)
 }
 

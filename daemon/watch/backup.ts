@@ -1,5 +1,5 @@
 import type { Last } from '../backup/backups.ts'
-import { type Backup, listBackups } from '../backup/shelf.ts'
+import { type Backup, listBackups, shelfFault } from '../backup/shelf.ts'
 import type { Daemon } from '../daemon.ts'
 import { limits } from '../limits.ts'
 import type { Finding, Look } from './finding.ts'
@@ -9,7 +9,7 @@ export const backupLook = (d: Daemon): Look => ({
   look: async () =>
     findingOf({
       ...{ last: d.backups.last, kept: await listBackups(d.config) },
-      ...{ every: d.config.backups.every, now: d.clock.now() },
+      ...{ every: d.config.backups.every, now: d.clock.now(), fault: await shelfFault(d.config) },
     }),
 })
 
@@ -32,13 +32,17 @@ export function findingOf({
   kept,
   every,
   now,
+  fault,
 }: {
   last: Last | undefined
   kept: readonly Backup[]
   every: number | undefined
   now: number
+  /** Why none can be put into the folder. */
+  fault: string | undefined
 }): Finding {
   const check = 'backups'
+  if (fault !== undefined) return { check, state: 'fail', text: `None can be made. ${fault}` }
   const [newest] = kept
   const there = newest ? `The newest is of ${new Date(newest.at).toISOString()}.` : 'There is none.'
   if (last?.failure != null) {

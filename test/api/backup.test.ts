@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -162,6 +162,40 @@ test('a failure leaves neither a file nor a hold, and the next one is made', asy
     (await memory.kept()).filter((name) => name.startsWith('backup:')),
     [],
   )
+  await made()
+})
+
+test('what somebody has put among the files and no archive holds is left out, and is no reason to have no backup', async () => {
+  const strange = ['.hidden', 'a b', 'é'].map((name) => join(data, 'tls', name))
+  const link = join(data, 'tls', 'link.pem')
+  for (const path of strange) await writeFile(path, 'mine')
+  await symlink('/etc/hostname', link)
+  await mkdir(join(data, 'tls', '.folder'))
+  try {
+    const { path } = await made()
+    await restoreTo('plain', path)
+    assert.equal(await readdir(join(folder, 'plain', 'tls')), ['ca.key'])
+  } finally {
+    for (const path of [...strange, link, join(data, 'tls', '.folder')]) await rm(path, { recursive: true })
+  }
+})
+
+test('a folder that is none is said to who has one made, and to the doctor; the daemon starts all the same', async () => {
+  const { backups } = d.config
+  const { folder: before } = backups
+  const file = join(folder, 'file')
+  await writeFile(file, '')
+  backups.folder = join(file, 'below')
+  try {
+    await d.backups.start()
+    const { status, lines } = await make()
+    assert.is(status, 500)
+    assert.match(JSON.stringify(lines), /below \(SLUICE_BACKUPS\) cannot be a folder for backups \(ENOTDIR\)/)
+    assert.equal(await names(), [])
+    assert.match(JSON.stringify(await d.watch.doctor()), /None can be made\. [^"]*below \(SLUICE_BACKUPS\)/)
+  } finally {
+    backups.folder = before
+  }
   await made()
 })
 

@@ -5,6 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Backups, createBackups } from '../../daemon/backup/backups.ts'
 import type { makeBackup } from '../../daemon/backup/make.ts'
+import { wordsOf } from '../../daemon/backup/shelf.ts'
 import { readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { UserError } from '../../daemon/errors.ts'
@@ -137,7 +138,10 @@ test('a daemon that stops gives up the one that is made, and holds nothing again
 test('the doctor says when the last one was not made, and when there is none', () => {
   const kept = [{ name: 'a', size: 1, at: START, encrypted: false }]
   const state = (asked: Partial<Parameters<typeof findingOf>[0]>) => {
-    const { state, text, remedy } = findingOf({ last: undefined, kept: [], every: undefined, now: START, ...asked })
+    const { state, text, remedy } = findingOf({
+      ...{ last: undefined, kept: [], every: undefined, now: START, fault: undefined },
+      ...asked,
+    })
     return [state, text, remedy]
   }
   assert.equal(state({ kept }), ['ok', 'The newest is of 2026-11-28T00:00:00.000Z.', undefined])
@@ -148,8 +152,18 @@ test('the doctor says when the last one was not made, and when there is none', (
   ])
   assert.equal(state({ every: HOUR }), ['warn', 'There is none yet.', 'Make one: sluice backup'])
   assert.is(state({})[0], 'warn')
+  assert.equal(state({ kept, fault: 'It is a file.' }), ['fail', 'None can be made. It is a file.', undefined])
   const days = (now: number, every?: number) => state({ kept, every, now: START + now * 24 * HOUR })[0]
   assert.equal([days(6), days(8), days(1, 24 * HOUR), days(3, 24 * HOUR)], ['ok', 'warn', 'ok', 'warn'])
+})
+
+test('a folder that nothing can be put into is told with what to do, by where the daemon runs', () => {
+  const words = (code: string, bounded: boolean) => wordsOf(Object.assign(new Error(code), { code }), '/srv/b', bounded)
+  assert.match(words('EROFS', true), /systemctl edit sluiced/)
+  assert.match(words('EROFS', true), /"ReadWritePaths=\/srv\/b"/)
+  assert.match(words('EROFS', false), /mounted read-only/)
+  assert.match(words('EACCES', true), /Give the folder to its user, sluice/)
+  for (const code of ['EROFS', 'EACCES', 'ENOTDIR']) assert.match(words(code, true), /\/srv\/b \(SLUICE_BACKUPS\)/)
 })
 
 test('settings that make no sense are refused at start', () => {

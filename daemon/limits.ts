@@ -220,6 +220,8 @@ export const limits = {
   /** Connections to one address of the API; further ones are closed at once. */
   apiConnections: 8000,
   preparedStatements: 200,
+  /** A statement waits so long for another process that writes, as install.sh or a backup. */
+  busy: 5 * SECOND,
   /** How often what is too old is looked for, and how many rows of it one transaction forgets. */
   retentionEvery: DAY,
   forgottenAtOnce: 100,

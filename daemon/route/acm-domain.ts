@@ -1,5 +1,5 @@
 import type { DbOrTx } from '../store/database.ts'
-import { type Managed, type Progress, refreshed } from './acm.ts'
+import { cutOff, type Managed, type Progress, refreshed } from './acm.ts'
 
 /** A custom domain of an app with Automated Certificate Management. */
 export interface AcmDomain extends Managed {
@@ -46,12 +46,7 @@ export const restartInterrupted = (db: DbOrTx, directory: string, now: number): 
   db
     .updateTable('acm_domains')
     .set({ state: 'pending', next_at: now, updated_at: now })
-    .where((where) =>
-      where.or([
-        where('state', 'in', ['verifying', 'verified']),
-        where.and([where('state', '=', 'issued'), where('directory', 'not in', ['', directory])]),
-      ]),
-    )
+    .where(cutOff(directory))
     .execute()
 
 /** Has those that failed tried again soon. */

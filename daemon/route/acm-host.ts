@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Daemon } from '../daemon.ts'
-import { messageOf } from '../errors.ts'
 import { hostsOf } from '../names.ts'
 import type { Db, DbOrTx } from '../store/database.ts'
-import type { Managed, Progress } from './acm.ts'
+import { cutOff, type Managed, type Progress } from './acm.ts'
 import type { Pair } from './chain.ts'
 import { PLATFORM } from './platform.ts'
 import { servingReleases } from './routes.ts'
+import { openPairs, PARAMETERS, sealPair } from './sealed-pair.ts'
 
 /** A host that is nobody's custom domain: a name of the platform, or an app's own below a public domain. */
 export interface AcmHost extends Managed {
@@ -63,18 +62,8 @@ export async function progressedHost(
 }
 
 /** Serves it from now on, under an id that no other has had. Part of a decision that has the row. */
-export async function keepHost(
-  { seal }: Pick<Daemon, 'seal'>,
-  tx: DbOrTx,
-  { id }: AcmHost,
-  { chain, key }: Pair,
-): Promise<void> {
-  const certificate_id = randomUUID()
-  await tx
-    .updateTable('acm_hosts')
-    .set({ certificate_id, certificate_chain: chain, private_key: seal.seal(key, certificate_id) })
-    .where('hostname', '=', id)
-    .execute()
+export async function keepHost(d: Pick<Daemon, 'seal'>, tx: DbOrTx, { id }: AcmHost, pair: Pair): Promise<void> {
+  await tx.updateTable('acm_hosts').set(sealPair(d, pair)).where('hostname', '=', id).execute()
 }
 
 /** Certificates of names that are no longer wanted go; true when there were any. */
@@ -91,12 +80,7 @@ export async function restartHosts(db: Db, directory: string, now: number): Prom
   await db
     .updateTable('acm_hosts')
     .set({ state: 'pending', next_at: now, updated_at: now })
-    .where((where) =>
-      where.or([
-        where('state', 'in', ['verifying', 'verified']),
-        where.and([where('state', '=', 'issued'), where('directory', 'not in', ['', directory])]),
-      ]),
-    )
+    .where(cutOff(directory))
     .execute()
 }
 
@@ -119,27 +103,15 @@ export async function bindHosts(db: Db, routes: AppRoute[]): Promise<AppRoute[]>
   })
 }
 
-/** Of one query. */
-const PARAMETERS = 500
-
-/** What routers need to serve these of the certificates. One that does not open is not among them. */
-export async function hostPairs(
-  { db, seal, log }: Pick<Daemon, 'db' | 'seal' | 'log'>,
+/** Of these certificates those that are of such hosts. */
+export const hostPairs = (
+  d: Pick<Daemon, 'db' | 'seal' | 'log'>,
   certificates: readonly string[],
-): Promise<Map<string, Pair>> {
-  const pairs = new Map<string, Pair>()
-  for (let from = 0; from < certificates.length; from += PARAMETERS) {
-    const rows = await db
+): Promise<Map<string, Pair>> =>
+  openPairs(d, certificates, (some) =>
+    d.db
       .selectFrom('acm_hosts')
-      .select(['hostname', 'certificate_id as id', 'certificate_chain as chain', 'private_key'])
-      .where('certificate_id', 'in', certificates.slice(from, from + PARAMETERS))
-      .execute()
-    for (const { hostname, id, chain, private_key } of rows)
-      try {
-        if (id !== null) pairs.set(id, { chain: chain ?? '', key: seal.open(private_key ?? '', id) })
-      } catch (error) {
-        log.error('the key of a certificate cannot be opened', { hostname, error: messageOf(error) })
-      }
-  }
-  return pairs
-}
+      .select(['certificate_id', 'certificate_chain', 'private_key'])
+      .where('certificate_id', 'in', some)
+      .execute(),
+  )

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, type SqlBool, sql } from 'kysely'
 import type { Problem } from '../acme/problem.ts'
 import { limits } from '../limits.ts'
 import type { AcmState, Schema } from '../store/schema.ts'
@@ -28,6 +28,10 @@ export interface Managed {
 
 export type Progress = Omit<Selectable<Schema['acm_domains']>, 'domain_id'>
 type Outcome = Omit<Progress, 'updated_at' | 'directory'>
+
+/** Of rows: what a start gives its turn again, because it was on its way, or is from another authority than this. */
+export const cutOff = (directory: string) =>
+  sql<SqlBool>`(state in ('verifying', 'verified') or (state = 'issued' and directory not in ('', ${directory})))`
 
 /** When it is its turn; null: never, as things are. */
 export function dueAt({ hostname, created_at, bound, progress }: Managed): number | null {

@@ -2,13 +2,14 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Actor } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
-import { invalid, messageOf, notFound } from '../errors.ts'
+import { invalid, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 import { type Pair, parsePair } from './chain.ts'
+import { openPairs, sealPair } from './sealed-pair.ts'
 
 type App = Selectable<Schema['apps']>
 
@@ -66,7 +67,7 @@ async function insert(d: Sealing, tx: Tx, { app, account, pair, acm, now }: Addi
   if (names.length >= limits.sniEndpointsPerApp)
     throw invalid(`An app may have ${limits.sniEndpointsPerApp} certificates. Remove one with certs:remove first.`)
   const row = { id: randomUUID(), app_id: app, name: freeName(names), acm, created_at: now, updated_at: now }
-  const { private_key, ...certificate } = sealed(d, pair)
+  const { private_key, ...certificate } = sealPair(d, pair)
   await tx
     .insertInto('sni_endpoints')
     .values({ ...row, ...certificate, private_key })
@@ -103,7 +104,7 @@ async function replace(
   previous: SniEndpoint,
   { app, account, pair, acm, now }: Addition,
 ): Promise<SniEndpoint> {
-  const { private_key, ...change } = { ...sealed(d, pair), acm, updated_at: now }
+  const { private_key, ...change } = { ...sealPair(d, pair), acm, updated_at: now }
   await tx
     .updateTable('sni_endpoints')
     .set({ ...change, private_key })
@@ -159,37 +160,20 @@ export async function removeSniEndpoint(d: Daemon, app: App, account: Actor, nam
   return endpoint
 }
 
-/** What routers need to serve these certificates. One that is gone, or that does not open, is not among them. */
-export async function readPairs(
-  { db, seal, log }: Pick<Daemon, 'db' | 'seal' | 'log'>,
+/** Of these certificates those that are endpoints. */
+export const readPairs = (
+  d: Pick<Daemon, 'db' | 'seal' | 'log'>,
   certificates: readonly string[],
-): Promise<Map<string, Pair>> {
-  const pairs = new Map<string, Pair>()
-  for (let from = 0; from < certificates.length; from += PARAMETERS) {
-    const rows = await db
+): Promise<Map<string, Pair>> =>
+  openPairs(d, certificates, (some) =>
+    d.db
       .selectFrom('sni_endpoints')
-      .select(['id', 'certificate_id', 'certificate_chain', 'private_key'])
-      .where('certificate_id', 'in', certificates.slice(from, from + PARAMETERS))
-      .execute()
-    for (const { id, certificate_id, certificate_chain, private_key } of rows)
-      try {
-        pairs.set(certificate_id, { chain: certificate_chain, key: seal.open(private_key, certificate_id) })
-      } catch (error) {
-        log.error('the key of a certificate cannot be opened', { endpoint: id, error: messageOf(error) })
-      }
-  }
-  return pairs
-}
-
-/** Of one query. */
-const PARAMETERS = 500
+      .select(['certificate_id', 'certificate_chain', 'private_key'])
+      .where('certificate_id', 'in', some)
+      .execute(),
+  )
 
 type Sealing = Pick<Daemon, 'seal'>
-
-function sealed(d: Sealing, { chain, key }: Pair) {
-  const certificate_id = randomUUID()
-  return { certificate_id, certificate_chain: chain, private_key: d.seal.seal(key, certificate_id) }
-}
 
 /** Such as `tyrannosaurus-12345`: Heroku names certificates after dinosaurs. */
 function freeName(taken: readonly string[]): string {

@@ -6,7 +6,7 @@ const PRAGMAS = [
   'journal_mode = WAL',
   'synchronous = FULL',
   'foreign_keys = ON',
-  'busy_timeout = 5000',
+  `busy_timeout = ${limits.busy}`,
   `journal_size_limit = ${limits.walSize}`,
 ]
 
@@ -112,20 +112,6 @@ class Session implements DatabaseConnection {
   // biome-ignore lint/correctness/useYield: SQLite answers are small; there is no streaming
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error('sqlite3 does not stream')
-  }
-}
-
-/**
- * Writes the database at `path`, as it is at one moment, to a file that is not there yet. A transaction that reads: who writes meanwhile waits
- * for nothing (https://www.sqlite.org/lang_vacuum.html#vacuuminto). A failure leaves a part of the file.
- */
-export async function copyDatabase(path: string, to: string): Promise<void> {
-  const source = await Connection.open(path, sqlite3.OPEN_READONLY)
-  try {
-    await source.execute(CompiledQuery.raw('PRAGMA busy_timeout = 5000'))
-    await source.execute(CompiledQuery.raw('VACUUM INTO ?', [to]))
-  } finally {
-    await source.close()
   }
 }
 

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import { promisify } from 'node:util'
-import sqlite3 from 'sqlite3'
+import { ask, copyDatabase } from './copy.ts'
 import { migrations } from './migrations.ts'
 
 /*
@@ -27,26 +26,12 @@ async function schemaOf(path: string): Promise<number> {
 async function take(from: string, to: string): Promise<void> {
   const part = `${to}.part`
   await rm(part, { force: true })
-  await ask(from, 'VACUUM INTO ?', part)
+  await copyDatabase(from, part)
   const file = await open(part, 'r+')
   await file.chmod(0o600)
   await file.sync()
   await file.close()
   await rename(part, to)
-}
-
-/** Reading only: nothing of the database is created or changed by being asked. */
-async function ask<Row>(path: string, sql: string, ...parameters: string[]): Promise<Row[]> {
-  const db = await new Promise<sqlite3.Database>((resolve, reject) => {
-    const opened = new sqlite3.Database(path, sqlite3.OPEN_READONLY, (error) =>
-      error ? reject(error) : resolve(opened),
-    )
-  })
-  try {
-    return await promisify<string, string[], Row[]>(db.all.bind(db))(sql, parameters)
-  } finally {
-    await promisify(db.close.bind(db))()
-  }
 }
 
 const say = (answer: number): void => void process.stdout.write(`${answer}\n`)

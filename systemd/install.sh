@@ -15,6 +15,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 root=/opt/sluice
 settings=/etc/sluice/sluice.env
+# From an installation with --key on, releases must be signed by it.
+signer=${settings%/*}/release.pub
 units=/etc/systemd/system
 command=/usr/local/bin/sluice
 # Flatcar's /usr is read-only.
@@ -23,13 +25,14 @@ tree=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
 
 usage() {
   cat <<'TEXT'
-Usage: install.sh [ARCHIVE] [--domain=NAME] [--api=NAME] [--yes] [--dry-run]
+Usage: install.sh [ARCHIVE [--key=FILE]] [--domain=NAME] [--api=NAME] [--yes] [--dry-run]
        install.sh --remove [--purge] [--yes] [--dry-run]
 
 Installs the release that ARCHIVE holds, or that this script lies in; where an older one is installed, upgrades it with apps running.
 
   --domain=NAME  apps are served at APP.NAME (first installation; afterwards it is in /etc/sluice/sluice.env)
   --api=NAME     API and git have this name, and the ports of the apps (first installation)
+  --key=FILE     takes ARCHIVE only when this public key has signed it; is kept, so that it is asked of every release from then on
   --yes          does not ask
   --dry-run      tells what would be done, and does nothing
   --remove       takes everything away but the data in /var/lib/sluice and the settings in /etc/sluice
@@ -42,7 +45,7 @@ say() { printf 'sluice: %s\n' "$*" 2>/dev/null || true; }
 fail() { printf 'sluice: %s\n' "$*" >&2; exit 1; }
 wrong() { printf 'sluice: %s\n' "$*" >&2; exit 2; }
 
-archive='' domain='' api='' yes=false dry=false action=install purge=false
+archive='' key='' domain='' api='' yes=false dry=false action=install purge=false
 for argument; do
   case $argument in
     --yes | -y) yes=true ;;
@@ -51,18 +54,23 @@ for argument; do
     --purge) purge=true ;;
     --domain=*) domain=${argument#--domain=} ;;
     --api=*) api=${argument#--api=} ;;
+    --key=?*) key=${argument#--key=} ;;
     --help | -h) usage; exit ;;
     -*) wrong "Unknown option $argument. See: install.sh --help" ;;
     *) [ -z "$archive" ] || wrong "One archive at a time. See: install.sh --help"; archive=$argument ;;
   esac
 done
 [ "$purge" = false ] || [ "$action" = remove ] || wrong "--purge goes with --remove. See: install.sh --help"
+[ -z "$key" ] || [ -n "$archive" ] || wrong "--key goes with an archive, which it has signed. See: install.sh --help"
 [ -z "$archive" ] || [ "$action" = install ] || wrong "--remove takes no archive. See: install.sh --help"
 # https://datatracker.ietf.org/doc/html/rfc1123#section-2.1
 for name in "$domain" "$api"; do
   [[ -z $name || ($name =~ ^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ && ${#name} -le 190) ]] ||
     wrong "\"$name\" is not a domain name such as apps.example.com, in lower case."
 done
+
+# shellcheck source=systemd/signature.sh
+. "$tree/systemd/signature.sh"
 
 # What a setting of the daemon is; systemd takes quotes off.
 setting() {
@@ -107,6 +115,11 @@ from_archive() {
   [ -f "$archive" ] || fail "There is no file $archive."
   [ ! -f "$archive.sha256" ] || [ "$(cut -d' ' -f1 "$archive.sha256")" = "$(sha256sum "$archive" | cut -d' ' -f1)" ] ||
     fail "$archive is not what $archive.sha256 says. Fetch both again."
+  if [ -e "$signer" ]; then
+    [ -z "$key" ] || cmp -s "$key" "$signer" || fail "This machine takes releases signed by the key $signer, and $key is another. If that is to be its key from now on, put it there."
+    key=$signer
+  fi
+  [ -z "$key" ] || require_signature "$key" "$archive"
   local work arguments=("--domain=$domain" "--api=$api")
   work=$(mktemp -d /var/tmp/sluice-release-XXXXXX)
   # shellcheck disable=SC2064
@@ -115,7 +128,14 @@ from_archive() {
   [ -x "$work/install.sh" ] && [ -f "$work/MANIFEST" ] || fail "$archive is not an archive of Sluice."
   [ "$yes" = false ] || arguments+=(--yes)
   [ "$dry" = false ] || arguments+=(--dry-run)
-  "$work/install.sh" "${arguments[@]}"
+  SLUICE_SIGNED=${key:+yes} "$work/install.sh" "${arguments[@]}"
+  [ -z "$key" ] || [ "$key" -ef "$signer" ] || [ "$dry" = true ] || keep_key
+}
+keep_key() {
+  (umask 022 && cp "$key" "$signer.part")
+  sync "$signer.part"
+  mv "$signer.part" "$signer"
+  say "From now on only releases signed by the key $signer are installed here."
 }
 
 check_machine() {
@@ -139,6 +159,8 @@ check_machine() {
 machine() { case $(uname -m) in x86_64) echo x64 ;; aarch64) echo arm64 ;; *) uname -m ;; esac; }
 
 check_release() {
+  [ ! -e "$signer" ] || [ -n "${SLUICE_SIGNED:-}" ] || [ "$tree" -ef "$root/releases/$version" ] ||
+    fail "This machine takes only releases signed by the key $signer, and whether this one is tells its archive: $root/current/install.sh ARCHIVE"
   (cd "$tree" && sha256sum --quiet --strict -c MANIFEST >/dev/null 2>&1) || fail "The release in $tree is damaged. Fetch the archive again."
   node -e 'require("sqlite3")' 2>/dev/null || (cd "$tree" && node -e 'require("sqlite3")') || fail "The release does not run on this machine. What it said is above."
   local schema

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the artefact that install.sh installs, from a checkout that setup.sh has built: sluice-VERSION-linux-ARCH.tar.gz and its .sha256.
-# It brings its own Node, so the machine needs none. The same files give the same bytes. Usage: pack.sh [--version=VERSION] [--to=FOLDER]
+# Makes the artefact that install.sh installs, from a checkout that setup.sh has built: sluice-VERSION-linux-ARCH.tar.gz, its .sha256, and with a
+# key the .sig of that. It brings its own Node, so the machine needs none. The same files give the same bytes.
+# Usage: pack.sh [--version=VERSION] [--to=FOLDER] [--sign=KEYFILE]
 set -euo pipefail
 export LC_ALL=C
 umask 022
@@ -14,17 +15,21 @@ declare -A sha512=(
 )
 
 fail() { printf 'pack: %s\n' "$*" >&2; exit 1; }
+# shellcheck source=systemd/signature.sh
+. systemd/signature.sh
 
-to=.sluice/pack
+to=.sluice/pack key=''
 version=$(node -p 'require("./package.json").version')
 for argument; do
   case $argument in
     --to=?*) to=${argument#--to=} ;;
     --version=?*) version=${argument#--version=} ;;
-    *) echo "pack: unknown argument $argument; use --version=VERSION or --to=FOLDER" >&2; exit 2 ;;
+    --sign=?*) key=${argument#--sign=} ;;
+    *) echo "pack: unknown argument $argument; use --version=VERSION, --to=FOLDER or --sign=KEYFILE" >&2; exit 2 ;;
   esac
 done
 [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || fail "The version \"$version\" is not like 1.2.3 or 1.2.3-rc.1."
+[ -z "$key" ] || require_key "$key"
 arch=$(node -p process.arch)
 [ -n "${sha512[$arch]:-}" ] || fail "There is no artefact for $arch. Make it on x64 or arm64."
 [ -e dist/daemon/main.js ] && node -e 'require("sqlite3")' 2>/dev/null || fail "This checkout is not built. Run: npm run pack"
@@ -92,5 +97,8 @@ chmod -R u=rwX,go=rX "$tree"
 tar -c -C "$work" --sort=name --mtime="@${SOURCE_DATE_EPOCH:-315532800}" --owner=0 --group=0 --numeric-owner --format=ustar "$name" |
   gzip -n6 >"$work/$name.tar.gz"
 (cd "$work" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
-mv "$work/$name.tar.gz" "$work/$name.tar.gz.sha256" "$to"
+[ -z "$key" ] || sign "$key" "$work/$name.tar.gz.sha256"
+# one of another archive is worse than none
+rm -f "$to/$name.tar.gz.sha256.sig"
+mv "$work/$name.tar.gz"* "$to"
 printf 'pack: %s (%s MB; %s MB unpacked)\n' "$to/$name.tar.gz" "$(du -sm "$to/$name.tar.gz" | cut -f1)" "$(du -sm "$tree" | cut -f1)"

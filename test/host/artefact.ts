@@ -9,13 +9,16 @@ const kept = join(root, '.sluice', 'pack-test')
 const run = promisify(execFile)
 
 /**
- * The artefact of this checkout, made by `systemd/pack.sh` unless it was made of the same files before. Of two at once the second waits for the
+ * The artefact of this checkout, signed by the key in `key.pub` beside it, made by `systemd/pack.sh` unless it was made of the same files before. Of two at once the second waits for the
  * first.
  */
 export async function artefact(): Promise<string> {
   const folder = join(kept, await fingerprint())
   await mkdir(kept, { recursive: true })
-  const make = '[ -e "$2" ] || { rm -rf "$3"/*; bash "$0" --to="$1" && mv "$1" "$2"; }'
+  const make = `[ -e "$2" ] || {
+    rm -rf "$3"/* && openssl genpkey -algorithm ed25519 -out "$3/key.pem" && openssl pkey -in "$3/key.pem" -pubout -out "$3/key.pub" &&
+      bash "$0" --to="$1" --sign="$3/key.pem" && cp "$3/key.pub" "$1" && mv "$1" "$2"
+  }`
   const pack = join(root, 'systemd', 'pack.sh')
   await run('flock', [`${kept}.lock`, 'bash', '-c', make, pack, join(kept, 'made'), folder, kept])
   return join(folder, (await readdir(folder)).find((name) => name.endsWith('.tar.gz')) ?? '')

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { cp, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { requestHost } from '../e2e/client.ts'
@@ -21,7 +21,8 @@ test.before(async () => {
   site = await takeSite()
   archive = join(site.shelf, 'sluice.tar.gz')
   release = join(site.shelf, 'release')
-  await cp(made, archive)
+  for (const more of ['', '.sha256', '.sha256.sig']) await cp(made + more, archive + more)
+  await cp(join(dirname(made), 'key.pub'), join(site.shelf, 'key.pub'))
   await unpacked(made, release)
 })
 test.after(() => site?.leave())
@@ -120,10 +121,37 @@ test('a second time changes nothing', async () => {
   assert.equal(await pids(), before)
 })
 
+test('once it was installed with a key only what that has signed is, until somebody takes the key away', async () => {
+  const kept = '/etc/sluice/release.pub'
+  const ours = `--key=${join(site.shelf, 'key.pub')}`
+  const signature = `${archive}.sha256.sig`
+  assert.match(output(await install(script(release), archive, '--yes', ours)), /only releases signed by the key/)
+  assert.is(await site.machine.must(['cat', kept]), await readFile(join(site.shelf, 'key.pub'), 'utf8'))
+  assert.match(output(await install(script(release), archive, '--yes')), /nothing to do/)
+  const refused = async (...args: [string, ...string[]]): Promise<string> => {
+    const { code, output } = await install(...args, '--yes')
+    assert.is(code, 1, output)
+    return output
+  }
+  await site.machine.must([
+    'sh',
+    '-c',
+    `openssl genpkey -algorithm ed25519 | openssl pkey -pubout >${site.shelf}/other.pub`,
+  ])
+  assert.match(await refused(script(release), archive, `--key=${site.shelf}/other.pub`), /other\.pub is another/)
+  await site.machine.must(['mv', signature, `${signature}.kept`])
+  assert.match(await refused(script(release), archive), /There is no .*sig, and only a release that is signed/)
+  await site.machine.must(['mv', `${signature}.kept`, signature])
+  await changed(release, newer(), '0.2.0', migrated('newer'))
+  assert.match(await refused(script(newer())), /takes only releases signed by the key/)
+  assert.is(await version(), '0.1.0')
+  await site.machine.must(['rm', kept])
+})
+
+const newer = () => join(site.shelf, '0.2.0')
+
 test('an upgrade is one command too, and no request fails', async () => {
-  const newer = join(site.shelf, '0.2.0')
-  await changed(release, newer, '0.2.0', migrated('newer'))
-  const told = output(await served(() => install(script(newer), '--yes')))
+  const told = output(await served(() => install(script(newer()), '--yes')))
   assert.match(told, /put in place of 0\.1\.0/)
   assert.is(await version(), '0.2.0')
   for (const unit of ['sluiced', 'sluice-router']) {

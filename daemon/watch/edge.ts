@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Daemon } from '../daemon.ts'
 import type { Firewall } from '../engine/firewall.ts'
 import { limits } from '../limits.ts'
@@ -19,7 +20,7 @@ export const edgeLooks = (d: Daemon, { firewall, certificates, report = certific
   { check: 'certificates', look: async () => automatic(await report(d)) },
 ]
 
-function routers({ routers }: Daemon): Finding[] {
+function routers({ routers, config }: Daemon): Finding[] {
   const check = 'routers'
   const all = routers.list()
   const connected = all.filter(({ state }) => state === 'connected')
@@ -42,6 +43,12 @@ function routers({ routers }: Daemon): Finding[] {
       text,
       remedy: 'If it stays so, restart that router: systemctl restart sluice-router',
     })
+  }
+  const far = connected.filter(({ host }) => host !== hostname())
+  if (far.length > 0 && config.names) {
+    const name = config.names.api
+    const text = `${named(far.map(({ host }) => host))} leads to apps and not to ${name}: the way from another machine to this daemon is not private.`
+    found.push({ check, state: 'warn', text, remedy: `Have ${name} lead to this machine only.` })
   }
   const lost = all.filter(({ state }) => state === 'lost')
   if (lost.length > 0) {

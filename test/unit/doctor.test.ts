@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Daemon } from '../../daemon/daemon.ts'
@@ -119,6 +120,19 @@ test('so are domains whose certificate cannot be had, with the reason', async ()
     'ok 0 served, none near its end.',
     'warn None, or no new one, can be had for www.a.org: The authority could not reach it.',
   ])
+})
+
+test('a router of another machine does not lead to the API, which matters when that has a name', async () => {
+  const told = async (names: object | undefined, host: string) => {
+    const list = () => [{ host, state: 'connected', behind: 0 }]
+    const d = { clock: { now: () => 0 }, config: { names }, routers: { list } } as unknown as Daemon
+    const sources = { firewall: { state: 'up' as const }, certificates: async () => [], report: async () => [] }
+    return said((await examine(edgeLooks(d, sources))).filter(({ check }) => check === 'routers'))
+  }
+  const names = { api: 'api.example.com' }
+  assert.equal(await told(names, hostname()), ['ok 1 connected.'])
+  assert.equal(await told(undefined, 'far'), ['ok 1 connected.'])
+  assert.match((await told(names, 'far'))[1] ?? '', /^warn far leads to apps and not to api\.example\.com/)
 })
 
 test('a firewall that is down is a failure, one that is off by setting a warning', async () => {

@@ -26,6 +26,10 @@ export const acmeLimits = {
   acmeLimited: 60 * MINUTE,
   /** A renewal comes up to so long after its time, so that what was ordered together is not renewed together. */
   acmeSpread: 12 * 60 * MINUTE,
+  /** An authority is asked when it wishes a certificate to be renewed: after a start within the first, then as often as it says, in these bounds. */
+  acmeWish: { first: 60 * MINUTE, least: 60 * MINUTE, usual: 6 * 60 * MINUTE, most: DAY },
+  /** So young none is renewed at its wish, which may be an error that repeats itself. */
+  acmeYoung: DAY,
   /** The pauses after failures in a row: with these an authority sees at most five in an hour. From the fifth on a domain counts as failed. */
   acmRetry: [MINUTE, 5 * MINUTE, 15 * MINUTE, 60 * MINUTE, DAY],
   /** No certificate is asked for so soon after the last one, whatever became of it. */

@@ -1,11 +1,8 @@
 import { z } from 'zod'
 import { type AccountKey, bind } from './key.ts'
-import { Problem, problemOf, retryAfter } from './problem.ts'
+import { Problem, retryAfter } from './problem.ts'
+import { Directory, notUnderstood, parse, succeeded, url } from './reply.ts'
 import type { Ask, Reply } from './transport.ts'
-
-const url = z.url({ protocol: /^https$/ }).max(2000)
-
-const Directory = z.object({ newNonce: url, newAccount: url, newOrder: url })
 
 const Order = z.object({
   status: z.enum(['pending', 'ready', 'processing', 'valid', 'invalid']),
@@ -68,8 +65,15 @@ export class Authority {
     return authority
   }
 
-  async order(hostname: string): Promise<Order> {
-    const reply = await this.post(this.directory.newOrder, { identifiers: [{ type: 'dns', value: hostname }] })
+  /** `replaces`: PEM of the certificate that this one is to follow, so that it counts as its renewal (RFC 9773 5). */
+  async order(hostname: string, replaces?: string): Promise<Order> {
+    const order = { identifiers: [{ type: 'dns', value: hostname }] }
+    const id = replaces !== undefined && this.directory.renewalInfo !== undefined ? await idOf(replaces) : undefined
+    const reply = await this.post(this.directory.newOrder, { ...order, replaces: id }).catch((error: unknown) => {
+      // It may not know that one any more, or have replaced it already.
+      if (id === undefined || !(error instanceof Problem) || error.type === 'rateLimited') throw error
+      return this.post(this.directory.newOrder, order)
+    })
     return { ...parse(Order, reply), url: locationOf(reply) }
   }
 
@@ -128,6 +132,9 @@ export class Authority {
   }
 }
 
+const idOf = async (pem: string): Promise<string | undefined> =>
+  (await import('./certificate-id.ts')).certificateId(pem)
+
 const FIRST_PAUSE = 250
 const LONGEST_PAUSE = 10_000
 
@@ -145,12 +152,6 @@ const paused = (ms: number, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', stop, { once: true })
   })
 
-function succeeded(reply: Reply): Reply {
-  if (reply.status < 300) return reply
-  const otherwise = `The authority answered with status ${reply.status}.`
-  throw problemOf(json(reply), otherwise, retryAfter(reply.header('retry-after'), Date.now()))
-}
-
 const nonceOf = (reply: Reply): string => {
   const nonce = reply.header('replay-nonce')
   if (nonce === undefined) throw notUnderstood()
@@ -162,23 +163,3 @@ function locationOf(reply: Reply): string {
   if (!parsed.success) throw notUnderstood()
   return parsed.data
 }
-
-function parse<T>(shape: z.ZodType<T>, reply: Reply): T {
-  const parsed = shape.safeParse(json(reply))
-  if (!parsed.success) throw notUnderstood()
-  return parsed.data
-}
-
-function json({ body }: Reply): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    return undefined
-  }
-}
-
-const notUnderstood = (): Problem =>
-  new Problem(
-    'authority',
-    'The authority answered with something that is not ACME. Is SLUICE_ACME_DIRECTORY its directory?',
-  )

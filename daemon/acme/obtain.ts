@@ -4,6 +4,8 @@ import { Problem, problemOf } from './problem.ts'
 
 export interface Steps {
   key: AccountKey
+  /** PEM of the certificate that is renewed by this. */
+  replaces: string | undefined
   /** Has all that may be asked answer this; resolves when they do. */
   answer(challenge: { token: string; authorization: string }): Promise<void>
   /** The authority believes that the name is ours. */
@@ -18,7 +20,7 @@ export interface Obtained {
 
 /** One certificate for one name: order, challenge, request, certificate. Rejects with Problem. */
 export async function obtain(authority: Authority, hostname: string, steps: Steps): Promise<Obtained> {
-  const order = await authority.order(hostname)
+  const order = await authority.order(hostname, steps.replaces)
   for (const url of order.authorizations) await authorize(authority, url, { hostname, steps })
   await steps.verified()
   const { request } = await import('./request.ts')

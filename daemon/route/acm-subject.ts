@@ -33,6 +33,15 @@ export const progress = ({ db, clock }: Parts, subject: Subject, change: Partial
     ? progressed(db, { id: subject.id, now: clock.now() }, change)
     : progressedHost(db, subject, change, clock.now())
 
+/** PEM of the certificate that it has, its own first; undefined: none. */
+export async function chainOf({ db }: Pick<Daemon, 'db'>, subject: Subject): Promise<string | undefined> {
+  const rows =
+    subject.of === 'domain'
+      ? db.selectFrom('sni_endpoints').where('id', '=', subject.endpoint).select('certificate_chain')
+      : db.selectFrom('acm_hosts').where('hostname', '=', subject.id).select('certificate_chain')
+  return (await rows.executeTakeFirst())?.certificate_chain ?? undefined
+}
+
 /** What an order for it is to an authority. */
 export function askingFor({ of, app_id, hostname, bound, progress }: Subject, directory: string): Asking {
   const renewed = bound === 'automatic' && ['', directory].includes(progress?.directory ?? '')

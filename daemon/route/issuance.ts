@@ -10,12 +10,13 @@ import { messageOf, UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { createRunner } from '../runner.ts'
 import { dueAt, failed, limitedUntil, nextTurn } from './acm.ts'
-import { askingFor, keep, progress, restartSubjects, type Subject, subjectsOf } from './acm-subject.ts'
+import { askingFor, chainOf, keep, progress, restartSubjects, type Subject, subjectsOf } from './acm-subject.ts'
 import { accountKey } from './acme-account.ts'
 import { budgetOf, type Room } from './acme-budget.ts'
 import { beginOrder, endOrder, ordersOf } from './acme-order.ts'
 import { type Pair, parsePair } from './chain.ts'
 import { PLATFORM } from './platform.ts'
+import { createWishes } from './wish.ts'
 
 /**
  * Gets certificates for the domains of apps with Automated Certificate Management, for the platform's names and for apps' own hosts, one
@@ -41,6 +42,7 @@ export function createIssuance(d: Parts): Issuance {
   const served = new Map<string, number>()
   let challenge: Challenge | undefined
   const ask = acme && createAsk(authorities(d))
+  const wishes = acme && ask && createWishes(d, ask, acme.directory)
 
   const publish = async (app: string, next: Challenge | undefined): Promise<void> => {
     challenge = next
@@ -54,6 +56,7 @@ export function createIssuance(d: Parts): Issuance {
     const authority = await Authority.open(ask, { ...acme, key }, signal)
     const { chain, key: privateKey } = await obtain(authority, hostname, {
       key,
+      replaces: subject.progress?.directory === acme.directory ? await chainOf(d, subject) : undefined,
       async answer(given) {
         await publish(app_id, { host: hostname, ...given })
         await d.routers.followed(signal)
@@ -115,8 +118,10 @@ export function createIssuance(d: Parts): Issuance {
     const rooms = new Map(subjects.map((subject) => [subject, budget(askingFor(subject, directory))]))
     await sayWhy(rooms, now)
     const turn = nextTurn(subjects, now, served, (subject) => rooms.get(subject)?.at ?? 0)
-    if (turn === null) return null
-    if (!('domain' in turn)) return turn.at
+    if (turn === null || !('domain' in turn)) {
+      const times = [turn?.at, await wishes?.look(subjects, stopping)].filter((at) => at != null)
+      return times.length === 0 ? null : Math.min(...times)
+    }
     const wait = orders.take('')
     if (wait > 0) return now + wait
     served.set(turn.domain.app_id, now)

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { randomUUID, webcrypto } from 'node:crypto'
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
@@ -35,6 +36,8 @@ interface Wish {
   algorithm?: object
   /** From now. */
   days?: number
+  /** Says by which key it is signed, as public authorities do. */
+  signer?: boolean
 }
 
 /** Self-signed without `issuer`. */
@@ -45,6 +48,7 @@ export async function make({
   authority = false,
   algorithm = EC,
   days = 30,
+  signer = false,
 }: Wish): Promise<Made> {
   const generated: unknown = await webcrypto.subtle.generateKey(algorithm as never, true, ['sign', 'verify'])
   const keys = generated as webcrypto.CryptoKeyPair
@@ -61,6 +65,7 @@ export async function make({
       publicKey: keys.publicKey,
       extensions: [
         new BasicConstraintsExtension(authority, undefined, true),
+        ...(signer ? [await AuthorityKeyIdentifierExtension.create(keys.publicKey, false, webcrypto)] : []),
         ...(names.length > 0
           ? [new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns' as const, value })))]
           : []),

@@ -1,9 +1,15 @@
+import { execFile } from 'node:child_process'
 import { createHmac, createPrivateKey, createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Authority } from '../../daemon/acme/authority.ts'
+import { certificateId } from '../../daemon/acme/certificate-id.ts'
 import { bind, generateKey, openKey } from '../../daemon/acme/key.ts'
 import { Problem, problemOf, retryAfter } from '../../daemon/acme/problem.ts'
 import { createAsk } from '../../daemon/acme/transport.ts'
@@ -102,6 +108,88 @@ test('an authority that is not one, answers too much, refuses, or is not trusted
     assert.ok(problem instanceof Problem, String(problem))
     assert.match(problem.message, message)
     assert.is(problem.kind, 'authority')
+  }
+})
+
+test('a certificate is named by the key that signed it and its serial number', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-acme-'))
+  try {
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const subject = ['-subj', '/CN=a.example', '-set_serial', '0x8765432101']
+    const args = [
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      '-days',
+      '1',
+      ...subject,
+    ]
+    await promisify(execFile)('openssl', args)
+    const shown = await promisify(execFile)('openssl', [
+      'x509',
+      '-in',
+      cert,
+      '-noout',
+      '-ext',
+      'authorityKeyIdentifier',
+    ])
+    const [hex = ''] = /([0-9A-F]{2}:){19}[0-9A-F]{2}/.exec(shown.stdout) ?? []
+    const aki = Buffer.from(hex.replaceAll(':', ''), 'hex').toString('base64url')
+    assert.is(aki.length, 27)
+    // of a number whose first bit is set the zero before it counts (RFC 9773 4.1)
+    assert.is(certificateId(await readFile(cert, 'utf8')), `${aki}.AIdlQyEB`)
+    assert.is(certificateId((await plain()).cert), undefined)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+const plain = () => make({ names: ['a.example'] })
+
+test('a renewal says which certificate it replaces, where the authority wants to know; one that it knows no more is none', async () => {
+  const { cert, key } = await make({ names: ['localhost'] })
+  const old = (await make({ names: ['a.example'], signer: true })).cert
+  let wants = true
+  const orders: (string | undefined)[] = []
+  const server = createServer({ cert, key }, async (request, response) => {
+    const base = `https://localhost:${portOf(server)}`
+    response.setHeader('replay-nonce', 'nonce')
+    let text = ''
+    for await (const chunk of request) text += chunk
+    const answer = (status: number, body: object, headers: Record<string, string> = {}) =>
+      response.writeHead(status, headers).end(JSON.stringify(body))
+    if (request.url === '/order') {
+      const { replaces } = JSON.parse(String(Buffer.from(JSON.parse(text).payload, 'base64url')))
+      orders.push(replaces)
+      if (replaces === undefined)
+        return answer(201, { status: 'pending', authorizations: [], finalize: `${base}/f` }, { location: `${base}/o` })
+      return answer(409, { type: 'urn:ietf:params:acme:error:alreadyReplaced' })
+    }
+    if (request.url === '/account') return answer(201, {}, { location: `${base}/account/1` })
+    const urls = { newNonce: `${base}/nonce`, newAccount: `${base}/account`, newOrder: `${base}/order` }
+    return answer(200, { ...urls, ...(wants ? { renewalInfo: `${base}/renewal` } : {}) })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const order = async () => {
+    const directory = `https://localhost:${portOf(server)}/directory`
+    const account = { directory, contact: undefined, key: openKey(generateKey()) }
+    const authority = await Authority.open(createAsk([cert]), account, new AbortController().signal)
+    return authority.order('a.example', old)
+  }
+  try {
+    assert.match((await order()).url, /\/o$/)
+    assert.equal(orders.splice(0), [certificateId(old), undefined])
+    wants = false
+    await order()
+    assert.equal(orders, [undefined])
+  } finally {
+    server.close()
+    server.closeAllConnections()
   }
 })
 

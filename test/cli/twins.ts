@@ -101,6 +101,8 @@ const bare = (text: string): string =>
     .replace(/(less than a minute|\d minutes?) ago/g, 'AGO')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'ID')
     .replace(/\b[0-9a-f]{4}(\*{10}|[0-9a-f]{24,})[0-9a-f]{4}\b/g, 'SECRET')
-    .replace(/\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d [+-]\d{4} \(~ \d+[sm] ago\)/g, 'AGO')
+    .replace(/\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d [+-]\d{4} \(~ \d+[sm] ago\) */g, 'AGO')
+    // as wide as the table, which times make wider as they pass
+    .replace(/─+/g, '─')
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, 'TIME')
     .replace(/\w{3} \w{3} \d\d \d{4} \d\d:\d\d:\d\d GMT[+-]\d{4} \([^)]*\)/g, 'DATE')

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startPlatform } from './platform.ts'
 import { type Source, web } from './source.ts'
-import type { Terminal } from './terminal.ts'
+import { LASTING, type Terminal } from './terminal.ts'
 import { waitFor } from './wait.ts'
 
 /** `heroku run` for clients that do not have the platform's authority: over HTTPS and SSH, which brings resizing and true ends of file. */
@@ -55,9 +55,8 @@ test('a shell follows the size of its window, and ends with it', async () => {
   // what is typed need not come after the window's change, which goes another way
   await terminal.enter('clear; until stty size | grep "^40 120"; do sleep 0.1; done')
   await terminal.shows(/^40 120$/m)
-  // it speaks when it has the terminal: before that an interrupt is for the shell
-  await terminal.enter(`sh -c 'echo as""leep; exec sleep 1000'`)
-  await terminal.shows(/^asleep$/m)
+  await terminal.enter(LASTING)
+  await terminal.shows(/^lasting$/m)
   await terminal.press('C-c')
   await terminal.enter('echo still $((40 + 2))')
   await terminal.shows(/^still 42$/m)

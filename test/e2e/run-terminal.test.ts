@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { nodeApp } from './node-app.ts'
 import { startPlatform } from './platform.ts'
-import type { Terminal } from './terminal.ts'
+import { LASTING, type Terminal } from './terminal.ts'
 import { waitFor } from './wait.ts'
 
 /** `heroku run` as a person uses it: the official CLI in a real terminal. */
@@ -53,8 +53,8 @@ test('a shell has the size, the prompt and the keys of the terminal that it is i
 test('Ctrl-C interrupts what runs, not the session', async () => {
   await terminal.enter('heroku run bash')
   await terminal.shows(PROMPT)
-  await terminal.enter(asleep)
-  await terminal.shows(/^asleep$/m)
+  await terminal.enter(LASTING)
+  await terminal.shows(/^lasting$/m)
   await terminal.press('C-c')
   await terminal.shows(/\^C/)
   await terminal.enter('echo still $((40 + 2))')
@@ -117,8 +117,8 @@ test('sluice run is as good, leaves the terminal as it was, and what destroys as
   await terminal.enter(`sluice run bash --app ${app}`)
   await terminal.shows(/Running bash on console\.\.\. up, run\.\d{4}/)
   await terminal.shows(PROMPT)
-  await terminal.enter(asleep)
-  await terminal.shows(/^asleep$/m)
+  await terminal.enter(LASTING)
+  await terminal.shows(/^lasting$/m)
   await terminal.press('C-c')
   await terminal.shows(/\^C/)
   await terminal.enter('echo still $((40 + 2))')

@@ -21,6 +21,9 @@ export interface Terminal {
   close(): Promise<void>
 }
 
+/** A line for a shell: shows `lasting` once Ctrl-C goes to what lasts, and not to the shell that is about to start it. */
+export const LASTING = `sh -c 'echo last"ing"; exec sleep 1000'`
+
 const sluice = join(import.meta.dirname, '..', '..', 'cli', 'main.js')
 
 /** `heroku` and `sluice` are commands in it. */

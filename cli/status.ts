@@ -14,7 +14,7 @@ interface Status {
   apps: number
   dynos: { type: string; state: string; count: number }[]
   releases_underway: { state: string; count: number }[]
-  routers: { connected: number; lost: number; behind: number }
+  routers: { connected: number; awaited: number; lost: number; behind: number }
   builds: { running: number; waiting: number }
   queues: { boots: number; builds: number; webhook_deliveries: number; drain_lines: number; failing_apps: number }
   memory: { size: number; available: number; daemon: number }
@@ -57,7 +57,7 @@ function linesOf(status: Status): string[] {
     ],
     [
       'Routers',
-      `${routers.connected} connected, ${routers.lost} lost${routers.behind > 0 ? `, ${routers.behind} versions behind` : ''}`,
+      `${routers.connected} connected${routers.awaited > 0 ? `, ${routers.awaited} awaited` : ''}, ${routers.lost} lost${routers.behind > 0 ? `, ${routers.behind} versions behind` : ''}`,
     ],
     ['Memory', `${size(memory.available)} of ${size(memory.size)} free, ${size(memory.daemon)} for the daemon`],
     ...status.file_systems.map(({ place, free, size: all, short }): [string, string] => [

@@ -43,6 +43,11 @@ export const limits = {
   routerSilence: 30 * SECOND,
   /** How often it is asked whether it is there. */
   routerPing: 10 * SECOND,
+  /**
+   * A router that is gone may serve on by its last table: a change waits for it so long, while another is connected. One whose network broke
+   * notices that later than we do by its ping at most, and then dials every 3 s (router/limits.ts).
+   */
+  routerReturn: 20 * SECOND,
   /** Of a health check: its path, what must be in the answer, why it failed; and of how many dynos that is remembered. */
   checkPath: 1024,
   checkContent: 1024,

@@ -1,19 +1,10 @@
-import type { WebSocket } from 'ws'
-import {
-  type Down,
-  HANDOVER,
-  type Identity,
-  PROTOCOL,
-  parseUp,
-  REPLACED,
-  type TableChange,
-  type Up,
-} from '../../router/protocol.ts'
+import { type Down, type Identity, PROTOCOL, parseUp, type TableChange, type Up } from '../../router/protocol.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { Attendance, type Peer } from './attendance.ts'
 import type { Pair } from './chain.ts'
 import { Receipts } from './receipt.ts'
 import { openRegister, type Register } from './register.ts'
@@ -21,26 +12,6 @@ import type { Routers, Sources } from './routers.ts'
 import { Troubles } from './trouble.ts'
 import { WantedTable } from './wanted.ts'
 import { Wellness } from './wellness.ts'
-
-interface Peer {
-  socket: WebSocket
-  address: string
-  router: Identity
-  /** The process: one that takes another's place has drains of its own, unless that one has handed them over. */
-  process: string
-  /** It has said that its successor is about to connect; null when it has not. */
-  handedOverAt: number | null
-  /** Newest version of ours that it follows; 0 until it has answered on this connection. */
-  applied: number
-  /** Version that it was sent last; 0 until it has been sent one. */
-  told: number
-  heardAt: number
-  /** Backends in mode `probe` that it has reached, and in mode `drain` that have no request left; forgotten with the mode. */
-  healthy: Set<string>
-  drained: Set<string>
-  /** Ids of the certificates that it has. */
-  certificates: Set<string>
-}
 
 /** Until it has said hello. */
 const nobody: Identity = { id: '', host: '', pid: 0, workers: 0 }
@@ -60,7 +31,6 @@ export function createRouters(
   { clock, log, register = openRegister(undefined, { log, clock }) }: Parts,
   sources: Sources,
 ): Routers {
-  const peers = new Set<Peer>()
   const receipts = new Receipts()
   const troubles = new Troubles()
   const table = new WantedTable()
@@ -70,18 +40,17 @@ export function createRouters(
     app: (id) => table.route(id),
     tell: (app, dyno, text) => sources.logLine(app, clock.now(), text, dyno),
   })
+  const attendance = new Attendance({
+    ...{ clock, log, register },
+    gone: (peer) => wellness.gone(peer),
+    changed: () => reconsider(),
+  })
+  const { peers } = attendance
   const strangers = new Set<string>()
-  let connectedSince = 0
   let publishing: Promise<void> = Promise.resolve()
   /** The one that has not begun to read the rows, which whoever asks now can share, and the apps that it is to read. */
   let next: Promise<void> | undefined
   let stale: Set<string> | 'all' = 'all'
-
-  const live = (): Peer[] => [...peers].filter((peer) => clock.now() - peer.heardAt < limits.routerSilence)
-  const every = (test: (peer: Peer) => boolean): boolean => {
-    const now = live()
-    return now.length > 0 && now.every(test)
-  }
 
   /** Without them the table goes on all the same, and they with the next. */
   const pairsOf = (certificates: string[]) =>
@@ -144,32 +113,15 @@ export function createRouters(
     publishing.catch((error) => log.error('the routers cannot be told', { error: messageOf(error) }))
   }
 
-  /** Two connections of one router: the newer is its successor, or all that is left of it. */
-  const replace = (peer: Peer): void => {
-    for (const older of peers) {
-      if (older.router.id === '' || older.router.id !== peer.router.id) continue
-      if (older.handedOverAt !== null) peer.process = older.process
-      peers.delete(older)
-      wellness.gone(older)
-      older.socket.close(REPLACED, 'this router has connected anew')
-    }
-  }
-
-  const greet = async (peer: Peer, { applied, certificates, router }: Up & { kind: 'hello' }): Promise<void> => {
+  const greet = async (peer: Peer, hello: Up & { kind: 'hello' }): Promise<void> => {
     if (peer.socket.readyState !== peer.socket.OPEN) return
-    peer.router = router
+    const { applied, router } = hello
     // a number that it has already seen may have been another table's
     const renumbered = applied >= table.version
     if (renumbered) table.version = applied + 1
-    const first = peers.size === 0
-    if (first) connectedSince = clock.now()
-    peer.certificates = new Set(certificates)
-    peer.process = `${router.id} ${router.pid}`
-    replace(peer)
-    peers.add(peer)
-    const { id, host, workers } = router
-    if (id !== '') register.connected({ id, host, workers, address: peer.address, applied }, clock.now())
-    log.info('router connected', { router: id, host, applied, sent: table.version })
+    peer.certificates = new Set(hello.certificates)
+    const first = attendance.enter(peer, hello)
+    log.info('router connected', { router: router.id, host: router.host, applied, sent: table.version })
     // From now on dynos that boot have had their chance, so their time runs.
     if (first) for (const app of table.moving()) sources.changed(app)
     await send(renumbered ? [...peers] : [peer])
@@ -253,11 +205,8 @@ export function createRouters(
     for (const app of now) sources.changed(app)
   }
 
-  const drop = (peer: Peer): void => {
-    if (!peers.delete(peer)) return
-    wellness.gone(peer)
-    log.warn('router disconnected', { router: peer.router.id, left: peers.size })
-    // who waited for its word waits no more
+  /** Who waited for the word of one that is gone waits no more. */
+  const reconsider = (): void => {
     const waited = new Set([...unsettled, ...table.moving()])
     unsettled.clear()
     for (const app of waited) sources.changed(app)
@@ -265,11 +214,7 @@ export function createRouters(
   }
 
   const pings = setInterval(() => {
-    const now = clock.now()
-    for (const peer of peers)
-      if (peer.handedOverAt !== null && now - peer.handedOverAt > limits.routerHandover) drop(peer)
-      else if (now - peer.heardAt > limits.routerSilence) peer.socket.terminate()
-      else peer.socket.ping()
+    attendance.look()
     wellness.look()
     lookAgain()
   }, limits.routerPing)
@@ -280,10 +225,7 @@ export function createRouters(
       const sets = { healthy: new Set<string>(), drained: new Set<string>(), certificates: new Set<string>() }
       const state = { router: nobody, process: '', handedOverAt: null, applied: 0, told: 0, heardAt: clock.now() }
       const peer: Peer = { socket, address, ...state, ...sets }
-      const heard = () => {
-        peer.heardAt = clock.now()
-        if (peer.applied > 0) register.heard(peer.router.id, { applied: peer.applied, now: peer.heardAt })
-      }
+      const heard = () => attendance.heard(peer)
       socket.on('pong', heard)
       socket.on('message', (data) => {
         try {
@@ -295,26 +237,15 @@ export function createRouters(
         }
       })
       socket.on('error', (error) => log.warn('router connection failed', { error: messageOf(error) }))
-      socket.on('close', (code) => {
-        if (code === HANDOVER && peers.has(peer)) peer.handedOverAt = clock.now()
-        else drop(peer)
-      })
+      socket.on('close', (code) => attendance.closed(peer, code))
     },
     list() {
-      const here = new Set(live().map(({ router }) => router.id))
-      return register
+      return attendance
         .list()
-        .map((router) => ({
-          ...router,
-          state: here.has(router.id) ? ('connected' as const) : ('lost' as const),
-          behind: Math.max(0, table.version - router.applied),
-        }))
+        .map((router) => ({ ...router, behind: Math.max(0, table.version - router.applied) }))
         .sort((a, b) => a.firstSeen - b.firstSeen)
     },
-    forget(id) {
-      if (live().some(({ router }) => router.id === id)) return 'connected'
-      return register.forget(id) ? 'forgotten' : 'unknown'
-    },
+    forget: (id) => attendance.forget(id),
     publish(app) {
       if (app === undefined) stale = 'all'
       else if (stale !== 'all') stale.add(app)
@@ -332,7 +263,7 @@ export function createRouters(
       return publishing
     },
     acknowledged(app) {
-      const done = every((peer) => table.isIn(app, peer.applied))
+      const done = attendance.everywhere(({ applied }) => table.isIn(app, applied))
       if (!done) unsettled.add(app)
       return done
     },
@@ -346,7 +277,7 @@ export function createRouters(
           else resolve()
         }
         const look = (): void => {
-          if (every((peer) => peer.applied >= wanted)) end()
+          if (attendance.everywhere(({ applied }) => applied >= wanted)) end()
         }
         waiting.add(look)
         signal.addEventListener('abort', end)
@@ -354,23 +285,22 @@ export function createRouters(
         else look()
       })
     },
-    healthy: (backend) => every((peer) => peer.healthy.has(backend)),
-    dead: (backend) => wellness.dead(backend, live()),
+    healthy: (backend) => attendance.every((peer) => peer.healthy.has(backend)),
+    dead: (backend) => wellness.dead(backend, attendance.live()),
     panics: (app) => wellness.panics(table.route(app) ?? { id: app, backends: [] }),
     troubleOf: (backend) => troubles.of(backend),
-    drained: (backend) => every((peer) => peer.drained.has(backend)),
+    drained: (backend) => attendance.everywhere(({ drained }) => drained.has(backend)),
     receipts,
     graceOf: (app) => table.route(app)?.grace,
     get connectedSince() {
-      return live().length > 0 ? connectedSince : null
+      return attendance.connectedSince
     },
     get connected() {
-      return live().length
+      return attendance.live().length
     },
     close() {
       clearInterval(pings)
-      for (const peer of peers) peer.socket.close(1001, 'the daemon is stopping')
-      void register.close()
+      attendance.close()
     },
   }
 }

@@ -15,6 +15,8 @@ export interface KnownRouter {
   workers: number
   /** Version of the table that it follows, or did when it was seen last. */
   applied: number
+  /** Changes wait for it: it is connected, or was a moment ago and has not said that it stops. */
+  mayServe: boolean
   /** ms since the epoch */
   firstSeen: number
   lastSeen: number
@@ -27,9 +29,11 @@ export interface KnownRouter {
  */
 export interface Register {
   list(): KnownRouter[]
-  connected(router: Omit<KnownRouter, 'firstSeen' | 'lastSeen'>, now: number): void
+  connected(router: Omit<KnownRouter, 'mayServe' | 'firstSeen' | 'lastSeen'>, now: number): void
   /** Nothing when it is not known. */
   heard(id: string, what: { applied: number; now: number }): void
+  /** Nothing waits for it any more; nothing when it is not known. */
+  lost(id: string): void
   /** False when it is not known. */
   forget(id: string): boolean
   close(): Promise<void>
@@ -66,12 +70,12 @@ export function openRegister(file: string | undefined, { log, clock }: { log: Lo
   return {
     list: () => [...routers.values()],
     connected(router, now) {
-      const firstSeen = routers.get(router.id)?.firstSeen ?? now
+      const { firstSeen = now, mayServe = false } = routers.get(router.id) ?? {}
       routers.delete(router.id)
       const [oldest] = [...routers.values()].sort((a, b) => a.lastSeen - b.lastSeen)
       if (oldest !== undefined && routers.size >= limits.knownRouters) routers.delete(oldest.id)
-      routers.set(router.id, { ...router, firstSeen, lastSeen: now })
-      within(limits.registerChanged)
+      routers.set(router.id, { ...router, mayServe: true, firstSeen, lastSeen: now })
+      within(mayServe ? limits.registerChanged : 0)
     },
     heard(id, { applied, now }) {
       const router = routers.get(id)
@@ -79,6 +83,12 @@ export function openRegister(file: string | undefined, { log, clock }: { log: Lo
       within(router.applied === applied ? limits.registerSeen : limits.registerChanged)
       router.lastSeen = now
       router.applied = applied
+    },
+    lost(id) {
+      const router = routers.get(id)
+      if (router === undefined) return
+      router.mayServe = false
+      within(limits.registerChanged)
     },
     forget(id) {
       const known = routers.delete(id)
@@ -93,7 +103,8 @@ function read(file: string, log: Log): Map<string, KnownRouter> {
   try {
     const list: unknown = JSON.parse(readFileSync(file, 'utf8'))
     if (!Array.isArray(list) || !list.every(isKnown)) throw new Error('not a list of routers')
-    return new Map(list.map((router) => [router.id, router]))
+    // an older daemon did not say
+    return new Map(list.map((router) => [router.id, { ...router, mayServe: router.mayServe !== false }]))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       log.error('the known routers could not be read; the list begins anew', { error: messageOf(error) })

@@ -11,15 +11,13 @@ export interface Routers {
   accept(socket: WebSocket, address?: string): void
   /** Those that are or were connected, the first known first. */
   list(): RouterState[]
-  /** Forgets one that is lost. */
+  /** Forgets one that is not connected; nothing waits for it from then on. */
   forget(router: string): 'forgotten' | 'connected' | 'unknown'
   /** Sends the table as the rows have it now, of one app or of all; resolves when it is on its way. Unchanged rows send nothing. */
   publish(app?: string): Promise<void>
-  /** Sends it although nothing has changed: at each table routers look whether the platform's certificate is another. */
-  repeat(): Promise<void>
-  /** True when at least one router is connected and every live one follows this app's newest route. */
+  /** True when a router is connected, and all that are or are awaited follow this app's newest route. */
   acknowledged(app: string): boolean
-  /** Resolves when every live router, of which there is one, follows the table that was published last; rejects when `signal` aborts. */
+  /** Resolves when the same holds of the table that was published last; rejects when `signal` aborts. */
   followed(signal: AbortSignal): Promise<void>
   /** True when every live router has reached this backend. */
   healthy(backend: string): boolean
@@ -29,7 +27,7 @@ export interface Routers {
   panics(app: string): boolean
   /** What a router found wrong with this backend's health last, in words; also when the backend has gone, for a while. */
   troubleOf(backend: string): string | undefined
-  /** True when every live router says that this backend's last request has ended. */
+  /** True when a router is connected, and all that are or are awaited have said that this backend's last request has ended. */
   drained(backend: string): boolean
   /** How they ended. */
   readonly receipts: Receipts
@@ -41,9 +39,9 @@ export interface Routers {
   close(): void
 }
 
-export interface RouterState extends KnownRouter {
-  /** `lost`: it serves on by the table that it has, when it runs. */
-  state: 'connected' | 'lost'
+export interface RouterState extends Omit<KnownRouter, 'mayServe'> {
+  /** Not `connected`, it serves on by the table that it has, when it runs: changes wait for one that is `awaited`, for none that is `lost`. */
+  state: 'connected' | 'awaited' | 'lost'
   /** Versions that it does not follow yet. */
   behind: number
 }

@@ -32,8 +32,9 @@ function ofPlatform(stock: Stock): Family[] {
     gauge('sluice_drains', 'Log drains.', drains.open),
     gauge('sluice_drain_lines_waiting', 'Lines that log drains have not delivered yet.', drains.waiting),
     gauge('sluice_webhook_deliveries_waiting', 'Deliveries to webhooks that are to be attempted.', stock.webhooks),
-    gauge('sluice_routers', 'Routers that are connected, or were and are lost.', [
+    gauge('sluice_routers', 'Routers that are connected, or were and are awaited or lost.', [
       { labels: { state: 'connected' }, value: routers.connected },
+      { labels: { state: 'awaited' }, value: routers.awaited },
       { labels: { state: 'lost' }, value: routers.lost },
     ]),
     gauge(

@@ -29,7 +29,7 @@ export interface Stock {
   drains: { open: number; waiting: number }
   /** Deliveries that are to be attempted. */
   webhooks: number
-  routers: { connected: number; lost: number; behind: number }
+  routers: { connected: number; awaited: number; lost: number; behind: number }
   memory: { size: number; available: number }
   fileSystems: FileSystem[]
   disk: Disk['measured']
@@ -108,9 +108,11 @@ function summed(rows: Stock['dynos']): Stock['dynos'] {
 function routersOf({ routers }: Daemon): Stock['routers'] {
   const all = routers.list()
   const connected = all.filter(({ state }) => state === 'connected')
+  const lost = all.filter(({ state }) => state === 'lost').length
   return {
     connected: connected.length,
-    lost: all.length - connected.length,
+    awaited: all.length - connected.length - lost,
+    lost,
     behind: Math.max(0, ...connected.map(({ behind }) => behind)),
   }
 }

@@ -13,7 +13,7 @@ const known = (id: string, state: RouterState['state']): RouterState => ({
   ...{ id, state, host: 'edge', address: '192.0.2.1', workers: 2, applied: 7, behind: 1 },
   ...{ firstSeen: 0, lastSeen: 1000 },
 })
-const routers = [known('one', 'connected'), known('two', 'lost')]
+const routers = [known('one', 'connected'), known('two', 'awaited')]
 host.d.routers.list = () => routers
 host.d.routers.forget = (id) => {
   const at = routers.findIndex((router) => router.id === id)
@@ -23,11 +23,11 @@ host.d.routers.forget = (id) => {
   return 'forgotten'
 }
 
-test('an administrator sees the routers, and forgets one that is lost', async () => {
+test('an administrator sees the routers, and forgets one that is gone', async () => {
   const list = await good('GET', '/sluice/routers')
   assert.equal(
     list.map(({ id, state }: RouterState) => `${id} ${state}`),
-    ['one connected', 'two lost'],
+    ['one connected', 'two awaited'],
   )
   assert.equal(list[0], {
     ...{ id: 'one', host: 'edge', address: '192.0.2.1', state: 'connected', workers: 2, applied_version: 7, behind: 1 },
@@ -40,7 +40,7 @@ test('an administrator sees the routers, and forgets one that is lost', async ()
 })
 
 test('the sluice command shows them, and forgets one', async () => {
-  routers.push(known('three', 'lost'))
+  routers.push(known('three', 'lost'), known('four', 'awaited'))
   const sluice = (...args: string[]) =>
     new Promise<string>((resolve) => {
       const env = { ...process.env, SLUICE_PORT: new URL(host.url).port, SLUICE_ADMIN_TOKEN: host.token }
@@ -49,9 +49,10 @@ test('the sluice command shows them, and forgets one', async () => {
   assert.is(
     await sluice(),
     [
-      'id     host  address    state                                table        workers\n',
-      'one    edge  192.0.2.1  connected                            7, 1 behind        2\n',
-      'three  edge  192.0.2.1  lost since 1970-01-01T00:00:01.000Z  7, 1 behind        2\n',
+      'id     host  address    state                                   table        workers\n',
+      'one    edge  192.0.2.1  connected                               7, 1 behind        2\n',
+      'three  edge  192.0.2.1  lost since 1970-01-01T00:00:01.000Z     7, 1 behind        2\n',
+      'four   edge  192.0.2.1  awaited since 1970-01-01T00:00:01.000Z  7, 1 behind        2\n',
     ].join(''),
   )
   assert.is(await sluice('--forget', 'three'), 'The router three (edge) is forgotten.\n')

@@ -279,11 +279,12 @@ test('it finds what is broken', async () => {
   }
   d.routers.list = () => [
     { ...router, state: 'connected', behind: 3 },
+    { ...router, host: 'near', state: 'awaited', behind: 0 },
     { ...router, host: 'far', state: 'lost', behind: 0 },
   ]
   assert.equal(
     (await examined('routers')).map(({ state, text }) => `${state} ${text.split(' ')[0]}`),
-    ['ok 1', 'warn edge', 'warn far'],
+    ['ok 1', 'warn edge', 'warn near', 'warn far'],
   )
   d.engine.ping = async () => {
     throw new Error('The Docker engine does not answer.')

@@ -71,7 +71,7 @@ test('the doctor finds all well, a router that is gone, and a daemon that is', a
   await platform.router.kill('SIGKILL')
   await waitFor('the daemon to miss its router', async () => {
     const [router] = await platform.api<{ state: string }[]>('GET', '/sluice/routers')
-    return router?.state === 'lost'
+    return router?.state === 'awaited'
   })
   assert.equal(await examined('routers'), ['code 1', 'fail routers', 'warn routers'])
   await platform.daemon.kill('SIGKILL')

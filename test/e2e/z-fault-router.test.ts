@@ -163,8 +163,8 @@ underLoad(
     control.treat('silent')
     await points.release('rollout.cutover')
     const silent = async () =>
-      (await api<{ state: string }[]>('GET', '/sluice/routers')).every(({ state }) => state === 'lost')
-    await waitFor('the router to be taken for lost', silent)
+      (await api<{ state: string }[]>('GET', '/sluice/routers')).every(({ state }) => state === 'awaited')
+    await waitFor('the router to be given up', silent)
     await waits(version, () => control.treat('prompt'))
   },
 )

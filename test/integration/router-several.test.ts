@@ -7,13 +7,14 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../daemon/clock.ts'
+import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { createRouters } from '../../daemon/route/control.ts'
 import type { Routers } from '../../daemon/route/routers.ts'
 import type { AppRoute } from '../../router/protocol.ts'
-import { freePort } from '../e2e/ports.ts'
-import { leavePlace, makePlace, type Place, startRouter } from './router-process-rig.ts'
+import { startLoad } from './router-load.ts'
+import { freePort, leavePlace, makePlace, type Place, startRouter } from './router-process-rig.ts'
 import { client, eventually, get, tableOf } from './router-rig.ts'
 
 /** Several router processes at the daemon's own end of the connection, one of which can be cut off. */
@@ -63,21 +64,74 @@ const said = (net: Network, wanted: string[]) =>
     () => `${wanted} in ${states(net)}`,
   )
 
-test('a router that is cut off serves on by its table and is told apart; a cutover waits for the other alone', async () => {
-  const places: Place[] = [await makePlace(), await makePlace({ token: 'second' })]
-  const [one, two] = places as [Place, Place]
-  let hosts = ['a.localhost']
-  const route = () => tableOf(1, { hosts, backends: [one.dyno.route()] }).apps[0] as AppRoute
-  const net = network(one.api, route)
+/** Two that follow the route; the second is cut off by its token. */
+async function startBoth(route: (places: { one: Place; two: Place }) => AppRoute) {
+  const one = await makePlace()
+  const two = { ...(await makePlace({ token: 'second' })), api: one.api }
+  const net = network(one.api, () => route({ one, two }))
+  await net.routers.publish()
   startRouter(one)
-  await said(net, [])
   await eventually(
     () => net.routers.connected === 1,
     () => 'the first router',
   )
-  startRouter({ ...two, api: one.api })
-  await net.routers.publish()
+  startRouter(two)
   await said(net, ['connected 0', 'connected 0'])
+  const leave = async () => {
+    net.close()
+    for (const place of [one, two]) await leavePlace(place)
+  }
+  return { one, two, net, leave }
+}
+
+test('a cutover waits for a router that is cut off, by which requests come, until it is back: none fails', async () => {
+  Object.assign(limits, { routerReturn: 100_000 })
+  let isCutOver = false
+  const { one, two, net, leave } = await startBoth(({ one, two }) => {
+    const backends = isCutOver
+      ? [two.dyno.route('serve', 'new'), one.dyno.route('drain', 'old')]
+      : [one.dyno.route('serve', 'old')]
+    return tableOf(1, { backends }).apps[0] as AppRoute
+  })
+  const load = startLoad(two.http, 20)
+  const more = (count: number) => {
+    const wanted = load.answered + count
+    return eventually(
+      () => load.answered >= wanted || load.failures.length > 0,
+      () => `${wanted} answers in ${load.answered}`,
+    )
+  }
+  await more(20)
+  net.cut('second')
+  await said(net, ['connected 0', 'awaited 0'])
+  isCutOver = true
+  await net.routers.publish('app')
+  await said(net, ['connected 0', 'awaited 1'])
+  await eventually(
+    () => net.routers.receipts.of('old') !== null,
+    () => 'the drain by the first',
+  )
+  await more(20)
+  assert.not.ok(net.routers.acknowledged('app'))
+  assert.not.ok(net.routers.drained('old'))
+  net.cut(undefined)
+  await eventually(
+    () => net.routers.acknowledged('app') && net.routers.drained('old'),
+    () => 'the word of the second',
+  )
+  one.dyno.close()
+  await more(20)
+  await load.stop()
+  assert.equal(load.failures, [])
+  await leave()
+})
+
+test('a router that does not come back serves on by its table and is told apart; a cutover waits for the other alone', async () => {
+  Object.assign(limits, { routerReturn: 500 })
+  let hosts = ['a.localhost']
+  const { one, two, net, leave } = await startBoth(
+    ({ one }) => tableOf(1, { hosts, backends: [one.dyno.route()] }).apps[0] as AppRoute,
+  )
   assert.is(new Set(net.routers.list().map(({ id }) => id)).size, 2)
   net.cut('second')
   await said(net, ['connected 0', 'lost 0'])
@@ -95,8 +149,7 @@ test('a router that is cut off serves on by its table and is told apart; a cutov
   net.cut(undefined)
   await said(net, ['connected 0', 'connected 0'])
   assert.match(await client(two.http).write(b).untilClosed(), /hello/)
-  net.close()
-  for (const place of places) await leavePlace(place)
+  await leave()
 })
 
 test('two routers that share a copied data directory push each other out slowly, and say so', async () => {

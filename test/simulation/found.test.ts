@@ -51,11 +51,25 @@ const found: Record<string, Event[]> = {
   ],
 }
 
-for (const [name, events] of Object.entries(found))
-  test(name, () => {
-    const history = { routers: 1, serial: false, events }
-    const { broken, world } = play(history)
-    if (broken) throw new Error(`${broken.message}\n${story(history)}\n${world.log()}`)
-  })
+const foundWithTwo: Record<string, Event[]> = {
+  'a cutover waits for a router that loses its connection until it follows': [
+    push(),
+    { after: 10, what: 'cut', router: 0, ms: 2000 },
+  ],
+  'a daemon that is killed in a cutover waits for all routers that it had': [
+    push(),
+    { after: 3000, what: 'cut', router: 0, ms: 10_000 },
+    push(),
+    { after: 0, what: 'kill', steps: 5, ms: 100 },
+  ],
+}
+
+for (const [index, histories] of [found, foundWithTwo].entries())
+  for (const [name, events] of Object.entries(histories))
+    test(name, () => {
+      const history = { routers: index + 1, serial: false, events }
+      const { broken, world } = play(history)
+      if (broken) throw new Error(`${broken.message}\n${story(history)}\n${world.log()}`)
+    })
 
 test.run()

@@ -4,6 +4,7 @@ import type { Daemon } from '../../daemon/daemon.ts'
 import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createRouters } from '../../daemon/route/control.ts'
+import type { Register } from '../../daemon/route/register.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
 import { createBoots } from '../../daemon/run/boot.ts'
 import { createCapacity } from '../../daemon/run/capacity.ts'
@@ -23,6 +24,8 @@ import { type Parts, ToldEngine } from './told-engine.ts'
 export interface Place extends Parts {
   config: Config
   seal: Seal
+  /** It outlives the daemon, as its file does. */
+  register: Register
   /** The database. */
   path: string
   /** A line of the daemon's log. */
@@ -58,7 +61,7 @@ export class Life {
     const { engine } = this.engine
     const poke = (app: string) => this.d.runner.poke(app)
     const routers = createRouters(
-      { clock, log },
+      { clock, log, register: place.register },
       {
         routes: (apps) => allRoutes(db, 'localhost', apps),
         ...{ pairs: async () => new Map(), challenges: () => [], changed: poke, logLine() {} },

@@ -34,6 +34,8 @@ export interface Surroundings {
   store: Store
   machine: Machine
   planner: Planner
+  /** Names of the routers that may serve, as the daemon has them in a file. */
+  known: Set<string>
   /** What was done, for people. */
   log(line: string): void
   /** After each step. */
@@ -71,7 +73,7 @@ export class Model {
     this.world = world
     this.died = died
     const { agenda, store } = world
-    this.peers = new Peers(agenda.clock.now, () => this.poke())
+    this.peers = new Peers(agenda.clock, () => this.poke(), world.known)
     for (const { id, attended } of store.releases) if (attended) store.settle(id, 'failed')
     for (const { id, oneOff } of store.dynos.values())
       if (oneOff?.attached)
@@ -79,6 +81,7 @@ export class Model {
           'starting',
           'up',
         ])
+    this.publish()
     this.list(false)
     this.every(LIST_AGAIN, () => this.list(true))
     this.every(Peers.pingEvery, () => this.peers.ping())
@@ -111,6 +114,7 @@ export class Model {
     if (!this.alive) return
     this.alive = false
     this.cancelAlarm()
+    this.peers.die()
     this.world.log('the daemon is killed')
     this.died()
   }

@@ -1,4 +1,6 @@
+import type { Clock } from '../../daemon/clock.ts'
 import { limits } from '../../daemon/limits.ts'
+import { Absences, type LastWord } from '../../daemon/route/absence.ts'
 import type { Routed } from '../../daemon/route/table.ts'
 import { routeOf } from '../../daemon/route/table.ts'
 import { WantedTable } from '../../daemon/route/wanted.ts'
@@ -20,12 +22,35 @@ export class Peers {
   readonly table = new WantedTable()
   private readonly peers = new Map<Router, Peer>()
   private connectedAt = 0
-  private readonly now: () => number
+  private readonly absences: Absences
+  private readonly clock: Clock
   private readonly changed: () => void
+  private readonly known: Set<string>
 
-  constructor(now: () => number, changed: () => void) {
-    this.now = now
+  /** `known`: names of routers that are connected or awaited, from one life of the daemon to the next. */
+  constructor(clock: Clock, changed: () => void, known: Set<string>) {
+    this.clock = clock
     this.changed = changed
+    this.known = known
+    this.absences = new Absences({
+      clock,
+      connected: () => this.connectedSince !== null,
+      lost: (name) => {
+        known.delete(name)
+        changed()
+      },
+    })
+    for (const name of known) this.absences.begin(name)
+  }
+
+  private now(): number {
+    return this.clock.now()
+  }
+
+  /** The daemon is killed. */
+  die(): void {
+    this.peers.clear()
+    this.absences.close()
   }
 
   accept(router: Router): Link {
@@ -72,7 +97,7 @@ export class Peers {
   }
 
   acknowledged(app: string): boolean {
-    return this.every(({ applied }) => this.table.isIn(app, applied))
+    return this.everywhere(({ applied }) => this.table.isIn(app, applied))
   }
 
   healthy(dyno: string): boolean {
@@ -80,11 +105,15 @@ export class Peers {
   }
 
   drained(dyno: string): boolean {
-    return this.every((peer) => peer.drained.has(dyno))
+    return this.everywhere(({ drained }) => drained.has(dyno))
   }
 
   get connectedSince(): number | null {
     return [...this.peers.keys()].some((router) => this.live(router)) ? this.connectedAt : null
+  }
+
+  private everywhere(test: (word: LastWord) => boolean): boolean {
+    return this.connectedSince !== null && [...this.peers.values(), ...this.absences.words()].every(test)
   }
 
   private every(test: (peer: Peer) => boolean): boolean {
@@ -130,9 +159,13 @@ export class Peers {
   private greet(router: Router, peer: Peer, applied: number): void {
     const renumbered = applied >= this.table.version
     if (renumbered) this.table.version = applied + 1
-    if (this.peers.size === 0) this.connectedAt = this.now()
+    const first = this.connectedSince === null
+    if (first) this.connectedAt = this.now()
     peer.greeted = true
     this.peers.set(router, peer)
+    this.known.add(router.name)
+    this.absences.end(router.name)
+    if (first) this.absences.restart()
     for (const one of renumbered ? this.peers.keys() : [router]) one.hear(this.whole())
   }
 
@@ -141,6 +174,7 @@ export class Peers {
   private drop(router: Router, peer: Peer): void {
     if (this.peers.get(router) !== peer) return
     this.peers.delete(router)
+    this.absences.begin(router.name, peer)
     this.changed()
   }
 }

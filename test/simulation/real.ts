@@ -6,6 +6,8 @@ import { type App, createApp } from '../../daemon/app/app.ts'
 import { type Config, readConfig } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { messageOf } from '../../daemon/errors.ts'
+import { createLog } from '../../daemon/log.ts'
+import { openRegister, type Register } from '../../daemon/route/register.ts'
 import { openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { Agenda } from './agenda.ts'
@@ -72,6 +74,7 @@ export class RealWorld {
   private readonly said: { at: number; line: string }[] = []
   private readonly path: string
   private readonly specs: Specs = new Map()
+  private readonly register: Register
   private life: Life | undefined
   private readonly dead: Life[] = []
   private eye: Eye | undefined
@@ -84,6 +87,7 @@ export class RealWorld {
     const { agenda } = this
     this.spoil = spoil
     this.beginning = beginning
+    this.register = openRegister(undefined, { log: createLog(() => {}), clock: agenda.clock })
     this.path = join(beginning.folder, 'sluice.db')
     const surroundings = {
       agenda,
@@ -99,7 +103,7 @@ export class RealWorld {
       container: (id) => this.machine.boxes.get(id),
       containers: () => this.machine.boxes.values(),
       routers: this.routers,
-      awaits: (router) => this.life && listed(router)?.state === 'connected',
+      daemon: () => this.life !== undefined,
       crowded: () => false,
       behind: (router) => listed(router)?.behind ?? 1,
     })
@@ -203,7 +207,7 @@ export class RealWorld {
   private boot(): void {
     const { agenda, machine, specs, beginning } = this
     this.life = new Life({
-      ...{ agenda, machine, specs, seal, path: this.path, config: beginning.config },
+      ...{ agenda, machine, specs, seal, register: this.register, path: this.path, config: beginning.config },
       codeOf: (command) => this.codeOf(command),
       said: (line) => this.hear(line.replace(/"at":"[^"]*",/, '').trim()),
       ending: (id) => {

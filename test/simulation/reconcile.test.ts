@@ -73,6 +73,19 @@ test('a release that was booting when the daemon died has its time to boot from 
   if (broken) throw new Error(`${broken.message}\n${world.log()}`)
 })
 
+test('a cutover waits for a router that is gone for a moment, when the daemon is killed meanwhile too', async () => {
+  const code = { web: true, worker: false, command: 'none', boot: 'well' } as const
+  const push: Event = { after: 0, what: 'push', code, attended: false }
+  const cut: Event = { after: 3000, what: 'cut', router: 0, ms: 10_000 }
+  for (const events of [
+    [push, cut, push],
+    [push, cut, push, { after: 1400, what: 'kill', steps: 0, ms: 100 }] satisfies Event[],
+  ]) {
+    const { broken, world } = await play({ routers: 2, serial: false, events })
+    if (broken) throw new Error(`${broken.message}\n${world.log()}`)
+  }
+})
+
 test('a history is played in the same way each time', async () => {
   for (const seed of [3, 7, 11]) {
     const history = historyOf(seed, MOST)

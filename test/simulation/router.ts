@@ -40,6 +40,8 @@ export class Router {
   /** Until then it neither hears nor says anything, with its connection open, true time. */
   silentUntil = 0
   link: Link | null = null
+  /** Since when no daemon has it among its routers, true time; null while one does. */
+  awaySince: number | null = 0
   private readonly world: Surroundings
   /** By dyno: when its last request ends, true time. */
   private readonly busy = new Map<string, number>()
@@ -71,6 +73,7 @@ export class Router {
     const link = this.link
     this.link = null
     this.connection++
+    this.awaySince ??= this.world.agenda.now
     link?.broken()
     if (!this.running) return
     this.mayDial = forMs === 0
@@ -108,12 +111,15 @@ export class Router {
     this.connect()
   }
 
+  /** The first that a daemon says to a router is that it has it. */
   hear(message: Down): void {
+    this.awaySince = null
     this.arrives('in', () => this.follow(message))
   }
 
   /** The daemon has closed the connection. */
   hangUp(): void {
+    this.awaySince ??= this.world.agenda.now
     this.soon(this.silentUntil - this.world.agenda.now, () => this.disconnect())
   }
 

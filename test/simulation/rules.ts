@@ -1,4 +1,4 @@
-import { limits } from '../../daemon/limits.ts'
+import { drainTime } from '../../daemon/route/grace.ts'
 import type { Container, Release, Row, Witness } from './witness.ts'
 
 /**
@@ -144,15 +144,18 @@ export const ofRelease: Rule<[before: string | undefined, after: Release]>[] = [
   },
   {
     name: 'every router first',
-    says: 'A release has succeeded only when every live router, of which there is one, follows the table in which it serves.',
+    says: 'A release has succeeded only when every router that is not lost, of which one is connected, follows the table in which it serves.',
     check(witness, before, release) {
-      const { sight } = witness
+      const { sight, lost } = witness
       if (release.state !== 'succeeded' || before !== 'cutover' || witness.slots(release) === 0) return
-      const live = sight.routers.filter((router) => sight.awaits(router))
-      if (live.length === 0) return `v${release.version} succeeded while no router is there`
-      const late = live.find(
-        ({ route }) =>
-          !route?.backends.some(({ id, mode }) => mode === 'serve' && witness.rows.get(id)?.release === release.id),
+      if (sight.routers.every(({ awaySince }) => awaySince !== null))
+        return `v${release.version} succeeded while no router is there`
+      const late = sight.routers.find(
+        (router) =>
+          !lost.has(router) &&
+          !router.route?.backends.some(
+            ({ id, mode }) => mode === 'serve' && witness.rows.get(id)?.release === release.id,
+          ),
       )
       return late && `v${release.version} succeeded while router ${late.name} does not follow it`
     },
@@ -201,14 +204,15 @@ export const ofContainer: Rule<[container: Container, what: 'made' | 'ending']>[
   },
   {
     name: 'nobody is sent to an end',
-    says: 'A dyno is told to end only when no router that counts sends it requests, and none has one there unless its time is over.',
-    check({ sight, left, rows, asked, destroyed }, { id, type, oneOff, listens }, what) {
+    says: 'A dyno is told to end only when no router that counts sends it requests or has one there, unless its time is over.',
+    check({ sight, left, drainingSince, asked, destroyed }, { id, type, oneOff, listens }, what) {
       if (what !== 'ending' || type !== 'web' || oneOff || !listens || destroyed || asked.has(id)) return
+      const since = drainingSince.get(id)
+      if (since !== undefined && sight.now() - since >= drainTime(undefined)) return
       for (const router of sight.routers) {
         if (left.has(router)) continue
         if (router.serves(id)) return `${id} is told to end while router ${router.name} sends it requests`
-        const row = rows.get(id)
-        if (router.isBusy(id) && row?.state === 'draining' && sight.now() - row.since < limits.drain)
+        if (router.isBusy(id) && since !== undefined)
           return `${id} is told to end while it has a request by router ${router.name}`
       }
       return undefined
@@ -230,7 +234,7 @@ export const always: Rule<[]>[] = [
           if (served !== undefined && served !== release) return `router ${router.name} sends requests to two releases`
           served = release
         }
-        const follows = router.running && !left.has(router) && sight.behind(router) === 0 && sight.awaits(router)
+        const follows = router.running && !left.has(router) && sight.behind(router) === 0 && router.awaySince === null
         const release = releases.get(served ?? '')
         // Routers are told in the moment in which it fails.
         if (follows && release?.state === 'failed' && release.since < sight.time())
@@ -245,9 +249,12 @@ export const always: Rule<[]>[] = [
     check(witness) {
       const { sight, left, served, excused, destroyed, public: release } = witness
       if (excused || destroyed || !release || witness.slots(release) === 0 || (witness.tight && witness.serial)) return
-      for (const router of sight.routers)
-        if (router.running && served.has(router) && !left.has(router) && !witness.reaches(router))
+      for (const router of sight.routers) {
+        // an older release may have had no web
+        const old = sight.behind(router) > 0 && !router.route?.backends.some(({ mode }) => mode === 'serve')
+        if (router.running && served.has(router) && !left.has(router) && !old && !witness.reaches(router))
           return `router ${router.name} has nobody left to send requests to`
+      }
       return undefined
     },
   },

@@ -1,3 +1,4 @@
+import { limits } from '../../daemon/limits.ts'
 import type { DynoState, RolloutState } from '../../daemon/store/schema.ts'
 import type { Router } from './router.ts'
 import { always, atRest, type Finding, ofContainer, ofDyno, ofRelease } from './rules.ts'
@@ -59,8 +60,8 @@ export interface Sight {
   container(id: string): Container | undefined
   containers(): Iterable<Container>
   routers: readonly Router[]
-  /** What the daemon thinks: it waits for this router's word. Undefined while there is no daemon. */
-  awaits(router: Router): boolean | undefined
+  /** There is a daemon. */
+  daemon(): boolean
   /** There are more web dynos than slots, and no room for them. */
   crowded(): boolean
   /** Versions of the table that this router does not follow yet. */
@@ -77,12 +78,16 @@ export class Witness {
   tight = false
   readonly releases = new Map<string, Release>()
   readonly rows = new Map<string, Row>()
+  /** When each dyno began to drain, by the daemon's clock. */
+  readonly drainingSince = new Map<string, number>()
   /** Dynos that somebody asked to be stopped now. */
   readonly asked = new Set<string>()
   /** How often the engine has made a container of this dyno; how often the release command of a release. */
   readonly starts = new Map<string, number>()
   readonly commands = new Map<string, number>()
-  /** Routers that nobody has to wait for: silent, gone, or late for longer than a drain lasts. */
+  /** Routers that no daemon has had for so long that nobody has to wait for them, until one has them again. */
+  readonly lost = new Set<Router>()
+  /** These, and those that are late for longer than a drain lasts. */
   readonly left = new Set<Router>()
   /** Taken before anybody had heard that they run. */
   readonly unheard = new Set<string>()
@@ -90,6 +95,8 @@ export class Witness {
   private readonly gone = new Set<string>()
   /** Since when each is behind. */
   private readonly lateSince = new Map<Router, number>()
+  /** When no daemon had any of the routers, last, true time. */
+  private aloneAt = 0
   /** Which had a dyno to send a request to when it was looked at last. */
   readonly served = new Set<Router>()
   /** A fault, or a person, has taken dynos that had requests; until all are up again nobody is to blame. */
@@ -121,6 +128,7 @@ export class Witness {
     const before = this.rows.get(id)
     if (after) this.rows.set(id, after)
     else this.rows.delete(id)
+    if (after?.state === 'draining' && before?.state !== 'draining') this.drainingSince.set(id, after.since)
     for (const rule of ofDyno) this.ask(rule, rule.check(this, before, after))
   }
 
@@ -128,6 +136,7 @@ export class Witness {
     const before = this.releases.get(told.id)?.state
     const after = { ...told, since: this.sight.time() }
     this.releases.set(after.id, after)
+    this.attend()
     if (before !== after.state) for (const rule of ofRelease) this.ask(rule, rule.check(this, before, after))
   }
 
@@ -161,6 +170,7 @@ export class Witness {
 
   /** After each thing that has happened. */
   look(drain: number): void {
+    this.attend()
     for (const router of this.sight.routers) this.notice(router, drain)
     for (const rule of always) this.ask(rule, rule.check(this))
     for (const router of this.sight.routers)
@@ -181,15 +191,26 @@ export class Witness {
     )
   }
 
+  /** Who is lost at this moment. */
+  private attend(): void {
+    const { sight } = this
+    if (sight.routers.every(({ awaySince }) => awaySince !== null)) this.aloneAt = sight.time()
+    for (const router of sight.routers) {
+      const { awaySince, version } = router
+      if (awaySince === null) this.lost.delete(router)
+      else if (version === 0 || sight.time() - Math.max(awaySince, this.aloneAt) >= limits.routerReturn)
+        this.lost.add(router)
+    }
+  }
+
   private notice(router: Router, drain: number): void {
     const { sight } = this
-    const awaited = sight.awaits(router)
-    if (awaited === undefined) return
+    if (!sight.daemon()) return
     const behind = sight.behind(router) > 0
     const since = behind ? (this.lateSince.get(router) ?? sight.now()) : sight.now()
     this.lateSince.set(router, since)
-    if (!awaited || sight.now() - since >= drain) this.left.add(router)
-    else if (!behind) this.left.delete(router)
+    if (this.lost.has(router) || sight.now() - since >= drain) this.left.add(router)
+    else if (!behind && router.awaySince === null) this.left.delete(router)
   }
 
   /** Every slot of the release that serves is filled, and every router that counts knows it. */

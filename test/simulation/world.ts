@@ -34,6 +34,7 @@ export class World {
   readonly routers: Router[]
   private daemon: Model | undefined
   private readonly planner: Planner
+  private readonly known = new Set<string>()
 
   constructor({ routers, serial }: History, planner: Planner = plan) {
     this.planner = planner
@@ -45,7 +46,7 @@ export class World {
       container: (id) => this.machine.boxes.get(id),
       containers: () => this.machine.boxes.values(),
       routers: this.routers,
-      awaits: (router) => this.daemon?.peers.live(router),
+      daemon: () => this.daemon !== undefined,
       crowded: () => this.store.crowded,
       behind: (router) => this.daemon?.peers.behind(router) ?? 0,
     })
@@ -136,10 +137,10 @@ export class World {
   }
 
   private boot(): void {
-    const { agenda, store, machine, planner } = this
+    const { agenda, store, machine, planner, known } = this
     const daemon: Model = new Model(
       {
-        ...{ agenda, store, machine, planner, look: this.look, log: (line) => this.say(line) },
+        ...{ agenda, store, machine, planner, known, look: this.look, log: (line) => this.say(line) },
         ending: (id) => {
           const box = machine.boxes.get(id)
           if (box?.running) this.witness.ending(box)

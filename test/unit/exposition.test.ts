@@ -12,7 +12,7 @@ const NOTHING: Stock = {
   ...{ builds: { running: 0, waiting: 0 }, boots: { booting: 0, waiting: 0 }, passes: { running: 0, failing: [] } },
   ...{
     drains: { open: 0, waiting: 0 },
-    routers: { connected: 0, lost: 0, behind: 0 },
+    routers: { connected: 0, awaited: 0, lost: 0, behind: 0 },
     memory: { size: 2, available: 1 },
   },
   ...{ disk: undefined, database: 0, certificates: [] },

@@ -1,135 +1,59 @@
-import { EventEmitter } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { WebSocket } from 'ws'
 import { limits } from '../../daemon/limits.ts'
-import { createLog } from '../../daemon/log.ts'
-import { createRouters } from '../../daemon/route/control.ts'
-import { openRegister } from '../../daemon/route/register.ts'
-import { type AppRoute, type Backend, HANDOVER, PROTOCOL, REPLACED } from '../../router/protocol.ts'
+import { HANDOVER, PROTOCOL, REPLACED } from '../../router/protocol.ts'
+import { connect, FakeSocket, openRouters, statesOf } from './routers-rig.ts'
+import { createStillClock, type StillClock } from './still-clock.ts'
 
 /** What the daemon knows of its routers. */
 
 let folder = ''
-let now = 1_000_000
-const said: string[] = []
-const log = createLog((line) => said.push(line))
+let clock: StillClock
 const file = () => join(folder, 'routers.json')
+const setUp = () => openRouters(clock, file())
 
 test.before.each(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-routers-'))
-  now = 1_000_000
+  clock = createStillClock(1_000_000)
 })
 
 test.after.each(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 
-function setUp() {
-  let name = 'a'
-  const clock = { now: () => now, at: () => () => {} }
-  const backends: Backend[] = []
-  const changes: string[] = []
-  const lines: string[] = []
-  const route = (): AppRoute => ({
-    ...{
-      id: 'app',
-      name,
-      hosts: [name],
-      certificates: [],
-      maintenance: false,
-      empty: 'blank',
-      backends: [...backends],
-    },
-  })
-  const routers = createRouters(
-    { clock, log, register: openRegister(file(), { log, clock }) },
-    {
-      ...{ routes: async () => [route()], pairs: async () => new Map(), challenges: () => [] },
-      logLine: (app, _, text) => lines.push(`${app} ${text}`),
-      changed: (app) => changes.push(app),
-    },
-  )
-  const publish = (newName: string) => {
-    name = newName
-    return routers.publish()
-  }
-  return { routers, publish, backends, changes, lines }
-}
-
-class FakeSocket extends EventEmitter {
-  readonly OPEN = 1
-  readyState = 1
-  closes: number[] = []
-  version = 0
-
-  send(text: string): void {
-    const { table, change } = JSON.parse(text)
-    this.version = (table ?? change).version
-  }
-
-  ping(): void {}
-
-  close(code: number): void {
-    this.closes.push(code)
-    this.end(code)
-  }
-
-  end(code = 1006): void {
-    this.readyState = 3
-    this.emit('close', code)
-  }
-
-  say(message: object): void {
-    this.emit('message', JSON.stringify(message))
-  }
-}
-
-async function connect(routers: ReturnType<typeof setUp>['routers'], id: string, applied = 0): Promise<FakeSocket> {
-  const socket = new FakeSocket()
-  routers.accept(socket as unknown as WebSocket, '192.0.2.1')
-  const router = { id, host: `host-${id}`, pid: 1, workers: 2 }
-  socket.say({ kind: 'hello', protocol: PROTOCOL, applied, certificates: [], router })
-  while (socket.version === 0) await setImmediate()
-  socket.say({ kind: 'applied', version: socket.version })
-  return socket
-}
-
-const states = (routers: ReturnType<typeof setUp>['routers']) =>
-  routers.list().map(({ id, state, behind }) => `${id} ${state} ${behind}`)
-
-test('a router that is cut off is lost and falls behind; when it is back it is connected', async () => {
+test('a router that is cut off is awaited, then lost, and falls behind; when it is back it is connected', async () => {
   const { routers, publish } = setUp()
   await publish('a')
   const one = await connect(routers, 'one')
-  now += 1
+  clock.pass(1)
   const two = await connect(routers, 'two')
-  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
+  assert.equal(statesOf(routers), ['one connected 0', 'two connected 0'])
   two.end()
-  const cut = now
-  now += 5000
+  const cut = clock.now()
+  clock.pass(5000)
   await publish('b')
-  one.say({ kind: 'applied', version: one.version })
+  one.apply()
   await publish('c')
-  one.say({ kind: 'applied', version: one.version })
-  assert.equal(states(routers), ['one connected 0', 'two lost 2'])
+  one.apply()
+  assert.equal(statesOf(routers), ['one connected 0', 'two awaited 2'])
+  clock.pass(limits.routerReturn)
+  assert.equal(statesOf(routers), ['one connected 0', 'two lost 2'])
   assert.is(routers.list()[1]?.lastSeen, cut)
-  assert.ok(routers.acknowledged('app'), 'a cutover waits for live routers only')
   await connect(routers, 'two', two.version)
-  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
+  assert.equal(statesOf(routers), ['one connected 0', 'two connected 0'])
   routers.close()
 })
 
-test('a router that is silent counts as lost before its connection breaks', async () => {
+test('a router that is silent does not count as connected before its connection breaks', async () => {
   const { routers, publish } = setUp()
   await publish('a')
   const one = await connect(routers, 'one')
-  now += limits.routerSilence
-  assert.equal(states(routers), ['one lost 0'])
+  clock.pass(limits.routerSilence)
+  assert.equal(statesOf(routers), ['one awaited 0'])
   one.emit('pong')
-  assert.equal(states(routers), ['one connected 0'])
+  assert.equal(statesOf(routers), ['one connected 0'])
   routers.close()
 })
 
@@ -138,7 +62,7 @@ test('of two connections of one router the newer wins, and nothing was lost', as
   await publish('a')
   const older = await connect(routers, 'one')
   const since = routers.connectedSince
-  now += 10
+  clock.pass(10)
   const newer = await connect(routers, 'one')
   assert.equal(older.closes, [REPLACED])
   assert.is(routers.connected, 1)
@@ -168,13 +92,13 @@ test('a router that comes back with the newest table leaves no other behind', as
   const { routers, publish } = setUp()
   await publish('a')
   const one = await connect(routers, 'one')
-  now += 1
+  clock.pass(1)
   const two = await connect(routers, 'two')
   one.end()
   await connect(routers, 'one', one.version)
-  two.say({ kind: 'applied', version: two.version })
-  assert.equal(states(routers), ['one connected 0', 'two connected 0'])
-  await routers.followed(AbortSignal.timeout(30_000))
+  two.apply()
+  assert.equal(statesOf(routers), ['one connected 0', 'two connected 0'])
+  await routers.followed(AbortSignal.timeout(1000))
   routers.close()
 })
 
@@ -208,14 +132,14 @@ test('a dyno is dead when every live router finds it so; whoever changes that ha
   assert.is(routers.dead('dyno'), null)
   two.say({ kind: 'failing', checks: [dead] })
   assert.equal(changes.splice(0), ['app'])
-  assert.is(routers.dead('dyno')?.since, now)
+  assert.is(routers.dead('dyno')?.since, clock.now())
   assert.not(routers.panics('app'))
   two.say({ kind: 'check', ...dead, backend: 'other' })
   assert.ok(routers.panics('app'), 'by one router it is enough')
   two.say({ kind: 'check', ...dead, reason: null })
   assert.is(routers.dead('dyno'), null)
   two.end()
-  assert.is(routers.dead('dyno')?.since, now, 'a lost router has no say')
+  assert.is(routers.dead('dyno')?.since, clock.now(), 'a lost router has no say')
   assert.is(lines.filter((line) => line.includes('failed (liveness): GET /, it answered 500')).length, 2)
   routers.close()
 })
@@ -224,11 +148,10 @@ test('a router that is silent is no reason to call a dyno not booted', () =>
   assert.ok(limits.routerSilence < limits.boot))
 
 test('a router of another protocol is sent away with the reason, which is logged once', () => {
-  const { routers } = setUp()
-  said.splice(0)
+  const { routers, said } = setUp()
   for (let i = 0; i < 3; i++) {
     const socket = new FakeSocket()
-    routers.accept(socket as unknown as WebSocket, '192.0.2.1')
+    routers.accept(socket.webSocket, '192.0.2.1')
     socket.say({ kind: 'hello', protocol: PROTOCOL - 1, applied: 3 })
     assert.equal(socket.closes, [1002])
   }
@@ -247,7 +170,7 @@ test('lines of apps that are not there are passed over, whatever their id is', a
   routers.close()
 })
 
-test('routers are remembered by the next daemon, until one that is lost is forgotten', async () => {
+test('routers are remembered by the next daemon, until one that is gone is forgotten', async () => {
   const first = setUp()
   await first.publish('a')
   const socket = await connect(first.routers, 'one')
@@ -255,12 +178,12 @@ test('routers are remembered by the next daemon, until one that is lost is forgo
   socket.end()
   first.routers.close()
   while (!(await readFile(file(), 'utf8').catch(() => '')).includes('one')) await setImmediate()
-  now += 5
+  clock.pass(5)
   const second = setUp()
   assert.equal(second.routers.list(), [
     {
       ...{ id: 'one', host: 'host-one', address: '192.0.2.1', workers: 2, applied: socket.version },
-      ...{ firstSeen: 1_000_000, lastSeen: 1_000_000, state: 'lost', behind: 0 },
+      ...{ firstSeen: 1_000_000, lastSeen: 1_000_000, state: 'awaited', behind: 0 },
     },
   ])
   assert.is(second.routers.forget('other'), 'unknown')

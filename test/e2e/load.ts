@@ -88,3 +88,21 @@ export const describe = ({ requests, failures }: Result): string =>
     `${failures.length} of ${requests} requests failed`,
     ...failures.slice(0, 10).map(({ at, connection, reason }) => `  at ${at} ms, ${connection} connection: ${reason}`),
   ].join('\n')
+
+/** Does it while these are under way, by app, of which no request may fail. Who reads what went wrong reads that of the work first, then of the requests. */
+export async function underLoad(loads: Record<string, Load>, work: () => Promise<void>): Promise<void> {
+  let error: Error | undefined
+  await work().catch((its: Error) => {
+    error = its
+  })
+  const lost: string[] = []
+  for (const [app, load] of Object.entries(loads)) {
+    const result = await load.stop()
+    if (result.failures.length > 0) lost.push(`${app}: ${describe(result)}`)
+  }
+  if (lost.length > 0) {
+    error ??= new Error('Requests failed.')
+    error.message = [error.message, ...lost].join('\n')
+  }
+  if (error) throw error
+}

@@ -13,7 +13,6 @@ export interface Life {
   rename: Operation
   /** To an app that is new, so that its network is made too. */
   promote: Operation
-  /** One that was pushed to. */
   destroy: Operation
   addDomain: Operation
   removeDomain: Operation
@@ -27,11 +26,6 @@ export async function life(platform: Platform, app: string, source: Source): Pro
   await api('POST', '/pipeline-couplings', { app, pipeline, stage: 'staging' })
   const { id: from } = await api<{ id: string }>('GET', `/apps/${app}`)
   let number = 0
-  const exists = (name: string) =>
-    api('GET', `/apps/${name}`).then(
-      () => true,
-      () => false,
-    )
   /** Made of the code of `app`, in a pipeline with it. */
   const promoteTo = async (name: string): Promise<Told> => {
     const { id } = await api<{ id: string }>('POST', '/apps', { name })
@@ -53,16 +47,16 @@ export async function life(platform: Platform, app: string, source: Source): Pro
         name = `made-${++number}`
         return telling(api('POST', '/apps', { name }))
       },
-      inEffect: () => exists(name),
+      inEffect: () => exists(platform, name),
     },
     rename: {
       async perform() {
         const old = `named-${number}`
-        if (!(await exists(old))) await promoteTo(old)
+        if (!(await exists(platform, old))) await promoteTo(old)
         name = `named-${++number}`
         return telling(api('PATCH', `/apps/${old}`, { name }))
       },
-      inEffect: async () => (await exists(name)) && (await platform.request(name)).status === 200,
+      inEffect: async () => (await exists(platform, name)) && (await platform.request(name)).status === 200,
     },
     promote: {
       perform: () => {
@@ -71,16 +65,7 @@ export async function life(platform: Platform, app: string, source: Source): Pro
       },
       inEffect: async () => (await platform.releases(name)).length === 2 && (await answers(platform, name)) === 'v1',
     },
-    destroy: {
-      async perform() {
-        name = `gone-${++number}`
-        await platform.createApp(name)
-        const { code, output } = await platform.push(source, name)
-        if (code !== 0) throw new Error(output)
-        return telling(api('DELETE', `/apps/${name}`))
-      },
-      inEffect: async () => !(await exists(name)),
-    },
+    destroy: destruction(platform, source),
     addDomain: {
       perform() {
         number++
@@ -100,6 +85,28 @@ export async function life(platform: Platform, app: string, source: Source): Pro
     replaceCertificate: await certificate(platform, app),
   }
 }
+
+/** Of an app that was pushed to. */
+export function destruction(platform: Platform, source: Source): Operation {
+  let number = 0
+  let name = ''
+  return {
+    async ready() {
+      name = `gone-${++number}`
+      await platform.createApp(name)
+      const { code, output } = await platform.push(source, name)
+      if (code !== 0) throw new Error(output)
+    },
+    perform: () => telling(platform.api('DELETE', `/apps/${name}`)),
+    inEffect: async () => !(await exists(platform, name)),
+  }
+}
+
+const exists = ({ api }: Platform, app: string): Promise<boolean> =>
+  api('GET', `/apps/${app}`).then(
+    () => true,
+    () => false,
+  )
 
 /** Who asked for it looks until all is told, also over a death of the daemon. */
 async function promotionEnd(platform: Platform, promotion: string): Promise<Told> {

@@ -2,6 +2,8 @@ import { Refusal } from './client.ts'
 
 /** What a client of the platform does, again and again, under the eyes of a test that strikes the daemon meanwhile. */
 export interface Operation {
+  /** Makes what it is done to, where that is gone afterwards; before anything is struck. */
+  ready?(): Promise<void>
   /** Does it once more. Resolves when the client has been told what came of it; that is never an exception. */
   perform(): Promise<Told>
   /** Whether what was asked for last is in effect, on a platform at rest. Throws when neither that nor what was before is. */

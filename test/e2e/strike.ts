@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { type Failpoint, failpoints, type Strike } from '../../daemon/failpoint.ts'
 import type { Failpoints } from './failpoint.ts'
 import { type Case, cases } from './failpoint-case.ts'
-import { describe, type Load, startLoad } from './load.ts'
+import { startLoad, underLoad } from './load.ts'
 import type { Operation, Told } from './operation.ts'
 import type { Platform } from './platform.ts'
 import { waitFor } from './wait.ts'
@@ -40,7 +40,7 @@ export function strikeAll<File extends Case['file']>(
     const strikes = strikesAt(one, !undone.has(its))
     if (one.failed === 'undone') undone.add(its)
     test(`the daemon is struck at ${name} of ${one.operation}`, () =>
-      underLoad(struck, async () => {
+      loaded(struck, async () => {
         try {
           for (const strike of strikes) {
             if (strike === 'kill') await kill(struck, name, one, operation)
@@ -55,13 +55,14 @@ export function strikeAll<File extends Case['file']>(
       }))
   }
   for (const its of undone)
-    test(`after all that ${its} goes through`, () => underLoad(struck, () => goesThrough(platform, operations[its])))
+    test(`after all that ${its} goes through`, () => loaded(struck, () => goesThrough(platform, operations[its])))
 }
 
 /** With a way to wait until nobody performs it any more, whatever came of it. */
 function followed(operation: Operation) {
   let last: Promise<unknown> = Promise.resolve()
   return {
+    ready: async () => operation.ready?.(),
     inEffect: () => operation.inEffect(),
     perform(): Promise<Told> {
       const told = operation.perform()
@@ -78,19 +79,10 @@ function strikesAt({ failed }: Case, first: boolean): Strike[] {
   return failed === 'undone' && first ? ['kill', 'error', 'full'] : ['kill', 'full']
 }
 
-async function underLoad({ platform, loaded }: Struck, work: () => Promise<void>): Promise<void> {
-  const loads = loaded.map(({ app, right }): [string, Load] => [
-    app,
-    startLoad(platform.ports.http, `${app}.localhost`, right, RATE),
-  ])
-  try {
-    await work()
-  } finally {
-    for (const [app, load] of loads) {
-      const result = await load.stop()
-      assert.is(result.failures.length, 0, `${app}: ${describe(result)}`)
-    }
-  }
+function loaded({ platform, loaded }: Struck, work: () => Promise<void>): Promise<void> {
+  const start = ({ app, right }: Struck['loaded'][number]) =>
+    startLoad(platform.ports.http, `${app}.localhost`, right, RATE)
+  return underLoad(Object.fromEntries(loaded.map((one) => [one.app, start(one)])), work)
 }
 
 async function kill(
@@ -99,6 +91,7 @@ async function kill(
   { killed }: Case,
   operation: Operation,
 ): Promise<void> {
+  await operation.ready?.()
   await points.arm(name, 'kill')
   const performing = operation.perform()
   await points.struck(name)
@@ -123,6 +116,7 @@ const FULL = /The disk of this host is full|no space left/
 
 async function fail({ platform, points }: Struck, name: Failpoint, { strike, end, operation }: Failing): Promise<void> {
   const { pid } = platform.daemon
+  await operation.ready?.()
   await points.arm(name, strike)
   const performing = operation.perform()
   await points.struck(name)
@@ -136,6 +130,7 @@ async function fail({ platform, points }: Struck, name: Failpoint, { strike, end
 }
 
 async function goesThrough(platform: Platform, operation: Operation): Promise<void> {
+  await operation.ready?.()
   const { done, words } = await operation.perform()
   assert.ok(done, `the next one does not go through: ${words}`)
   await whole(platform)

@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Fault, openEngineProxy } from './engine-proxy.ts'
 import { openFailpoints } from './failpoint.ts'
-import { describe, startLoad } from './load.ts'
+import { startLoad, underLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import type { Source } from './source.ts'
 import { read } from './story.ts'
@@ -159,21 +159,20 @@ for (const one of operations)
   test(`${one.name} with an engine that refuses a call, loses its answer or never gives one: no request fails, and all is whole afterwards`, async () => {
     const strikes = await strikesOf(one)
     assert.ok(strikes.length > 6, 'it asks the engine for next to nothing')
-    const loads = apps.map((app) => startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE))
-    try {
-      await Promise.all(
-        apps.map(async (app) => {
-          for (let strike = strikes.shift(); strike; strike = strikes.shift()) await struck(app, one.operation, strike)
-        }),
-      )
-      await whole(platform)
-    } finally {
-      proxy.heal()
-      for (const load of loads) {
-        const result = await load.stop()
-        assert.is(result.failures.length, 0, describe(result))
+    const load = (app: string) => startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE)
+    await underLoad(Object.fromEntries(apps.map((app) => [app, load(app)])), async () => {
+      try {
+        await Promise.all(
+          apps.map(async (app) => {
+            for (let strike = strikes.shift(); strike; strike = strikes.shift())
+              await struck(app, one.operation, strike)
+          }),
+        )
+        await whole(platform)
+      } finally {
+        proxy.heal()
       }
-    }
+    })
     for (const app of apps) {
       await api('PATCH', `/apps/${app}/config-vars`, { COUNT: String(++count) })
       const { version = 0 } = (await platform.releases(app)).at(-1) ?? {}

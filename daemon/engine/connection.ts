@@ -4,7 +4,7 @@ import Docker from 'dockerode'
 import { messageOf } from '../errors.ts'
 import { figures } from '../figures.ts'
 import { limits } from '../limits.ts'
-import { EngineError } from './engine.ts'
+import { EngineError, EngineGone } from './engine.ts'
 
 /** A Docker engine behind a unix socket. */
 export interface Connection {
@@ -96,7 +96,7 @@ export function explain(socket: string, what: string, error: unknown): EngineErr
       { cause: error },
     )
   if (error instanceof NoAnswer || (typeof code === 'string' && GONE.has(code)))
-    return new EngineError(
+    return new EngineGone(
       `The Docker engine at ${socket} does not answer. Start it (systemctl start docker) or set SLUICE_ENGINE.`,
       { cause: error },
     )

@@ -292,6 +292,9 @@ export class EngineError extends Error {
   override readonly name = 'EngineError'
 }
 
+/** It did not refuse: it is not there, or says nothing. What was asked for may have been done, or not. */
+export class EngineGone extends EngineError {}
+
 /** What the builder of images says of an app's Dockerfile, or of a step in it that failed. */
 export class BuilderError extends EngineError {}
 

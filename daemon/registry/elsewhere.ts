@@ -1,6 +1,6 @@
 import { requireRegistry } from '../build/container/base.ts'
 import type { Daemon } from '../daemon.ts'
-import { EngineError } from '../engine/engine.ts'
+import { EngineError, EngineGone } from '../engine/engine.ts'
 import { invalid, UserError } from '../errors.ts'
 
 /** An image of another registry, by digest: what it is cannot change. */
@@ -46,7 +46,7 @@ export async function pullFromElsewhere(
     return await d.engine.images.pull(`${registry}/${name}@${digest}`, { as, signal })
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof EngineError)) throw error
+    if (!(error instanceof EngineError) || error instanceof EngineGone) throw error
     throw new UserError(
       'invalid_params',
       `${registry} gave no image ${name}@${digest.slice(0, 19)}… for this platform. Is it there, and may everybody pull it?`,

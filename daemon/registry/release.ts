@@ -6,7 +6,7 @@ import { withRoom } from '../build/disk.ts'
 import { checkTypes } from '../build/procfile.ts'
 import { insertSlug, removeSlug, type Slug } from '../build/slug/slug.ts'
 import type { Daemon } from '../daemon.ts'
-import { buildRepository, EngineError } from '../engine/engine.ts'
+import { buildRepository, EngineError, EngineGone } from '../engine/engine.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
@@ -48,7 +48,8 @@ export async function releaseImages(
     await failpoint('image.pulled')
     return await releaseChanges(d, app, account, changes)
   } finally {
-    await d.engine.images.forget(hold)
+    // whatever has come of the release; the next start lets go of what is still held
+    await d.engine.images.forget(hold).catch((error: unknown) => d.log.warn('images are still held', { error }))
   }
 }
 
@@ -160,6 +161,12 @@ async function fetchImage(d: Daemon, app: App, { type, image, hold }: Fetched): 
       throw new UserError(
         'request_timeout',
         `The image of ${type} could not be fetched within ${limits.imagePull / 60_000} minutes.`,
+      )
+    if (error instanceof EngineGone)
+      throw new UserError(
+        'maintenance',
+        `The image of ${type} could not be fetched, because the container engine does not answer. Nothing was released. Try again in a minute.`,
+        { cause: error },
       )
     if (error instanceof EngineError)
       throw new UserError(

@@ -1,20 +1,22 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { createDockerEngine } from '../../daemon/engine/docker.ts'
+import { createDockerEngine, type DockerOptions } from '../../daemon/engine/docker.ts'
 import { limits } from '../../daemon/limits.ts'
 import { call } from '../e2e/engine.ts'
+import { type Fault, openEngineProxy } from '../e2e/engine-proxy.ts'
 import { newInstallation } from '../e2e/installation.ts'
 import { type Client, digestOf, OCI, OCI_LIST, type Rig, refusal, startOther, startRig } from './registry-rig.ts'
 
 let rig: Rig
 let me: Client
+let site: DockerOptions
 let engine: ReturnType<typeof createDockerEngine>
 
 test.before(async () => {
   rig = await startRig({ SLUICE_DRAIN_ALLOW: 'localhost' })
   me = rig.as(rig.host.token)
   const { config, log } = rig.host.d
-  const site = {
+  site = {
     socket: config.engineSocket,
     installation: newInstallation(),
     data: config.data,
@@ -67,11 +69,7 @@ test('container:release: images that were pushed become a release, and the engin
   assert.is(latest.description, `Deployed web (${web.id.slice(7, 19)}), worker (${worker.id.slice(7, 19)})`)
   const { RepoDigests } = await call<{ RepoDigests: string[] }>('GET', `/images/${web.id}/json`)
   assert.equal(RepoDigests, [], 'nothing but the slug holds it')
-  assert.equal(
-    (await engine.images.kept()).filter((name) => name.startsWith('build-')),
-    [],
-    'nothing is held for the release alone',
-  )
+  assert.equal(await heldForReleases(), [], 'nothing is held for the release alone')
 })
 
 test('a release of one process type leaves the others; the same image again makes none', async () => {
@@ -116,6 +114,55 @@ test('an image in a list is found by its own id, and by the digest of the list',
   await release('shop', { type: 'listed', docker_image: digestOf(JSON.stringify(list)) })
   assert.is((await formation('shop')).listed?.docker_image?.id, id)
 })
+
+/** With an engine that does this to the `nth` next call of a kind. */
+async function struck(kind: string, fault: Fault, work: () => Promise<void>, nth = 1): Promise<void> {
+  const proxy = await openEngineProxy()
+  const { d } = rig.host
+  d.engine = createDockerEngine({ ...site, socket: proxy.settings.SLUICE_ENGINE })
+  const strike = proxy.strike(kind, fault, nth)
+  try {
+    await work()
+    assert.ok(strike.done, `${kind} was not made`)
+  } finally {
+    d.engine = engine
+    proxy.heal()
+    await proxy.close()
+  }
+}
+
+test('an engine that fails while it fetches an image: the release is refused and says why, nothing is held, and the next one goes through', async () => {
+  const before = await newest('shop')
+  const { imagePull } = limits
+  const image = { docker_image: (await me.runnable('shop/web', { cmd: ['/hello', 'struck'] })).id }
+  const fetch = 'POST /images/create'
+  await struck(fetch, 'error', () => refused('shop', image, 422, /engine cannot use the image of web.*push it again/))
+  for (const fault of ['lost', 'half'] as const)
+    await struck(fetch, fault, () => refused('shop', image, 503, /image of web could not be fetched.*engine does not/))
+  try {
+    Object.assign(limits, { imagePull: 1000 })
+    await struck(fetch, 'hang', () => refused('shop', image, 408, /image of web could not be fetched within/))
+  } finally {
+    Object.assign(limits, { imagePull })
+  }
+  assert.is((await newest('shop')).version, before.version)
+  assert.equal(await heldForReleases(), [])
+  await release('shop', { type: 'web', ...image })
+  assert.is((await newest('shop')).version, before.version + 1)
+})
+
+test('a release that is made counts, also when the engine does not let go of what was held for it', async () => {
+  const { version } = await newest('shop')
+  const { id } = await me.runnable('shop/web', { cmd: ['/hello', 'held'] })
+  const work = async () => void (await release('shop', { type: 'web', docker_image: id }))
+  // the first is of the name that it came by
+  await struck('DELETE /images/*', 'error', work, 2)
+  assert.is((await newest('shop')).version, version + 1)
+  await engine.sweepBuilds()
+  assert.equal(await heldForReleases(), [])
+})
+
+const heldForReleases = async () => (await engine.images.kept()).filter((name) => name.startsWith('build-'))
 
 test('what cannot be released is refused in words, and nothing changes', async () => {
   const { version } = await newest('shop')

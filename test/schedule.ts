@@ -39,7 +39,6 @@ export const alone: Record<string, string> = {
   'test/e2e/l-flood.test.ts':
     'prints as fast as the machine can, and counts what is lost at a rate that must be reached',
   'test/e2e/z-disk.test.ts': 'has a disk of 1.5 GB in memory, and fills it',
-  'test/e2e/z-engine.test.ts': 'kills the engine that all share',
 }
 
 /** What a file waits for, most of its time: it takes less than a tenth of that in CPU. */
@@ -47,6 +46,7 @@ export const waiting: Record<string, string> = {
   'test/integration/engine-image-dyno.test.ts': 'dynos of images that start and end, one after the other',
   'test/integration/engine-hangup.test.ts': 'commands whose clients go, and that have time to end',
   'test/integration/engine-faults.test.ts': 'an engine that does not answer',
+  'test/integration/engine-log-faults.test.ts': 'the same, when it is asked for output',
   'test/unit/drain-delivery.test.ts': 'drains that are tried again, later each time',
   'test/unit/drain-http.test.ts': 'the same, over HTTP',
 }
@@ -58,6 +58,8 @@ export const waiting: Record<string, string> = {
 export const longest = [
   'test/e2e/z-failpoint-push.test.ts',
   'test/e2e/z-failpoint-change.test.ts',
+  'test/e2e/z-engine-steps.test.ts',
+  'test/e2e/z-fault-router-steps.test.ts',
   'test/e2e/run.test.ts',
   'test/e2e/l-lines.test.ts',
   'test/e2e/cli.test.ts',

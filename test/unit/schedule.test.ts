@@ -33,11 +33,11 @@ test('quick suites come first, and in each the files that take longest', () => {
 })
 
 test('parts of paths choose', () => {
-  const { together, waiting, alone } = scheduled(root, ['e2e/z-engine', 'unit/schedule', 'unit/drain-http'])
+  const { together, waiting, alone } = scheduled(root, ['e2e/z-disk', 'unit/schedule', 'unit/drain-http'])
   assert.equal([together, waiting, alone].map(paths), [
     ['test/unit/schedule.test.ts'],
     ['test/unit/drain-http.test.ts'],
-    ['test/e2e/z-engine.test.ts'],
+    ['test/e2e/z-disk.test.ts'],
   ])
 })
 

@@ -15,6 +15,8 @@ export interface Failpoints {
   arm(name: Failpoint, strike: Strike): Promise<void>
   /** Resolves when it has struck. */
   struck(name: Failpoint): Promise<void>
+  /** Whether it has struck, and the daemon stands there, if it was to pause. */
+  stands(name: Failpoint): boolean
   /** Lets a daemon that was paused there go on; takes back what has not struck. */
   release(name: Failpoint): Promise<void>
   /** The steps that were passed since the last call. */
@@ -46,6 +48,7 @@ export async function openFailpoints(
         within: 100_000,
         every: 5,
       })),
+    stands: (name) => existsSync(reached(name)),
     async release(name) {
       await rm(join(folder, name), { force: true })
       await rm(reached(name), { force: true })

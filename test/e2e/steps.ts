@@ -20,25 +20,29 @@ export interface Stage {
 /** What is done to the rest of the world while the daemon stands at a step; it goes on there when `goOn` is called. */
 export type StrikeAtStep = (step: Failpoint, goOn: () => Promise<void>) => Promise<void>
 
-/** So many are struck in one performance, far from one another: no client waits for longer than its patience lasts. */
-const AT_ONCE = 4
+interface Strike {
+  /** What is done at each step. */
+  at: StrikeAtStep
+  /** How many are struck in one performance, far from one another, so that no client waits for longer than its patience lasts. */
+  atOnce: number
+}
 
 /**
- * Has `strike` done at each step that an operation takes, whatever steps those are, and performs it as often as that wants. After each performance the
+ * Has something done at each step that an operation takes, whatever steps those are, and performs it as often as that wants. After each performance the
  * platform is whole, what was acknowledged is in effect, and what was refused says why.
  */
-export function atEachStep(stage: Stage, strike: StrikeAtStep): (performed: Performed) => Promise<void> {
-  const struck = new Map<string, Failpoint[]>()
-  return async (performed) => {
-    const steps = await stepsOf(stage, performed)
-    struck.set(performed.name, steps)
-    const { operation, goesOnAs = '' } = performed
-    const own = steps.filter((step) => !struck.get(goesOnAs)?.includes(step))
+export function eachStep(stage: Stage): (performed: Performed, strike: Strike) => Promise<void> {
+  const known = new Map<string, Failpoint[]>()
+  return async (performed, { at, atOnce }) => {
+    const { name, operation, goesOnAs = '' } = performed
+    const steps = known.get(name) ?? (await stepsOf(stage, performed))
+    known.set(name, steps)
+    const own = steps.filter((step) => !known.get(goesOnAs)?.includes(step))
     let left = own
     for (let n = 0; left.length > 0; n++) {
       assert.ok(n < own.length, `it does not come to ${left} again`)
-      const its = await perform(stage, operation, apart(left), strike)
-      left = left.filter((step) => !its.has(step))
+      const struck = await perform(stage, operation, apart(left, atOnce), at)
+      left = left.filter((step) => !struck.has(step))
     }
   }
 }
@@ -62,8 +66,8 @@ async function stepsOf(
   return [...steps] as Failpoint[]
 }
 
-const apart = (steps: Failpoint[]): Failpoint[] => {
-  const distance = Math.ceil(steps.length / AT_ONCE)
+const apart = (steps: Failpoint[], atOnce: number): Failpoint[] => {
+  const distance = Math.ceil(steps.length / atOnce)
   return steps.filter((_, n) => n % distance === 0)
 }
 

@@ -5,7 +5,8 @@ import { faultsInFiles } from './whole-files.ts'
 import { faultsInRows, type Rows, readRows, servingOf } from './whole-rows.ts'
 
 /**
- * What must be true of a platform that has come to rest, whatever was done to it: waits until it is, and rejects with everything that is not.
+ * What must be true of a platform that has come to rest, whatever was done to it: waits until it is, and rejects with everything that is not,
+ * but for what `except` matches.
  *
  *  - Rows: the database is sound (`integrity_check`, `foreign_key_check`). No build, release, promotion or set-up is under way and no app
  *    half destroyed. The dynos of each app are those that its formation asks for, up, and of the one release that serves.

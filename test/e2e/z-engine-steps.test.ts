@@ -4,7 +4,7 @@ import { startLoad, underLoad } from './load.ts'
 import { eachOperation } from './operation-each.ts'
 import { openOwnEngine } from './own-engine.ts'
 import { startPlatform } from './platform.ts'
-import { atEachStep, type StrikeAtStep } from './steps.ts'
+import { eachStep, type StrikeAtStep } from './steps.ts'
 import { whole } from './whole.ts'
 
 /** The engine is killed while the daemon stands at each step of each operation on a running app, and is not back when that goes on. */
@@ -12,6 +12,8 @@ const engine = await openOwnEngine()
 const points = await openFailpoints()
 const platform = await startPlatform(points.settings)
 test.after(async () => {
+  // whatever has failed here
+  if (!(await engine.answers())) await engine.start()
   await platform.stop()
   await points.close()
 })
@@ -34,11 +36,13 @@ const kill: StrikeAtStep = async (_, goOn) => {
   await engine.start()
 }
 
-const killed = atEachStep(stage, kill)
+const struck = eachStep(stage)
 
 for (const performed of operations)
   test(`an engine that is killed at each step of ${performed.name} fails no request: what was begun ends, or is undone and says why`, () =>
-    underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () => killed(performed)))
+    underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () =>
+      struck(performed, { at: kill, atOnce: 6 }),
+    ))
 
 test('the next start of engine and daemon leaves nothing of what the dead engine counted wrong', async () => {
   await platform.daemon.kill()

@@ -4,7 +4,7 @@ import { openFailpoints } from './failpoint.ts'
 import { startLoad, underLoad } from './load.ts'
 import { eachOperation } from './operation-each.ts'
 import { startPlatform } from './platform.ts'
-import { atEachStep, type StrikeAtStep } from './steps.ts'
+import { eachStep, type StrikeAtStep } from './steps.ts'
 import { waitFor } from './wait.ts'
 
 /** The router is killed, and its connection breaks, while the daemon stands at each step of each operation on a running app. */
@@ -21,7 +21,6 @@ test.after(async () => {
 /** Requests a second, beside all that starts and ends. */
 const RATE = 20
 const app = 'routed'
-const stage = { platform, points }
 const operations = await platform.prepare(() => eachOperation(platform, app))
 
 const isRight = async () => /^v\d/.test((await platform.request(app)).body)
@@ -40,14 +39,15 @@ const cut: StrikeAtStep = async (_, goOn) => {
   await goOn()
 }
 
-const killed = atEachStep(stage, kill)
-const cutOff = atEachStep(stage, cut)
+const struck = eachStep({ platform, points })
 
 for (const performed of operations) {
   test(`a router that is killed at each step of ${performed.name} serves as soon as it is back`, () =>
-    killed(performed))
+    struck(performed, { at: kill, atOnce: 8 }))
   test(`a connection that breaks at each step of ${performed.name} fails no request`, () =>
-    underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () => cutOff(performed)))
+    underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () =>
+      struck(performed, { at: cut, atOnce: 20 }),
+    ))
 }
 
 test.run()

@@ -1,8 +1,7 @@
-import { constants } from 'node:fs'
-import { access, type FileHandle, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config.ts'
-import { notFound, UserError } from '../errors.ts'
+import { isDiskFull, notFound, UserError } from '../errors.ts'
 
 /** The folder with the backups of this platform, which are what their names say. */
 export interface Backup {
@@ -25,30 +24,37 @@ export const nameOf = (at: number, encrypted: boolean): string =>
 
 export const partOf = (path: string): string => `${path}${PART}`
 
-/** Makes the folder. Throws a UserError that says what to do when nothing can be put there. */
+/**
+ * Makes the folder, and tries whether a file can be put there: who may do so by which capability no question to the kernel tells. Throws a
+ * UserError that says what to do when it cannot be.
+ */
 export async function openShelf({ backups, supervisor }: Pick<Config, 'backups' | 'supervisor'>): Promise<void> {
+  const tried = partOf(join(backups.folder, nameOf(0, false)))
   try {
-    await mkdir(backups.folder, { recursive: true, mode: 0o700 })
-    await access(backups.folder, constants.W_OK | constants.X_OK)
+    await makeFolder(backups.folder)
+    await writeFile(tried, '', { mode: 0o600 })
+    await rm(tried, { force: true })
   } catch (error) {
+    if (isDiskFull(error)) throw error
     throw new UserError('internal_server_error', wordsOf(error, backups.folder, supervisor !== undefined))
   }
 }
 
-/** Why `openShelf` would throw; undefined when it would not. Changes nothing. */
-export async function shelfFault({
-  backups,
-  supervisor,
-}: Pick<Config, 'backups' | 'supervisor'>): Promise<string | undefined> {
-  for (let place = backups.folder; ; place = dirname(place))
-    try {
-      await access(place, constants.W_OK | constants.X_OK)
-      return undefined
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' && place !== dirname(place)) continue
-      return wordsOf(error, backups.folder, supervisor !== undefined)
-    }
+/** Of a file system that is mounted read-only Node's own way, `recursive`, says that it is not there. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await makeOne(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || path === dirname(path)) throw error
+    await makeFolder(dirname(path))
+    await makeOne(path)
+  }
 }
+
+const makeOne = (path: string): Promise<void> =>
+  mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
 
 /** `bounded`: by the unit, which lets the daemon write to its own folder alone. Pure. */
 export function wordsOf(error: unknown, folder: string, bounded: boolean): string {

@@ -1,6 +1,7 @@
 import type { Last } from '../backup/backups.ts'
-import { type Backup, listBackups, shelfFault } from '../backup/shelf.ts'
+import { type Backup, listBackups, openShelf } from '../backup/shelf.ts'
 import type { Daemon } from '../daemon.ts'
+import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Finding, Look } from './finding.ts'
 
@@ -9,9 +10,12 @@ export const backupLook = (d: Daemon): Look => ({
   look: async () =>
     findingOf({
       ...{ last: d.backups.last, kept: await listBackups(d.config) },
-      ...{ every: d.config.backups.every, now: d.clock.now(), fault: await shelfFault(d.config) },
+      ...{ every: d.config.backups.every, now: d.clock.now(), fault: await faultOf(d) },
     }),
 })
+
+/** Why none can be put into the folder. */
+const faultOf = ({ config }: Daemon): Promise<string | undefined> => openShelf(config).then(() => undefined, messageOf)
 
 /** The newest that there is, ms and bytes, and whether making one failed since. */
 export interface Newest {

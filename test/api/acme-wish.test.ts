@@ -43,10 +43,9 @@ const nextAt = async (id: string): Promise<number | undefined> =>
 type Answer = { status?: number; body?: string; headers?: Record<string, string> } | Error
 
 /** The daemon's part that asks, an authority with these answers, and time that passes at once. */
-function setUp(answers: { directory?: object; info?: () => Answer }) {
+function setUp(answers: { directory?: object; info?: () => Answer }, begin = Date.now()) {
   const asked: string[] = []
   const warned: string[] = []
-  const begin = Date.now()
   let now = begin
   const reply = ({ status = 200, body = '', headers = {} }: Exclude<Answer, Error>): Reply => {
     return { status, body, header: (name) => headers[name] }
@@ -148,12 +147,19 @@ test('what it does not say, or says wrongly, changes nothing; one that is away i
   await host.request('DELETE', '/apps/silent')
 })
 
-test('of what is from another authority, or from today, nothing is asked', async () => {
+test('of what is from another authority nothing is asked, and of what is a day old not yet', async () => {
   await issued('foreign', 'https://other.example.com/directory')
-  const { asked, until } = setUp({ info: () => during(0, 1) })
-  await until(30 * HOUR)
-  assert.equal(asked, [])
+  const foreign = setUp({ info: () => during(0, 1) })
+  await foreign.until(30 * HOUR)
+  assert.equal(foreign.asked, [])
   await host.request('DELETE', '/apps/foreign')
+  const { cert } = await issued('young')
+  const young = setUp({ info: () => during(0, 1) }, Date.now() - 36 * HOUR)
+  await young.until(6 * HOUR)
+  assert.equal(young.asked, [DIRECTORY])
+  await young.until(20 * HOUR)
+  assert.equal(young.asked.slice(0, 2), [DIRECTORY, `${INFO}/${certificateId(cert)}`])
+  await host.request('DELETE', '/apps/young')
 })
 
 test('each name has its own time in the window, always the same, and well before the certificate ends', () => {

@@ -14,7 +14,8 @@ import { sealingKey, startHost } from './platform.ts'
 let points: Failpoints | undefined
 const host = await startHost(async (data) => {
   points = await openFailpoints({}, data)
-  return { ...points.settings, SLUICE_PIP_INDEX: 'https://someone:secret@packages.example/simple' }
+  const index = 'https://someone:secret@packages.example/simple'
+  return { ...points.settings, SLUICE_PIP_INDEX: index, SLUICE_BACKUPS: '/srv/backups' }
 })
 test.after(() => host.stop())
 const { machine, data, ports } = host
@@ -112,6 +113,22 @@ test('what the daemon does as a user of its own works: the firewall, the door of
       resolve()
     }).on('error', reject)
   })
+})
+
+test('a folder for backups that the unit does not let it write to is said, with what mends it', async () => {
+  const told = async (): Promise<string> => {
+    const { findings } = await host.api<{ findings: { check: string; text: string }[] }>('GET', '/sluice/doctor')
+    return findings.flatMap(({ check, text }) => (check === 'backups' ? [text] : [])).join()
+  }
+  const text = await told()
+  const [, made = ''] = /\((install .*?)\)/.exec(text) ?? []
+  assert.match(text, /The daemon's unit does not let it write to \/srv\/backups/)
+  await machine.must(['sh', '-c', made])
+  const lines = [...text.matchAll(/"(.*?)"/g)].map(([, line]) => `${line}\n`)
+  await machine.write('/etc/systemd/system/sluiced.service.d/backups.conf', lines.join(''))
+  await systemctl('daemon-reload')
+  await systemctl('restart', 'sluiced')
+  assert.match(await told(), /^There is none/)
 })
 
 test('the journal has a level for each line, and the fields of the daemon as JSON', async () => {

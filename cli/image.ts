@@ -11,7 +11,7 @@ interface Release {
   id: string
   version: number
   description: string
-  status: 'pending' | 'succeeded' | 'failed'
+  status: 'pending' | 'succeeded' | 'failed' | 'expired'
 }
 
 export const register = (program: Program): void =>
@@ -33,6 +33,8 @@ async function image(words: string[], choice: AppChoice & { json?: boolean }): P
   const before = await newest(path)
   await ask('PATCH', `${path}/formation`, { body: { updates } })
   const release = await settled(path, await newest(path))
+  if (release.status === 'expired')
+    throw new Failure(`v${release.version} of ${app} was superseded by a later release. See: sluice releases -a ${app}`)
   if (release.status === 'failed')
     throw new Failure(
       `v${release.version} of ${app} failed, and the release before it serves on. See: sluice logs -a ${app}`,

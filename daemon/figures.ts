@@ -91,7 +91,11 @@ export const figures = {
     'Builds that have ended, by result, with the wait for their turn.',
     { bounds: [1, 5, 15, 30, 60, 120, 300, 900], known: [...results, { result: 'canceled' }] },
   ),
-  releases: counter<Result>('sluice_releases_total', 'Releases that came to serve, or failed to.', results),
+  releases: counter<Result | { result: 'superseded' }>(
+    'sluice_releases_total',
+    'Releases that came to serve, failed to, or were superseded by a later one on their way.',
+    [...results, { result: 'superseded' }],
+  ),
   cutovers: histogram<Record<never, string>>(
     'sluice_cutover_seconds',
     'From the table that sends requests to a new release until every router follows it.',

@@ -1,4 +1,4 @@
-import type { Release as Body } from '@heroku-cli/schema'
+import type { Release as Known } from '@heroku-cli/schema'
 import { z } from 'zod'
 import type { Account } from '../account/account.ts'
 import type { App } from '../app/app.ts'
@@ -25,6 +25,9 @@ const Create = z.object({
     .transform((text) => text.slice(0, limits.releaseDescription))
     .nullish(),
 })
+
+/** The package that types Heroku's answers lacks a state that their schema and the CLI have. */
+type Body = Omit<Known, 'status'> & { status: Release['status'] }
 
 /** How releases of an app are answered. */
 export type AnswerReleases = (ctx: Context, app: App, releases: Release[]) => Promise<Body[]>

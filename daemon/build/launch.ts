@@ -51,8 +51,10 @@ const largeSlug = (size: number): string =>
 type Shown = Pick<Deploy, 'd' | 'output'>
 
 async function settled({ d, output }: Shown, release: Release, signal: AbortSignal): Promise<void> {
-  const { succeeded, reason } = await outcome(d, release.id, signal)
+  const { succeeded, reason, by } = await outcome(d, release.id, signal)
   if (!succeeded) throw new UserError('invalid_params', reason ?? `v${release.version} failed.`)
+  if (by !== null)
+    output.detail(`v${by}, which was made meanwhile, has this code and serves in place of v${release.version}`)
   const receipt = await receiptInTime(d, release).catch(() => null)
   if (receipt !== null && receipt.inFlight > 0) output.detail(`Took over: ${received(receipt)}`)
   output.write('Verifying deploy... done.\n')

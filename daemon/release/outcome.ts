@@ -6,12 +6,35 @@ export interface Outcome {
   succeeded: boolean
   /** Why it failed, for the user. */
   reason: string | null
+  /** The version that serves with its code in its place. */
+  by: number | null
 }
 
-/** Waits until a release serves or has failed. Rejects with the signal's reason when aborted; the release is not touched by that. */
+/**
+ * Waits until a release serves or has failed. One that was superseded has succeeded when its code serves all the same. Rejects with the
+ * signal's reason when aborted; the release is not touched by that.
+ */
 export async function outcome(d: Daemon, release: string, signal: AbortSignal): Promise<Outcome> {
   const row = await reached(d, release, ['succeeded', 'failed'], signal)
-  return { succeeded: row.state === 'succeeded', reason: row.reason }
+  const by = await heir(d, release)
+  return { succeeded: row.state === 'succeeded' || by !== null, reason: row.reason, by }
+}
+
+/** The version that has superseded a release, if it has its code. */
+async function heir(d: Daemon, release: string): Promise<number | null> {
+  const later = await d.db
+    .selectFrom('rollouts')
+    .innerJoin('releases', 'releases.id', 'rollouts.release_id')
+    .innerJoin('releases as later', (join) =>
+      join
+        .onRef('later.app_id', '=', 'rollouts.app_id')
+        .onRef('later.version', '=', 'rollouts.superseded_by')
+        .onRef('later.slug_id', '=', 'releases.slug_id'),
+    )
+    .select('later.version')
+    .where('rollouts.release_id', '=', release)
+    .executeTakeFirst()
+  return later?.version ?? null
 }
 
 /** Waits until a release's rollout is in one of these states or settled. */

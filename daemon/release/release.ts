@@ -13,7 +13,8 @@ import { note } from '../webhook/event.ts'
 
 type Row = Selectable<Schema['releases']>
 
-type Status = 'pending' | 'succeeded' | 'failed'
+/** Expired: a later one came to serve before it. */
+type Status = 'pending' | 'succeeded' | 'failed' | 'expired'
 
 /** A release with what became of it. The row is immutable; numbers grow and are never used again, whatever becomes of the release. */
 export interface Release extends Omit<Row, 'config'> {
@@ -100,7 +101,8 @@ export const releasesOf = (db: DbOrTx, app: string) =>
     .select(['releases.id', 'releases.app_id', 'releases.version', 'releases.description', 'releases.slug_id'])
     .select(['releases.account_id', 'releases.created_at', 'rollouts.updated_at', 'rollouts.reason'])
     .select([
-      sql<Status>`iif(rollouts.state in ('succeeded', 'failed'), rollouts.state, 'pending')`.as('status'),
+      sql<Status>`case when rollouts.superseded_by is not null then 'expired'
+        when rollouts.state in ('succeeded', 'failed') then rollouts.state else 'pending' end`.as('status'),
       sql<0 | 1>`json_type(slugs.process_types, '$.release') is not null`.as('phase'),
       sql<0 | 1>`slugs.images is not null`.as('images'),
       sql<0 | 1>`slugs.deleted_at is not null`.as('gone'),
@@ -139,8 +141,7 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
     const refuse = (why: string) =>
       invalid(`Cannot roll back to v${target.version}: ${why}. See \`heroku releases\` for others.`)
     if (target.slug_id === null) throw refuse('it has no code')
-    if (target.status !== 'succeeded')
-      throw refuse(target.status === 'failed' ? 'it failed' : 'it is still being released')
+    if (target.status !== 'succeeded') throw refuse(whyNot[target.status])
     if (target.gone) throw tooOld(target, await rollbackTargets(tx, app.id))
     return createRelease(d, tx, {
       app: app.id,
@@ -153,6 +154,12 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
   await failpoint('rollback.released')
   announceRelease(d, release, account, release.description)
   return release
+}
+
+const whyNot: Record<Exclude<Status, 'succeeded'>, string> = {
+  failed: 'it failed',
+  pending: 'it is still being released',
+  expired: 'a later one came to serve before it',
 }
 
 /** May be named by who wants to roll back: newest first, without the one that serves. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { AppRoute } from '../../router/protocol.ts'
 import type { Db } from '../store/database.ts'
+import { turnOfRollout } from './candidate.ts'
 import type { SettingsOf } from './release-setting.ts'
 import type { Settings } from './setting.ts'
 import { type Routed, routeOf, type Wishes } from './table.ts'
@@ -121,7 +122,7 @@ const servingWithCode = (db: Db, only: Only) => {
   return (only ? releases.where('apps.id', 'in', only) : releases).execute()
 }
 
-/** Those on their way, the oldest of an app first. */
+/** Those on their way, of an app the one whose turn it is first. */
 const unsettledWithCode = (db: Db, only: Only) => {
   const releases = db
     .selectFrom('rollouts')
@@ -129,7 +130,7 @@ const unsettledWithCode = (db: Db, only: Only) => {
     .innerJoin('slugs', 'slugs.id', 'releases.slug_id')
     .select(['rollouts.app_id', 'rollouts.release_id', 'rollouts.state', hasWeb.as('web')])
     .where('rollouts.state', 'in', ['waiting', 'phase', 'booting', 'cutover'])
-    .orderBy('rollouts.version')
+    .orderBy(turnOfRollout, 'desc')
   return (only ? releases.where('rollouts.app_id', 'in', only) : releases).execute()
 }
 

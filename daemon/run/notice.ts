@@ -97,6 +97,9 @@ export function releaseFailed(version: number, reason: string): string {
   return `Release v${version} failed: ${[lines[0], ...lines.slice(1).slice(-1)].join(' ')}`
 }
 
+export const releaseSuperseded = (version: number, reason: string): string =>
+  `Release v${version} superseded: ${reason}`
+
 /** How the requests that the replaced release had when it was replaced have ended; ours too. */
 export const tookOver = (version: number, replaced: number, receipt: Receipt): string =>
   `Release v${version} took over from v${replaced}: ${received(receipt)}`

@@ -1,24 +1,29 @@
 import type { Selectable } from 'kysely'
 import { figures } from '../figures.ts'
+import { turnOfRollout } from '../route/candidate.ts'
 import { type Db, type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { RolloutState, Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 
 /**
- * The way of a release to the public. One row a release; the oldest unsettled one of an app is its candidate, the newest
+ * The way of a release to the public. One row a release; one of the unsettled ones of an app is its candidate (`turnOfRollout`), the newest
  * succeeded one serves.
  *
  *   waiting -- has a release command --> phase -- exit 0 --> booting -- all web dynos up --> cutover -- every router --> succeeded
  *      |  has none                         |                  ^  |                             |      acknowledged
  *      +-----------------------------------|------------------+  |                             |
  *                                          +---> failed <--------+-----------------------------+
- *                                                  (also: abandoned by the push, or by a restart of the daemon when attended)
+ *                                                  (also: abandoned by the push, or by a restart of the daemon when attended;
+ *                                                  superseded, when a later release succeeds)
  *
  * (all web dynos up: without room for all beside the old ones, those that had room; the rest starts once it has succeeded. Without room for
  * one it fails.)
  *
  * waiting, phase, booting: the release gets no request. cutover: routers are told to send requests to it and to nobody else; going
  * back means telling them the old table. succeeded, failed: final. A release without slug has nothing to roll out: born succeeded.
+ *
+ * A later release takes the turn of one that waits or boots, whose dynos go then. It has what that one brought, for it is based on it, so
+ * that one is superseded when the later one succeeds. When the later one fails it has its turn again, and begins to boot anew.
  */
 export type Rollout = Selectable<Schema['rollouts']>
 
@@ -38,6 +43,7 @@ export const beginRollout = (
       state: options.settled ? 'succeeded' : 'waiting',
       attended: options.attended ? 1 : 0,
       reason: null,
+      superseded_by: null,
       created_at: release.created_at,
       updated_at: release.created_at,
     })
@@ -54,14 +60,14 @@ export const servingRollout = (db: DbOrTx, app: string): Promise<Rollout | undef
     .limit(1)
     .executeTakeFirst()
 
-/** The release that is on its way: the oldest unsettled. */
+/** The release that is on its way. */
 export const candidateRollout = (db: DbOrTx, app: string): Promise<Rollout | undefined> =>
   db
     .selectFrom('rollouts')
     .selectAll()
     .where('app_id', '=', app)
     .where('state', 'in', UNSETTLED)
-    .orderBy('version')
+    .orderBy(turnOfRollout, 'desc')
     .limit(1)
     .executeTakeFirst()
 
@@ -92,29 +98,51 @@ export async function runnableRelease(
   return row?.process_types ? { id: row.id, version: row.version, commands: JSON.parse(row.process_types) } : undefined
 }
 
-/** Moves a rollout on; false when it was settled in the meantime. */
-export async function advanceRollout(db: Db, release: string, to: RolloutState, now: number): Promise<boolean> {
-  const before = await decide(db, async (tx) => {
-    const before = await tx
-      .selectFrom('rollouts')
-      .select(['state', 'updated_at as since'])
-      .where('release_id', '=', release)
-      .executeTakeFirst()
+/** Moves a rollout on; undefined when it was settled in the meantime, else those that it has superseded by that. */
+export async function advanceRollout(
+  db: Db,
+  release: string,
+  to: RolloutState,
+  now: number,
+): Promise<Rollout[] | undefined> {
+  const moved = await decide(db, async (tx) => {
+    const before = await tx.selectFrom('rollouts').selectAll().where('release_id', '=', release).executeTakeFirst()
     const { numUpdatedRows } = await tx
       .updateTable('rollouts')
       .set({ state: to, updated_at: now })
       .where('release_id', '=', release)
       .where('state', 'in', UNSETTLED)
       .executeTakeFirst()
-    if (numUpdatedRows > 0n && to === 'succeeded') await noteSettled(tx, release, to, now)
-    return numUpdatedRows > 0n ? before : undefined
+    if (!before || numUpdatedRows === 0n) return undefined
+    if (to !== 'succeeded') return { before, superseded: [] }
+    await noteSettled(tx, release, to, now)
+    return { before, superseded: await supersede(tx, before, now) }
   })
-  if (before && to === 'succeeded') {
+  if (moved && to === 'succeeded') {
+    const { state, updated_at } = moved.before
     figures.releases.add({ result: 'succeeded' })
-    if (before.state === 'cutover') figures.cutovers.observe({}, Math.max(0, now - before.since) / 1000)
+    for (const _ of moved.superseded) figures.releases.add({ result: 'superseded' })
+    if (state === 'cutover') figures.cutovers.observe({}, Math.max(0, now - updated_at) / 1000)
   }
-  return before !== undefined
+  return moved?.superseded
 }
+
+/** Settles those on their way that are older than one that has come to serve. */
+async function supersede(tx: Tx, { app_id, version }: Rollout, now: number): Promise<Rollout[]> {
+  const superseded = await tx
+    .updateTable('rollouts')
+    .set({ state: 'failed', reason: supersededBy(version), superseded_by: version, updated_at: now })
+    .where('app_id', '=', app_id)
+    .where('version', '<', version)
+    .where('state', 'in', UNSETTLED)
+    .returningAll()
+    .execute()
+  for (const { release_id } of superseded) await noteSettled(tx, release_id, 'expired', now)
+  return superseded
+}
+
+const supersededBy = (version: number): string =>
+  `v${version} was released later, was up first, and serves in its place.`
 
 /** Settles a rollout as failed; false when it was settled before. With `before`, only in a state that comes before it. */
 export async function failRollout(
@@ -130,14 +158,25 @@ export async function failRollout(
       .where('release_id', '=', release)
       .where('state', 'in', before ? UNSETTLED.filter((state) => state !== before) : UNSETTLED)
       .executeTakeFirst()
-    if (numUpdatedRows > 0n) await noteSettled(tx, release, 'failed', now)
-    return numUpdatedRows > 0n
+    if (numUpdatedRows === 0n) return false
+    await noteSettled(tx, release, 'failed', now)
+    await beginAnew(tx, release, now)
+    return true
   })
   if (failed) figures.releases.add({ result: 'failed' })
   return failed
 }
 
-async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed', now: number): Promise<void> {
+/** Whoever has waited since it began to boot has all its time again. */
+const beginAnew = (tx: Tx, failed: string, now: number): Promise<unknown> =>
+  tx
+    .updateTable('rollouts')
+    .set({ updated_at: now })
+    .where('app_id', '=', (app) => app.selectFrom('releases').select('app_id').where('id', '=', failed))
+    .where('state', '=', 'booting')
+    .execute()
+
+async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed' | 'expired', now: number): Promise<void> {
   const release = await tx
     .selectFrom('releases')
     .select(['app_id', 'account_id'])

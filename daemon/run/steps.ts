@@ -251,13 +251,17 @@ async function tellLeaving(stage: Stage, dyno: Dyno): Promise<void> {
 
 async function advance(stage: Stage, step: Step & { do: 'advance' }): Promise<void> {
   const { d } = stage
-  if (!(await advanceRollout(d.db, step.release, step.to, d.clock.now()))) return
+  const superseded = await advanceRollout(d.db, step.release, step.to, d.clock.now())
+  if (!superseded) return
   try {
     await failpoint(`rollout.${step.to}`)
     await tellAdvanced(stage, step)
+    for (const { release_id, reason } of superseded)
+      await tellRelease(stage, release_id, (version) => notice.releaseSuperseded(version, reason ?? ''))
   } finally {
     // Whatever else goes wrong: who waits for it is not told again.
-    d.settlements.announce(step.release)
+    for (const release of [step.release, ...superseded.map(({ release_id }) => release_id)])
+      d.settlements.announce(release)
     if (step.to === 'succeeded') {
       d.disk.released(stage.app.id)
       d.acm.wake()

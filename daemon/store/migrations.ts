@@ -357,4 +357,8 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX acme_orders_created ON acme_orders (directory, created_at);
   `,
+  // releases in whose place a later one was released
+  `
+  ALTER TABLE rollouts ADD COLUMN superseded_by INTEGER;
+  `,
 ]

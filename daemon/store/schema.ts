@@ -233,6 +233,8 @@ interface Rollouts {
   attended: Flag
   /** Why it failed, for the user. */
   reason: string | null
+  /** Version of the later release that came to serve before it: it failed of nothing else. */
+  superseded_by: number | null
   created_at: number
   updated_at: number
 }

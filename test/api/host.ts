@@ -236,8 +236,9 @@ async function runInstantly(d: Daemon, app: string): Promise<void> {
   await forgetApp(d.db, app)
   const now = d.clock.now()
   const candidate = await candidateRollout(d.db, app)
-  if (candidate) await advanceRollout(d.db, candidate.release_id, 'succeeded', now)
-  if (candidate) d.settlements.announce(candidate.release_id)
+  const superseded = candidate && (await advanceRollout(d.db, candidate.release_id, 'succeeded', now))
+  for (const { release_id } of candidate && superseded ? [candidate, ...superseded] : [])
+    d.settlements.announce(release_id)
   const release = await d.db
     .selectFrom('releases')
     .select('id')

@@ -7,7 +7,7 @@ export interface Release {
   id: string
   version: number
   description: string
-  status: 'pending' | 'succeeded' | 'failed'
+  status: 'pending' | 'succeeded' | 'failed' | 'expired'
   current: boolean
 }
 
@@ -25,7 +25,7 @@ export type Api = <Answer = unknown>(method: string, path: string, body?: unknow
 export interface View {
   releases(app: string): Promise<Release[]>
   dynos(app: string): Promise<Dyno[]>
-  /** The release, once it has succeeded or failed. */
+  /** The release, once it has succeeded, failed, or been superseded. */
   settled(app: string, version: number): Promise<Release>
   /** Those of one app, builds too, or of all. */
   containers(app?: string): Promise<Container[]>

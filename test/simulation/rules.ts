@@ -120,10 +120,14 @@ export const ofRelease: Rule<[before: string | undefined, after: Release]>[] = [
   },
   {
     name: 'one at a time',
-    says: 'At most one release is on its way to the public, and an older one comes first.',
-    check({ releases }, _, { state, version }) {
+    says: 'No release sets out while the command or the cutover of another is under way, and what is older than one that serves is settled.',
+    check({ releases }, _, { id, state, version }) {
       if (!['phase', 'booting', 'cutover'].includes(state)) return
-      const other = [...releases.values()].find((one) => !settled(one.state) && one.version < version)
+      const other = [...releases.values()].find(
+        (one) =>
+          one.id !== id &&
+          (one.state === 'phase' || one.state === 'cutover' || (one.state === 'succeeded' && one.version > version)),
+      )
       return other && `v${version} is ${state} while v${other.version} is ${other.state}`
     },
   },
@@ -162,9 +166,9 @@ export const ofRelease: Rule<[before: string | undefined, after: Release]>[] = [
   },
   {
     name: 'sound releases succeed',
-    says: 'A release that boots, and that nothing has befallen, does not fail unless there is no room.',
-    check: ({ tight }, _, { state, sound, version }) =>
-      state === 'failed' && sound && !tight && `v${version} failed for no reason`,
+    says: 'A release that boots, and that nothing has befallen, does not fail unless there is no room, or a later one came to serve first.',
+    check: ({ tight, serving }, _, { state, sound, version }) =>
+      state === 'failed' && sound && !tight && (serving?.version ?? 0) < version && `v${version} failed for no reason`,
   },
 ]
 

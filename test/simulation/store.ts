@@ -103,6 +103,9 @@ export class Store {
     row.state = state
     row.since = this.now()
     this.note(row)
+    if (state === 'succeeded')
+      for (const older of this.releases) if (older.version < row.version) this.settle(older.id, 'failed')
+    if (state === 'failed') for (const other of this.releases) if (other.state === 'booting') other.since = this.now()
     return true
   }
 
@@ -125,7 +128,8 @@ export class Store {
   }
 
   get candidate(): ReleaseRow | undefined {
-    return this.releases.find(({ state }) => state !== 'succeeded' && state !== 'failed')
+    const open = this.releases.filter(({ state }) => state !== 'succeeded' && state !== 'failed')
+    return open.find(({ state }) => state === 'phase' || state === 'cutover') ?? open.at(-1)
   }
 
   target({ id, version, code }: ReleaseRow): Target {

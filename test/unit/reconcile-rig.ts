@@ -20,7 +20,7 @@ import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
 import { createRegistry } from '../../daemon/registry/registry.ts'
-import { outcome } from '../../daemon/release/outcome.ts'
+import { type Outcome, outcome } from '../../daemon/release/outcome.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
@@ -46,7 +46,7 @@ export interface Stage {
   world: World
   app: Awaited<ReturnType<typeof createApp>>
   account: { id: string; email: string }
-  deploy(types?: Record<string, string>): Promise<{ succeeded: boolean; reason: string | null; version: number }>
+  deploy(types?: Record<string, string>): Promise<Outcome & { version: number }>
   /** Lines of the daemon's own log. */
   said: string[]
   /** Of these no router says that they are drained. */

@@ -192,6 +192,8 @@ export const limits = {
   pushOutput: 1 * MiB,
   /** A git client that has read nothing for so long, although there was something, is let go. */
   gitStall: 10 * MINUTE,
+  /** For git to pack one repository, which then waits for its next push. */
+  repack: 60 * MINUTE,
   slugSize: 1 * GiB,
   /** Of an image that is pushed; what a manifest or a list of tags may be. */
   layerSize: 10 * GiB,

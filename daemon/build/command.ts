@@ -5,6 +5,8 @@ import { hostEnvironment } from '../config.ts'
 
 export interface CommandOptions {
   signal?: AbortSignal
+  /** What the signal sends it (default: SIGKILL). */
+  killSignal?: NodeJS.Signals
   /** Added to the host's own. Secrets go here, never into `args`. */
   env?: Record<string, string>
   cwd?: string
@@ -18,12 +20,12 @@ const MOST_OUTPUT = 64 * 1024
 export function run(
   program: string,
   args: string[],
-  { signal, env = {}, cwd, anyExit = false }: CommandOptions = {},
+  { signal, killSignal = 'SIGKILL', env = {}, cwd, anyExit = false }: CommandOptions = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       ...(cwd === undefined ? {} : { cwd }),
-      ...(signal ? { signal, killSignal: 'SIGKILL' } : {}),
+      ...(signal ? { signal, killSignal } : {}),
       env: { ...hostEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -1,5 +1,7 @@
 import { run } from '../build/command.ts'
 import type { Daemon } from '../daemon.ts'
+import { messageOf } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { gitEnvironment, repositoryPath } from './repository.ts'
 
 /** Pushes that are under way, by app. */
@@ -32,13 +34,22 @@ export async function repackRepositories(d: Pick<Daemon, 'config' | 'log'>, sign
     if (signal.aborted) return
     if (pushing.has(app)) continue
     due.delete(app)
-    const settings = BOUNDS.flatMap((setting) => ['-c', setting])
-    await run(
-      'nice',
-      ['-n', '19', 'git', ...settings, '--git-dir', repositoryPath(d.config.data, app), 'gc', '--auto', '--quiet'],
-      {
-        env: gitEnvironment(),
-      },
-    ).catch((error: unknown) => d.log.warn('a repository was not repacked', { app, error }))
+    await repack(d, app, signal).catch((error: unknown) => {
+      if (!signal.aborted) d.log.warn('a repository was not repacked', { app, error })
+    })
   }
 }
+
+/** All of git's processes end with `timeout` (https://www.gnu.org/software/coreutils/timeout), and git takes away what it has begun. */
+async function repack(d: Pick<Daemon, 'config'>, app: string, signal: AbortSignal): Promise<void> {
+  const settings = BOUNDS.flatMap((setting) => ['-c', setting])
+  const git = ['git', ...settings, '--git-dir', repositoryPath(d.config.data, app), 'gc', '--auto', '--quiet']
+  const bounded = ['--kill-after=10', `${limits.repack / 1000}`, 'nice', '-n', '19', ...git]
+  const late = `git took longer than ${limits.repack / 60_000} minutes, and is asked again after the next push`
+  await run('timeout', bounded, { env: gitEnvironment(), signal, killSignal: 'SIGTERM' }).catch((error: unknown) => {
+    throw TIMED_OUT.test(messageOf(error)) ? new Error(late, { cause: error }) : error
+  })
+}
+
+/** The second when it had to be killed. */
+const TIMED_OUT = /^timeout ended with (124|137)\b/

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,7 +8,9 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { asPush, repackRepositories } from '../../daemon/git/repack.ts'
 import { ensureRepository } from '../../daemon/git/repository.ts'
+import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
+import { waitFor } from '../e2e/wait.ts'
 
 const run = promisify(execFile)
 const data = await mkdtemp(join(tmpdir(), 'sluice-repack-'))
@@ -66,6 +68,47 @@ test('one that cannot be packed is told, and the next one is', async () => {
   assert.is(await well.loose(), 0)
   assert.match(said.join(''), broken.app)
   assert.ok((await readdir(join(data, 'repos'))).includes(`${broken.app}.git`))
+})
+
+/** A repository that git comes to no end with: a hook that it asks first has a process of its own that goes on. */
+async function endless() {
+  const { app, path } = await repositoryWith(1000)
+  const pid = join(path, 'pid')
+  await mkdir(join(path, 'hooks'))
+  const hook = `#!/bin/sh\nsleep 600 &\necho $! > ${pid}.new\nmv ${pid}.new ${pid}\nwait\n`
+  await writeFile(join(path, 'hooks', 'pre-auto-gc'), hook, { mode: 0o755 })
+  const child = async () => Number(await readFile(pid, 'utf8').catch(() => '')) || null
+  await push(app)
+  return { app, child }
+}
+
+const runs = async (pid: number | null) =>
+  pid !== null && / [^Z] /.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''))
+
+test('git that does not come to an end is ended, with all of its processes, and told', async () => {
+  const { app, child } = await endless()
+  const most = limits.repack
+  Object.assign(limits, { repack: 2000 })
+  try {
+    await repack()
+  } finally {
+    Object.assign(limits, { repack: most })
+  }
+  await waitFor('its process to be gone', async () => !(await runs(await child())))
+  const line = said.find((line) => line.includes(app)) ?? ''
+  assert.match(line, /a repository was not repacked/)
+  assert.match(line, /git took longer than/)
+})
+
+test('a daemon that stops does not wait for git', async () => {
+  const { app, child } = await endless()
+  const stopping = new AbortController()
+  const repacked = repackRepositories(d, stopping.signal)
+  const pid = await waitFor('git to be under way', child)
+  stopping.abort(new Error('stopping'))
+  await repacked
+  await waitFor('its process to be gone', async () => !(await runs(pid)))
+  assert.not.match(said.join(''), app)
 })
 
 test.run()

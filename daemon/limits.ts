@@ -141,6 +141,8 @@ export const limits = {
   dynoFiles: 4 * GiB,
   /** Folders of which it is remembered what they take. */
   measuredPaths: 50_000,
+  /** How long an image that was pushed is kept which no release has. */
+  pushedKept: 7 * DAY,
   /** What the images that were pushed for one app may take. */
   pushedPerApp: 50 * GiB,
   /** How often it is looked at what is free, and, which takes a walk over all files, what a build uses. */

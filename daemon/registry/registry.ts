@@ -1,13 +1,14 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { messageOf } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Log } from '../log.ts'
+import { imagesOf } from '../run/code.ts'
 import { type Component, createComponent } from './component.ts'
+import { dropTags, dropUntagged, list, sizeOf } from './stored.ts'
 
 /** The component, and the room that pushed images take in it. */
 export interface Registry extends Component {
@@ -18,10 +19,19 @@ export interface Registry extends Component {
   /** Removes the repositories of an app; their blobs go with a sweep. */
   remove(app: string): Promise<void>
   /**
-   * Removes repositories of apps that are not live, images that no tag names any more, and the blobs of both; blobs only when nobody
-   * has pushed for limits.registryQuiet, because those of an image come before it. Of a registry that runs elsewhere nothing.
+   * Removes repositories of apps that are not live, tags of images that were not released for limits.pushedKept, images that no tag names
+   * any more, and the blobs of all these; but for the first only when nobody has pushed for limits.registryQuiet, because the blobs of an
+   * image come before it. Of a registry that runs elsewhere nothing.
    */
-  sweep(liveOf: (apps: string[]) => Promise<Set<string>>, quiet?: number): Promise<void>
+  sweep(needs: Needs, quiet?: number): Promise<void>
+}
+
+/** Who needs what was pushed. */
+export interface Needs {
+  /** Those of these apps that there are. */
+  live(apps: string[]): Promise<Set<string>>
+  /** Ids of the images that releases of an app have. */
+  released(app: string): Promise<Set<string>>
 }
 
 export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'>; clock: Clock; log: Log }): Registry {
@@ -34,10 +44,25 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
   /** Whether there can be anything to collect: unknown at start. */
   let changed = true
 
-  const collect = async (folder: string): Promise<void> => {
+  const repositoriesOf = async (folder: string, app: string): Promise<string[]> =>
+    (await list(join(folder, app))).map((type) => join(folder, app, type))
+  const forget = async (folder: string, app: string, released: Needs['released']): Promise<void> => {
+    let ids: Promise<Set<string>> | undefined
+    const wanted = { before: clock.now() - limits.pushedKept, released: () => (ids ??= released(app)) }
+    let tags = 0
+    for (const repository of await repositoriesOf(folder, app))
+      tags += await dropTags(join(folder, '..'), repository, wanted)
+    if (tags === 0) return
+    changed = true
+    log.info('removed images that were pushed and not released', { app, tags })
+  }
+  const collect = async (folder: string, released: Needs['released']): Promise<void> => {
+    const apps = await list(folder)
+    for (const app of apps) await forget(folder, app, released)
+    if (!changed) return
     changed = false
-    for (const app of await list(folder))
-      for (const type of await list(join(folder, app))) await dropUntagged(join(folder, '..'), join(folder, app, type))
+    for (const app of apps)
+      for (const repository of await repositoriesOf(folder, app)) await dropUntagged(join(folder, '..'), repository)
     await component.collect()
   }
   const remove = async (app: string): Promise<void> => {
@@ -50,13 +75,7 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
     remove,
     async used(app) {
       if (storage === undefined) return 0
-      const blobs = new Set<string>()
-      for (const type of await list(join(storage, app)))
-        for (const part of ['_layers', '_manifests/revisions'])
-          for (const hex of await list(join(storage, app, type, part, 'sha256'))) blobs.add(hex)
-      let bytes = 0
-      for (const hex of blobs) bytes += await size(blobPath(join(storage, '..'), hex))
-      return bytes
+      return sizeOf(join(storage, '..'), await repositoriesOf(storage, app))
     },
     async write(work) {
       while (collecting) await collecting
@@ -69,14 +88,14 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
         changed = true
       }
     },
-    async sweep(liveOf, quiet = limits.registryQuiet) {
+    async sweep({ live, released }, quiet = limits.registryQuiet) {
       if (storage === undefined) return
       // in this order, so that an app which is new is not taken for one that is gone
       const there = await list(storage)
-      const live = await liveOf(there)
-      for (const app of there) if (!live.has(app)) await remove(app)
-      if (collecting || !changed || writers > 0 || clock.now() - written < quiet) return
-      collecting = collect(storage).catch((error: unknown) => {
+      const apps = await live(there)
+      for (const app of there) if (!apps.has(app)) await remove(app)
+      if (collecting || writers > 0 || clock.now() - written < quiet) return
+      collecting = collect(storage, released).catch((error: unknown) => {
         changed = true
         log.warn('blobs of images could not be collected', { error: messageOf(error) })
       })
@@ -88,56 +107,14 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
 
 /** For every hour. */
 export async function sweepRegistry(d: Daemon): Promise<void> {
-  await d.registry.sweep(async (apps) => {
-    const live = apps.length === 0 ? [] : await d.db.selectFrom('apps').select('id').where('id', 'in', apps).execute()
-    return new Set(live.map(({ id }) => id))
+  await d.registry.sweep({
+    async live(apps) {
+      const live = apps.length === 0 ? [] : await d.db.selectFrom('apps').select('id').where('id', 'in', apps).execute()
+      return new Set(live.map(({ id }) => id))
+    },
+    async released(app) {
+      const slugs = d.db.selectFrom('slugs').select('images').where('app_id', '=', app).where('deleted_at', 'is', null)
+      return new Set((await slugs.execute()).flatMap((slug) => Object.values(imagesOf(slug) ?? {}).map(({ id }) => id)))
+    },
   })
 }
-
-const List = z.object({ manifests: z.array(z.object({ digest: z.string() })).default([]) })
-
-/**
- * Forgets the images of a repository that neither a tag names nor a list that a tag names, and those whose manifest a power cut took. The
- * component can forget by itself what has no tag, but forgets the parts of lists as well. Its layout:
- * https://github.com/distribution/distribution, registry/storage/paths.go.
- */
-async function dropUntagged(store: string, repository: string): Promise<void> {
-  const tags = join(repository, '_manifests', 'tags')
-  const revisions = join(repository, '_manifests', 'revisions', 'sha256')
-  const named = new Set<string>()
-  const name = async (digest: string): Promise<void> => {
-    const hex = digest.replace(/^sha256:/, '')
-    const manifest = await text(blobPath(store, hex))
-    const parts = manifest === undefined ? undefined : partsOf(manifest)
-    if (parts === undefined || named.has(hex)) return
-    named.add(hex)
-    for (const part of parts) await name(part)
-  }
-  for (const tag of await list(tags)) {
-    const link = await text(join(tags, tag, 'current', 'link'))
-    if (link !== undefined) await name(link.trim())
-  }
-  for (const hex of await list(revisions))
-    if (!named.has(hex)) await rm(join(revisions, hex), { recursive: true, force: true })
-}
-
-/** Undefined for what is no manifest. */
-function partsOf(manifest: string): string[] | undefined {
-  try {
-    return List.parse(JSON.parse(manifest)).manifests.map(({ digest }) => digest)
-  } catch {
-    return undefined
-  }
-}
-
-const blobPath = (store: string, hex: string): string => join(store, 'blobs', 'sha256', hex.slice(0, 2), hex, 'data')
-const size = (path: string): Promise<number> => stat(path).then((found) => found.size, absent(0))
-const list = (folder: string): Promise<string[]> => readdir(folder).catch(absent([]))
-const text = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(absent(undefined))
-
-const absent =
-  <Value>(value: Value) =>
-  (error: NodeJS.ErrnoException): Value => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value
-    throw error
-  }

@@ -127,7 +127,7 @@ async function requireQuota(d: Daemon, app: { id: string; name: string }): Promi
   if (used > limits.pushedPerApp)
     throw new RegistryError(
       'DENIED',
-      `The images that were pushed for ${app.name} take ${formatSize(used)}, and may take ${formatSize(limits.pushedPerApp)}. Push under tags that are there already: what these named before is removed within hours.`,
+      `The images that were pushed for ${app.name} take ${formatSize(used)}, and may take ${formatSize(limits.pushedPerApp)}. Push under tags that are there already: what these named before is removed within hours, and what is not released after ${limits.pushedKept / 86_400_000} days.`,
     )
 }
 

@@ -9,6 +9,7 @@ import type { Images } from '../../daemon/engine/engine.ts'
 import { limits } from '../../daemon/limits.ts'
 import { flow } from '../../daemon/registry/call.ts'
 import { pullPushed } from '../../daemon/registry/pull.ts'
+import type { Needs } from '../../daemon/registry/registry.ts'
 import { type Uploads, upload } from '../../daemon/registry/upload.ts'
 import { waitFor } from '../e2e/wait.ts'
 import {
@@ -167,7 +168,7 @@ test('what is pushed over goes with its blobs, and so does all of an app that is
   const current = await me.image('shop/worker', 'latest', 'the new layer')
   const gone = await rig.app('gone')
   const its = await me.image('gone/web', 'latest', 'of the app that goes')
-  const live = async (apps: string[]) => new Set(apps.filter((id) => id !== gone.id))
+  const live: Needs = { live: async (apps) => new Set(apps.filter((id) => id !== gone.id)), released: none }
   await rig.host.d.registry.sweep(live)
   assert.is((await me.request('HEAD', `/v2/shop/worker/blobs/${old.layer}`)).status, 200, 'nobody collects so soon')
   await rig.host.d.registry.sweep(live, 0)
@@ -199,9 +200,10 @@ test('a manifest that a power cut took is forgotten, and holds up nothing', asyn
   assert.is((await me.request('HEAD', '/v2/shop/broken/manifests/latest')).status, 200)
 })
 
+const storage = (): string => rig.host.d.registry.storage ?? ''
 const blobPath = (digest: string): string => {
   const hex = digest.slice('sha256:'.length)
-  return join(rig.host.d.registry.storage ?? '', '..', 'blobs', 'sha256', hex.slice(0, 2), hex, 'data')
+  return join(storage(), '..', 'blobs', 'sha256', hex.slice(0, 2), hex, 'data')
 }
 const blobs = (digest: string): Promise<boolean> =>
   access(blobPath(digest)).then(
@@ -380,6 +382,7 @@ test('without a registry pushing says what to install, and logging in works', as
   }
 })
 
-const all = async (apps: string[]) => new Set(apps)
+const none = async () => new Set<string>()
+const all: Needs = { live: async (apps) => new Set(apps), released: none }
 
 test.run()

@@ -17,7 +17,7 @@ export const failpoints = {
   'build.created': 'the container of a build, not started',
   'build.ended': 'the container of a build, ended',
   'build.compiled': 'a finished tree, archive and cache are in the folder of a build',
-  'cache.aside': 'an app has no cache: the old one is in the folder of a build',
+  'cache.next': 'the new cache of an app is beside the old one',
   'cache.copied': 'a copy of a cache under a passing name',
   'slug.archived': 'the archive of a slug without a tree or a row',
   'slug.placed': 'the files of a slug without a row',

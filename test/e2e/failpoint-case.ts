@@ -48,7 +48,7 @@ export const cases: Record<Failpoint, Case> = {
   'build.created': push('push', 'undone', 'undone'),
   'build.ended': push('push', 'undone', 'undone'),
   'build.compiled': push('push', 'undone', 'undone'),
-  'cache.aside': push('push', 'undone', 'undone'),
+  'cache.next': push('push', 'undone', 'undone'),
   'cache.copied': push('push', 'done', 'done'),
   'slug.archived': push('push', 'undone', 'undone'),
   'slug.placed': push('push', 'undone', 'undone'),

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert'
 import {
   commitCache,
   endCopies,
+  recoverCaches,
   removeCache,
   setAside,
   spareCache,
@@ -121,14 +122,27 @@ test('what a power cut may have spoilt is not used', async () => {
   assert.is(await build('next'), 'settled')
 })
 
-test('a crash while a cache takes the place of another leaves none, and the next build begins with none', async () => {
-  await build('old')
-  await setAside(d.config, app.id, place())
-  await mkdir(inApp(app.stack), { recursive: true })
-  await writeFile(inApp(app.stack, 'unsettled'), '')
-  assert.is(await build('new'), 'nothing')
-  assert.is(await build('next'), 'new')
-})
+/** What a daemon leaves that dies, or cannot go on, while a cache takes the place of another. */
+const between: Record<string, () => Promise<unknown>> = {
+  'nothing of the old one': async () => {},
+  'its files': () => rename(inApp(app.stack, 'kept'), place()),
+}
+for (const [gone, take] of Object.entries(between))
+  for (const recovered of [true, false])
+    test(`a crash while a cache takes the place of another, when ${gone} is taken away, loses none, ${
+      recovered ? 'after a start' : 'without one too'
+    }`, async () => {
+      await build('old')
+      await rename(await folderWith('new'), inApp(app.stack, 'next'))
+      await take()
+      if (recovered) {
+        await recoverCaches(d)
+        assert.equal((await readdir(inApp(app.stack))).sort(), ['kept', 'unsettled'])
+      }
+      assert.is(await build('next'), 'new')
+      assert.is(await build('last'), 'next')
+      assert.equal((await readdir(inApp(app.stack))).sort(), ['kept', 'unsettled'])
+    })
 
 test('a cache that is kept while the one before it is put on disk is unsettled all the same', async () => {
   const { PATH } = process.env

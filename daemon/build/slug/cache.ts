@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type Actor, record } from '../../account/activity.ts'
 import type { Config } from '../../config.ts'
 import type { Daemon } from '../../daemon.ts'
@@ -20,10 +20,11 @@ import { forgetKeys } from './slug.ts'
  * What buildpacks keep of one build for the next: `cache/<app>/<stack>`, with
  *
  *   kept        what the last build that succeeded left
+ *   next        the same, while what was kept before it is taken away: from the moment that it is there it is the cache
  *   spare-BOOT  a copy of it, made when nobody waits, for the next build to work on
  *   unsettled   names the boot of the host in which `kept` was written, and which `kept` it is, until that is on disk
  *
- *   spare --- a build takes it (takeCache) ---> the build's --- it succeeded (commitCache) ---> kept --- copied (spareCache) ---> spare
+ *   spare --- a build takes it (takeCache) ---> the build's --- it succeeded (commitCache) ---> next ---> kept --- copied (spareCache) ---> spare
  *                                                    +--------- it failed ---> gone
  *
  * A build works on a copy, so a failed one leaves the cache as it was; and although buildpacks hard-link between cache and slug, nobody
@@ -54,6 +55,7 @@ export async function takeCache(
   await copying.get(app.id)?.ended
   signal.throwIfAborted()
   await removeUnsettled(folder)
+  await adoptInPlace(cacheFolder(config, app.id), app.stack)
   await mkdir(dirname(into), { recursive: true })
   if (await renamed(join(folder, await spareName()), into)) return {}
   if (await exists(join(folder, 'kept'))) return { lost: !(await copied(config, join(folder, 'kept'), into, signal)) }
@@ -76,18 +78,40 @@ async function copied(config: Place, from: string, into: string, signal: AbortSi
   }
 }
 
-/** Makes `from` the app's cache. `aside` is where all that there was goes, to be removed with the rest of the build. */
+/**
+ * Makes `from` the app's cache; it is that with one rename, so that a crash before it leaves the old one, and after it the new one. `aside` is
+ * where all that there was goes, to be removed with the rest of the build.
+ */
 export async function commitCache(
   config: Place,
   app: Cached,
   { from, aside }: { from: string; aside: string },
 ): Promise<void> {
   const folder = stackFolder(config, app)
-  await setAside(config, app.id, aside)
-  await failpoint('cache.aside')
+  await endCopy(app.id)
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'unsettled'), `${await bootId()} ${randomUUID()}`, { flush: true })
-  await rename(from, join(folder, 'kept'))
+  await rename(from, join(folder, 'next'))
+  await failpoint('cache.next')
+  await adopt(cacheFolder(config, app.id), app.stack, aside)
+}
+
+/** Has the next cache of a stack take the place of what an app (whose folder is `root`) has, all of which goes to `aside`. */
+async function adopt(root: string, stack: string, aside: string): Promise<void> {
+  const folder = join(root, stack)
+  await mkdir(aside, { recursive: true })
+  for (const other of await readdir(root)) if (other !== stack) await renamed(join(root, other), join(aside, other))
+  for (const name of await readdir(folder))
+    if (!['next', 'unsettled', basename(aside)].includes(name)) await renamed(join(folder, name), join(aside, name))
+  await rename(join(folder, 'next'), join(folder, 'kept'))
+}
+
+/** The same for what a crash, or a full disk, has left so. */
+async function adoptInPlace(root: string, stack: string): Promise<void> {
+  if (!(await exists(join(root, stack, 'next')))) return
+  const aside = join(root, stack, `part-${randomUUID()}`)
+  await adopt(root, stack, aside)
+  await removeTree(aside)
 }
 
 /** When the daemon stops: copies that are being made are given up. */
@@ -98,9 +122,13 @@ export async function endCopies(): Promise<void> {
 
 /** The app has no cache any more; what there was is at `aside`, for the caller to remove. */
 export async function setAside(config: Place, app: string, aside: string): Promise<void> {
+  await endCopy(app)
+  await renamed(cacheFolder(config, app), aside)
+}
+
+async function endCopy(app: string): Promise<void> {
   copying.get(app)?.abort.abort()
   await copying.get(app)?.ended
-  await renamed(cacheFolder(config, app), aside)
 }
 
 /**
@@ -147,13 +175,15 @@ async function settle(folder: string): Promise<void> {
   if ((await readFile(note, 'utf8').catch(() => undefined)) === before) await rm(note, { force: true })
 }
 
-/** At start, when nothing is copied: removes copies that a crash cut off. */
+/** At start, when nothing is copied: finishes what a crash cut off, and removes copies that it did. */
 export async function recoverCaches(d: Daemon): Promise<void> {
   const root = join(d.config.data, 'cache')
   for (const app of await readdir(root).catch(() => []))
-    for (const stack of await readdir(join(root, app)).catch(() => []))
+    for (const stack of await readdir(join(root, app)).catch(() => [])) {
+      await adoptInPlace(join(root, app), stack)
       for (const name of await readdir(join(root, app, stack)).catch(() => []))
         if (name.startsWith('part-')) await removeTree(join(root, app, stack, name))
+    }
 }
 
 /** Copies that wait for a build, and what is left of those that were not finished. */

@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import type { Daemon } from '../daemon.ts'
-import type { DbOrTx } from '../store/database.ts'
+import { type DbOrTx, decide, type Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Account } from './account.ts'
 
@@ -45,14 +45,35 @@ export const record = (db: DbOrTx, by: Actor, { app, text, now }: Deed): Promise
     .values({ app_id: app, account_id: by.id, email: by.email, origin: by.from ?? null, text, created_at: now })
     .execute()
 
+/** What somebody does to an app, in the words of its log. */
+interface Doing<Done> {
+  app: { id: string }
+  by: Actor
+  text: string | ((done: Done) => string)
+}
+
 /**
- * Keeps it, and tells the app's log as Heroku does: `app[api]: TEXT by user EMAIL`. Await it before the answer: what was acknowledged is
- * on record.
+ * Does it, with who did it on record, as one decision: a change is never there without its record, and what writes the record cannot fail when
+ * the change is made. Then the app's log tells it.
  */
-export async function tell(d: Daemon, app: { id: string }, account: Actor, text: string): Promise<void> {
-  const now = d.clock.now()
-  d.logs.write(app.id, { at: now, source: 'app', dyno: 'api', text: `${text} by user ${account.email}` })
-  await record(d.db, account, { app: app.id, text, now })
+export async function enact<Done>(
+  d: Daemon,
+  { app, by, text }: Doing<Done>,
+  work: (tx: Tx) => Promise<Done>,
+): Promise<Done> {
+  const { done, words } = await decide(d.db, async (tx) => {
+    const done = await work(tx)
+    const words = typeof text === 'string' ? text : text(done)
+    await record(tx, by, { app: app.id, text: words, now: d.clock.now() })
+    return { done, words }
+  })
+  tell(d, app, by, words)
+  return done
+}
+
+/** Tells the app's log what was done, as Heroku does: `app[api]: TEXT by user EMAIL`. */
+export function tell(d: Daemon, app: { id: string }, { email }: Actor, text: string): void {
+  d.logs.write(app.id, { at: d.clock.now(), source: 'app', dyno: 'api', text: `${text} by user ${email}` })
 }
 
 /** Deletes some of those that are older; how many. */

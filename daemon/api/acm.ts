@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { tell } from '../account/activity.ts'
+import { enact } from '../account/activity.ts'
 import { setAcm } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
@@ -26,9 +26,9 @@ export function acmRoutes(routes: Routes, d: Daemon): void {
       requireAuthority(d)
       if (app.acm === 0)
         throw invalid(`Automated Certificate Management is off for ${app.name}: heroku certs:auto:enable.`)
-      await refreshFailed(d.db, app, d.clock.now())
+      const doing = { app, by: ctx.state.account, text: 'Refresh Automated Certificate Management' }
+      await enact(d, doing, (tx) => refreshFailed(tx, app, d.clock.now()))
       d.acm.wake()
-      await tell(d, app, ctx.state.account, 'Refresh Automated Certificate Management')
       return serializeApp(d, ctx, app)
     }),
   )

@@ -2,18 +2,8 @@ import type { App as Body, TeamApp } from '@heroku-cli/schema'
 import { z } from 'zod'
 import { type Account, findAccount } from '../account/account.ts'
 import { TEAM, teamNameOf } from '../account/team.ts'
-import {
-  type App,
-  appsJoinedBy,
-  appsOf,
-  createApp,
-  destroyApp,
-  renameApp,
-  setMaintenance,
-  setStack,
-} from '../app/app.ts'
+import { type App, appsJoinedBy, appsOf, createApp, destroyApp, updateApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
-import { parseStack } from '../app/stack.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid } from '../errors.ts'
 import { appUrl } from '../names.ts'
@@ -89,19 +79,13 @@ export function requireRegion(region: string | null | undefined): void {
   if (region && region !== REGION) throw invalid(`There is no region ${region} here; the only one is ${REGION}.`)
 }
 
-/** Each field needs a permission of its own; renameApp asks for its. */
+/** Each field needs a permission of its own; updateApp asks for that of the name. */
 async function update(d: Daemon, ctx: Context, app: App): Promise<App> {
   const { name, maintenance, build_stack } = await body(ctx, Update)
   const { account } = ctx.state
   if (maintenance !== undefined) await requirePermission(d, app, account, ['deploy', 'operate'])
   if (build_stack !== undefined) await requirePermission(d, app, account, 'operate')
-  // Before the name is changed: what is refused has changed nothing.
-  if (build_stack !== undefined) parseStack(build_stack)
-  let changed = app
-  if (name !== undefined) changed = await renameApp(d, changed, account, name)
-  if (build_stack !== undefined) changed = await setStack(d, changed, account, build_stack)
-  if (maintenance !== undefined) changed = await setMaintenance(d, changed, account, maintenance)
-  return changed
+  return updateApp(d, app, account, { name, stack: build_stack, maintenance })
 }
 
 /** Where the answer is read, and by whom; nobody reads what webhooks are told. */

@@ -1,6 +1,5 @@
 import type { Domain as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
-import { tell } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { covers, describe } from '../route/chain.ts'
@@ -30,7 +29,6 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
       const { hostname, sni_endpoint } = await body(ctx, Create)
       const { account } = ctx.state
       const domain = await addDomain(d, app, account, { hostname, endpoint: sni_endpoint ?? null })
-      await tell(d, app, account, `Add domain ${domain.hostname}`)
       await warn(d, app, ctx, domain)
       return created(ctx, serialize(app, domain))
     }),
@@ -46,12 +44,6 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
       const { account } = ctx.state
       const wanted = { hostname: param(ctx, 'domain'), endpoint: sni_endpoint }
       const domain = await bindDomain(d, app, account, wanted)
-      await tell(
-        d,
-        app,
-        account,
-        `Update domain ${domain.hostname} to use ${domain.sni_endpoint?.name ?? 'no'} certificate`,
-      )
       await warn(d, app, ctx, domain)
       return serialize(app, domain)
     }),
@@ -61,7 +53,6 @@ export function domainRoutes(routes: Routes, d: Daemon): void {
     withApp(d, 'operate', async (app, ctx) => {
       const { account } = ctx.state
       const domain = await removeDomain(d, app, account, param(ctx, 'domain'))
-      await tell(d, app, account, `Remove domain ${domain.hostname}`)
       return serialize(app, domain)
     }),
   )

@@ -14,6 +14,7 @@ import { runInside } from '../run/inside.ts'
 import { meetingOf, runOneOff } from '../run/oneoff.ts'
 import type { Meeting } from '../run/rendezvous.ts'
 import { restart, stop } from '../run/restart.ts'
+import type { DbOrTx } from '../store/database.ts'
 import { body } from './body.ts'
 import { accepted, type Context, created, param, type Routes, withApp } from './context.ts'
 import { apiUrl, byName } from './link.ts'
@@ -31,8 +32,8 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     ...(await listDynos(d.db, app.id)),
     ...(await listAwaited(d.db, d.capacity.waiting(app.id))),
   ]
-  const note = (app: App, ctx: Context, text: string) =>
-    record(d.db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
+  const noted = (app: App, ctx: Context, text: string) => (db: DbOrTx) =>
+    record(db, ctx.state.account, { app: app.id, text, now: d.clock.now() })
   routes.get(
     '/apps/:app/dynos',
     withApp(d, 'view', async (app) => (await shown(app)).map((dyno) => serialize(app, dyno))),
@@ -72,23 +73,21 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
       const { terminal, ...command } = commandOf(await body(ctx, Inside))
       const told = toldNow(d, terminal)
       const { dyno, meeting } = await runInside(d, app, { ...command, dyno: param(ctx, 'dyno'), terminal: told })
-      await note(app, ctx, `Ran a command inside ${dyno.name}`)
+      await noted(app, ctx, `Ran a command inside ${dyno.name}`)(d.db)
       return created(ctx, { ...serialize(app, dyno), command: command.command, attach_url: attachUrl(ctx, d, meeting) })
     }),
   )
   routes.delete(
     '/apps/:app/dynos',
     withApp(d, 'operate', async (app, ctx) => {
-      await restart(d, app, {})
-      await note(app, ctx, 'Restarted all dynos')
+      await restart(d, app, {}, noted(app, ctx, 'Restarted all dynos'))
       return accepted(ctx)
     }),
   )
   routes.delete(
     '/apps/:app/dynos/:dyno',
     withApp(d, 'operate', async (app, ctx) => {
-      await restart(d, app, { dyno: param(ctx, 'dyno') })
-      await note(app, ctx, `Restarted ${param(ctx, 'dyno')}`)
+      await restart(d, app, { dyno: param(ctx, 'dyno') }, noted(app, ctx, `Restarted ${param(ctx, 'dyno')}`))
       return accepted(ctx)
     }),
   )
@@ -96,16 +95,14 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/formations/:type',
     withApp(d, 'operate', async (app, ctx) => {
       const which = await typeOf(app, ctx)
-      await restart(d, app, which)
-      await note(app, ctx, `Restarted the ${which.type} dynos`)
+      await restart(d, app, which, noted(app, ctx, `Restarted the ${which.type} dynos`))
       return accepted(ctx)
     }),
   )
   routes.post(
     '/apps/:app/dynos/:dyno/actions/stop',
     withApp(d, 'operate', async (app, ctx) => {
-      await stop(d, app, { dyno: param(ctx, 'dyno') })
-      await note(app, ctx, `Stopped ${param(ctx, 'dyno')}`)
+      await stop(d, app, { dyno: param(ctx, 'dyno') }, noted(app, ctx, `Stopped ${param(ctx, 'dyno')}`))
       return accepted(ctx)
     }),
   )
@@ -113,8 +110,7 @@ export function dynoRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/formations/:type/actions/stop',
     withApp(d, 'operate', async (app, ctx) => {
       const which = await typeOf(app, ctx)
-      await stop(d, app, which)
-      await note(app, ctx, `Stopped the ${which.type} dynos`)
+      await stop(d, app, which, noted(app, ctx, `Stopped the ${which.type} dynos`))
       return accepted(ctx)
     }),
   )

@@ -1,6 +1,5 @@
 import type { SniEndpoint as Body } from '@heroku-cli/schema'
 import { z } from 'zod'
-import { tell } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { limits } from '../limits.ts'
@@ -39,7 +38,6 @@ export function sniEndpointRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/sni-endpoints',
     withApp(d, 'operate', async (app, ctx) => {
       const endpoint = await addSniEndpoint(d, app, ctx.state.account, await body(ctx, Given))
-      await tell(d, app, ctx.state.account, `Add SNI endpoint ${endpoint.name}`)
       return created(ctx, serialize(app, endpoint))
     }),
   )
@@ -52,7 +50,6 @@ export function sniEndpointRoutes(routes: Routes, d: Daemon): void {
     withApp(d, 'operate', async (app, ctx) => {
       const wanted = { nameOrId: which(ctx), given: await body(ctx, Given) }
       const endpoint = await updateSniEndpoint(d, app, ctx.state.account, wanted)
-      await tell(d, app, ctx.state.account, `Update SNI endpoint ${endpoint.name}`)
       return serialize(app, endpoint)
     }),
   )
@@ -60,7 +57,6 @@ export function sniEndpointRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/sni-endpoints/:endpoint',
     withApp(d, 'operate', async (app, ctx) => {
       const endpoint = await removeSniEndpoint(d, app, ctx.state.account, which(ctx))
-      await tell(d, app, ctx.state.account, `Remove SNI endpoint ${endpoint.name}`)
       return serialize(app, endpoint)
     }),
   )

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { tell } from '../account/activity.ts'
 import type { App } from '../app/app.ts'
 import type { Daemon } from '../daemon.ts'
 import { limits } from '../limits.ts'
@@ -38,8 +37,7 @@ export function webhookRoutes(routes: Routes, d: Daemon): void {
   routes.post(
     '/apps/:app/webhooks',
     withApp(d, 'operate', async (app, ctx) => {
-      const { webhook, secret } = await addWebhook(d, app, await body(ctx, Create))
-      await tell(d, app, ctx.state.account, `Add webhook ${webhook.id}`)
+      const { webhook, secret } = await addWebhook(d, app, ctx.state.account, await body(ctx, Create))
       ctx.set('Heroku-Webhook-Secret', secret)
       return created(ctx, serialize(app, webhook))
     }),
@@ -51,17 +49,14 @@ export function webhookRoutes(routes: Routes, d: Daemon): void {
   routes.patch(
     '/apps/:app/webhooks/:webhook',
     withApp(d, 'operate', async (app, ctx) => {
-      const webhook = await updateWebhook(d, app, param(ctx, 'webhook'), await body(ctx, Update))
-      await tell(d, app, ctx.state.account, `Update webhook ${webhook.id}`)
-      return serialize(app, webhook)
+      const wish = { ...(await body(ctx, Update)), id: param(ctx, 'webhook') }
+      return serialize(app, await updateWebhook(d, app, ctx.state.account, wish))
     }),
   )
   routes.delete(
     '/apps/:app/webhooks/:webhook',
     withApp(d, 'operate', async (app, ctx) => {
-      const webhook = await removeWebhook(d, app, param(ctx, 'webhook'))
-      await tell(d, app, ctx.state.account, `Remove webhook ${webhook.id}`)
-      return serialize(app, webhook)
+      return serialize(app, await removeWebhook(d, app, ctx.state.account, param(ctx, 'webhook')))
     }),
   )
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { type Account, accountNamed } from '../account/account.ts'
-import { type Actor, record, tell } from '../account/activity.ts'
+import { type Actor, enact, record, tell } from '../account/activity.ts'
 import { TEAM } from '../account/team.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
@@ -18,7 +18,7 @@ import { note } from '../webhook/event.ts'
 import { addOwner } from './collaborator.ts'
 import { generateName, parseName } from './name.ts'
 import { joinedBy, permissionsOf, requirePermission, visibleTo } from './permission.ts'
-import { defaultStack, parseStack, type Stack } from './stack.ts'
+import { defaultStack, parseStack } from './stack.ts'
 
 export type App = Selectable<Schema['apps']>
 
@@ -88,28 +88,60 @@ export const appsJoinedBy = (db: DbOrTx, account: Account, somebody: Pick<Accoun
 export const appNamed = (db: DbOrTx, name: string): Promise<App | undefined> =>
   live(db).where('apps.name', '=', name).executeTakeFirst()
 
-/** The git repository, releases and domains stay; the app's own host name changes. */
-export async function renameApp(d: Daemon, app: App, account: Account, newName: string): Promise<App> {
-  if (newName === app.name) return app
-  await requirePermission(d, app, account, 'manage')
-  const name = parseName(newName)
-  await decide(d.db, async (tx) => {
-    await freeName(d, tx, name)
-    await change(d, tx, { app, account }, { name })
-  })
-  await failpoint('app.renamed')
-  d.runner.poke(app.id)
-  d.acm.wake()
-  await tell(d, app, account, `Renamed ${app.name} to ${name}`)
-  return { ...app, name }
+export interface Update {
+  /** The git repository, releases and domains stay; the app's own host name changes. */
+  name?: string | undefined
+  /** The next build is made for it; what runs stays on the one it was built for. */
+  stack?: string | undefined
+  /** While it is on, routers answer every request to the app with the maintenance page. */
+  maintenance?: boolean | undefined
 }
 
-/** While it is on, routers answer every request to the app with the maintenance page. */
+/** As one decision: all of it or nothing. */
+export async function updateApp(d: Daemon, app: App, account: Account, wanted: Update): Promise<App> {
+  if (wanted.name !== undefined && wanted.name !== app.name) await requirePermission(d, app, account, 'manage')
+  const { fields, words } = changesOf(app, wanted)
+  if (words.length === 0) return app
+  const { name } = fields
+  await decide(d.db, async (tx) => {
+    if (name !== undefined) await freeName(d, tx, name)
+    await change(d, tx, { app, account }, fields)
+    for (const text of words) await record(tx, account, { app: app.id, text, now: d.clock.now() })
+  })
+  if (name !== undefined) await failpoint('app.renamed')
+  d.runner.poke(app.id)
+  if (name !== undefined) d.acm.wake()
+  for (const text of words) tell(d, app, account, text)
+  return { ...app, ...fields }
+}
+
+/** Pure. What is not as it is wanted; throws UserError for a bad name or stack. */
+function changesOf(app: App, wanted: Update): { fields: Partial<App>; words: string[] } {
+  const fields: Partial<App> = {}
+  const words: string[] = []
+  if (wanted.name !== undefined && wanted.name !== app.name) {
+    fields.name = parseName(wanted.name)
+    words.push(`Renamed ${app.name} to ${fields.name}`)
+  }
+  const stack = wanted.stack === undefined ? app.stack : parseStack(wanted.stack)
+  if (stack !== app.stack) {
+    fields.stack = stack
+    words.push(`Stack set to ${stack} for the next build`)
+  }
+  const maintenance = wanted.maintenance === undefined ? app.maintenance : wanted.maintenance ? 1 : 0
+  if (maintenance !== app.maintenance) {
+    fields.maintenance = maintenance
+    words.push(`Maintenance mode ${wanted.maintenance ? 'enabled' : 'disabled'}`)
+  }
+  return { fields, words }
+}
+
 /** Automated Certificate Management. Off: its certificates go. */
 export async function setAcm(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
   const acm = on ? 1 : 0
   if (acm === app.acm) return app
-  await decide(d.db, async (tx) => {
+  const text = `${on ? 'Enable' : 'Disable'} Automated Certificate Management`
+  await enact(d, { app, by: account, text }, async (tx) => {
     await change(d, tx, { app, account }, { acm })
     if (on) return
     await forgetProgress(tx, app)
@@ -117,26 +149,7 @@ export async function setAcm(d: Daemon, app: App, account: Account, on: boolean)
   })
   await d.routers.publish(app.id)
   d.acm.wake()
-  await tell(d, app, account, `${on ? 'Enable' : 'Disable'} Automated Certificate Management`)
   return { ...app, acm }
-}
-
-export async function setMaintenance(d: Daemon, app: App, account: Account, on: boolean): Promise<App> {
-  const maintenance = on ? 1 : 0
-  if (maintenance === app.maintenance) return app
-  await decide(d.db, (tx) => change(d, tx, { app, account }, { maintenance }))
-  d.runner.poke(app.id)
-  await tell(d, app, account, `Maintenance mode ${on ? 'enabled' : 'disabled'}`)
-  return { ...app, maintenance }
-}
-
-/** The next build is made for this stack; what runs stays on the one it was built for. */
-export async function setStack(d: Daemon, app: App, account: Account, name: string): Promise<App> {
-  const stack: Stack = parseStack(name)
-  if (stack === app.stack) return app
-  await decide(d.db, (tx) => change(d, tx, { app, account }, { stack }))
-  await tell(d, app, account, `Stack set to ${stack} for the next build`)
-  return { ...app, stack }
 }
 
 /** While a team app is locked, only members who were added to it see it. */
@@ -145,8 +158,9 @@ export async function setLocked(d: Daemon, app: App, account: Account, on: boole
   if (app.owner_id !== TEAM) throw invalid(`${app.name} is not a team app: nobody sees it but those it is shared with.`)
   const locked = on ? 1 : 0
   if (locked === app.locked) return app
-  await decide(d.db, (tx) => change(d, tx, { app, account }, { locked }))
-  await tell(d, app, account, on ? 'Locked' : 'Unlocked')
+  await enact(d, { app, by: account, text: on ? 'Locked' : 'Unlocked' }, (tx) =>
+    change(d, tx, { app, account }, { locked }),
+  )
   return { ...app, locked }
 }
 

@@ -1,7 +1,7 @@
 import type { Account } from '../account/account.ts'
-import { tell } from '../account/activity.ts'
+import { enact } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
-import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { DbOrTx, Tx } from '../store/database.ts'
 import type { App } from './app.ts'
 import { hasSecrets, parseBuildpacks, publicBuildpack } from './buildpack-name.ts'
 
@@ -25,7 +25,8 @@ export async function replaceInstallations(
   names: readonly string[],
 ): Promise<Installation[]> {
   const urls = parseBuildpacks(names)
-  await decide(d.db, async (tx) => {
+  const text = urls.length > 0 ? `Set buildpacks ${urls.map(publicBuildpack).join(', ')}` : 'Cleared buildpacks'
+  await enact(d, { app, by: account, text }, async (tx) => {
     await tx.deleteFrom('buildpack_installations').where('app_id', '=', app.id).execute()
     for (const [ordinal, url] of urls.entries())
       await tx
@@ -33,12 +34,6 @@ export async function replaceInstallations(
         .values({ app_id: app.id, ordinal, url: sealed(d, app.id, url) })
         .execute()
   })
-  await tell(
-    d,
-    app,
-    account,
-    urls.length > 0 ? `Set buildpacks ${urls.map(publicBuildpack).join(', ')}` : 'Cleared buildpacks',
-  )
   return urls.map((url, ordinal) => ({ ordinal, url }))
 }
 

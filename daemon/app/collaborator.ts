@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { type Account, accountNamed } from '../account/account.ts'
-import { tell } from '../account/activity.ts'
+import { enact } from '../account/activity.ts'
 import { TEAM, theTeam } from '../account/team.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, type UserError } from '../errors.ts'
-import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { DbOrTx, Tx } from '../store/database.ts'
 import { note } from '../webhook/event.ts'
 import { type App, findApp } from './app.ts'
 import { type Permission, permissions, permissionsFrom, requirePermission, standard } from './permission.ts'
@@ -64,7 +64,8 @@ export async function addCollaborator(
   const joins =
     app.owner_id === TEAM && given === undefined && [by.id, by.email.toLowerCase()].includes(user.toLowerCase())
   if (given && app.owner_id !== TEAM) throw onlyOfTeamApps(app)
-  const account = await decide(d.db, async (tx) => {
+  const text = ({ user }: Collaborator) => (joins ? `${user.email} joined` : `Added ${user.email} as a collaborator`)
+  return enact(d, { app, by, text }, async (tx) => {
     if (!joins) await requirePermission({ db: tx }, app, by, 'manage')
     const account = await accountNamed(tx, user)
     if (!account) throw await unknown(tx, user)
@@ -76,10 +77,8 @@ export async function addCollaborator(
     await insert(tx, app, { account, role: 'collaborator', permissions: given ?? standard, now })
     const subject = await findCollaborator(tx, app, account.id)
     await note(tx, { app: app.id, account: by, include: 'api:collaborator', action: 'create', subject, now })
-    return account
+    return subject
   })
-  await tell(d, app, by, joins ? `${account.email} joined` : `Added ${account.email} as a collaborator`)
-  return findCollaborator(d.db, app, account.id)
 }
 
 /** What somebody who was added to a team app may do from now on, beside seeing it. */
@@ -90,7 +89,8 @@ export async function setPermissions(
   { which, permissions: given }: { which: string; permissions: readonly Permission[] },
 ): Promise<Collaborator> {
   if (app.owner_id !== TEAM) throw onlyOfTeamApps(app)
-  const collaborator = await decide(d.db, async (tx) => {
+  const text = ({ user, permissions }: Collaborator) => `Gave ${user.email} the permissions ${permissions.join(', ')}`
+  return enact(d, { app, by, text }, async (tx) => {
     await requirePermission({ db: tx }, app, by, 'manage')
     const previous = await findCollaborator(tx, app, which)
     const { id, role, user } = previous
@@ -103,13 +103,13 @@ export async function setPermissions(
     await note(tx, { ...news, subject, previous, now: changed.updated_at })
     return subject
   })
-  await tell(d, app, by, `Gave ${collaborator.user.email} the permissions ${collaborator.permissions.join(', ')}`)
-  return collaborator
 }
 
 /** Who may manage the app removes others; everybody may leave. */
 export async function removeCollaborator(d: Daemon, app: App, by: Account, which: string): Promise<Collaborator> {
-  const collaborator = await decide(d.db, async (tx) => {
+  const text = ({ user }: Collaborator) =>
+    user.id === by.id ? `${user.email} left` : `Removed ${user.email} as a collaborator`
+  return enact(d, { app, by, text }, async (tx) => {
     const current = await findCollaborator(tx, app, which)
     const { id, user } = current
     if (user.id !== by.id) await requirePermission({ db: tx }, app, by, 'manage')
@@ -120,9 +120,6 @@ export async function removeCollaborator(d: Daemon, app: App, by: Account, which
     await note(tx, { ...news, subject: current, now: d.clock.now() })
     return current
   })
-  const { user } = collaborator
-  await tell(d, app, by, user.id === by.id ? `${user.email} left` : `Removed ${user.email} as a collaborator`)
-  return collaborator
 }
 
 /** Part of making an app. Whoever makes one for the team may everything with it. */

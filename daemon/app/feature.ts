@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Actor, tell } from '../account/activity.ts'
+import { type Actor, enact } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import type { DbOrTx } from '../store/database.ts'
@@ -103,13 +103,15 @@ export async function setFeature(
   if (feature.always) throw invalid(`${feature.title} is always on here and cannot be disabled.`)
   const now = d.clock.now()
   const change = { enabled: enabled ? (1 as const) : (0 as const), updated_at: now }
-  await d.db
-    .insertInto('app_features')
-    .values({ app_id: app.id, name, created_at: now, ...change })
-    .onConflict((conflict) => conflict.columns(['app_id', 'name']).doUpdateSet(change))
-    .execute()
+  const text = `${enabled ? 'Enabled' : 'Disabled'} feature ${name}`
+  await enact(d, { app, by: account, text }, (tx) =>
+    tx
+      .insertInto('app_features')
+      .values({ app_id: app.id, name, created_at: now, ...change })
+      .onConflict((conflict) => conflict.columns(['app_id', 'name']).doUpdateSet(change))
+      .execute(),
+  )
   d.runner.poke(app.id)
-  await tell(d, app, account, `${enabled ? 'Enabled' : 'Disabled'} feature ${name}`)
   return { ...feature, enabled, updated_at: now }
 }
 

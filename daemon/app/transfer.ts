@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { type Account, accountNamed } from '../account/account.ts'
-import { type Actor, tell } from '../account/activity.ts'
+import { type Actor, enact, record, tell } from '../account/activity.ts'
 import { TEAM, teamAddress, theTeam } from '../account/team.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
@@ -53,7 +53,9 @@ export async function findTransfer(db: DbOrTx, account: Account, which: string):
  * at once.
  */
 export async function requestTransfer(d: Daemon, app: App, by: Account, recipient: string): Promise<Transfer> {
-  const transfer = await decide(d.db, async (tx) => {
+  const text = ({ state, recipient: to }: Transfer) =>
+    `${state === 'accepted' ? 'Transferred' : 'Offered'} to ${to.email}`
+  return enact(d, { app, by, text }, async (tx) => {
     const now = d.clock.now()
     const current = await findApp(tx, by, app.id)
     await requirePermission({ db: tx }, current, by, 'manage')
@@ -71,9 +73,6 @@ export async function requestTransfer(d: Daemon, app: App, by: Account, recipien
     if (atOnce) await handOver(d, tx, { app: current, account: by }, to)
     return read(await transfers(tx).where('transfer.id', '=', row.id).executeTakeFirstOrThrow())
   })
-  const { state, recipient: to } = transfer
-  await tell(d, app, by, `${state === 'accepted' ? 'Transferred' : 'Offered'} to ${to.email}`)
-  return transfer
 }
 
 /** The recipient takes the app, or declines it. */
@@ -83,6 +82,7 @@ export async function answerTransfer(
   which: string,
   state: 'accepted' | 'declined',
 ): Promise<Transfer> {
+  const text = state === 'accepted' ? `Transferred to ${by.email}` : `Declined by ${by.email}`
   const transfer = await decide(d.db, async (tx) => {
     const transfer = await findTransfer(tx, by, which)
     if (transfer.recipient.id !== by.id)
@@ -91,9 +91,10 @@ export async function answerTransfer(
     const change = { state, updated_at: d.clock.now() }
     await tx.updateTable('app_transfers').set(change).where('id', '=', transfer.id).execute()
     if (state === 'accepted') await handOver(d, tx, { app: await offeredApp(tx, transfer), account: by }, by)
+    await record(tx, by, { app: transfer.app.id, text, now: change.updated_at })
     return { ...transfer, ...change }
   })
-  await tell(d, transfer.app, by, state === 'accepted' ? `Transferred to ${by.email}` : `Declined by ${by.email}`)
+  tell(d, transfer.app, by, text)
   return transfer
 }
 
@@ -105,11 +106,14 @@ export async function cancelTransfer(d: Daemon, by: Account, which: string): Pro
       throw new UserError('forbidden', `Only ${transfer.owner.email} may cancel the transfer of ${transfer.app.name}.`)
     requirePending(transfer)
     await tx.deleteFrom('app_transfers').where('id', '=', transfer.id).execute()
+    await record(tx, by, { app: transfer.app.id, text: tookBack(transfer), now: d.clock.now() })
     return transfer
   })
-  await tell(d, transfer.app, by, `Took back the offer to ${transfer.recipient.email}`)
+  tell(d, transfer.app, by, tookBack(transfer))
   return transfer
 }
+
+const tookBack = ({ recipient }: Transfer): string => `Took back the offer to ${recipient.email}`
 
 /** Part of the departure of an account: what it offered, and what it was offered. */
 export const forgetTransfers = (tx: Tx, account: { id: string }): Promise<unknown> =>

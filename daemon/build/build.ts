@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { Selectable } from 'kysely'
-import { type Actor, record, tell } from '../account/activity.ts'
+import { type Actor, enact, record } from '../account/activity.ts'
 import type { Config } from '../config.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
@@ -73,7 +73,7 @@ export async function cancelBuild(d: Daemon, app: { id: string }, account: Actor
   const work = running.get(id)
   if (build.status !== 'pending' || !work)
     throw invalid(`Build ${id} cannot be canceled: it has ${build.status === 'succeeded' ? 'succeeded' : 'failed'}.`)
-  await tell(d, app, account, `Canceled build ${id}`)
+  await enact(d, { app, by: account, text: `Canceled build ${id}` }, async () => {})
   work.cancel.abort(new UserError('conflict', `The build was canceled by ${account.email}.`))
   await work.ended
   return findBuild(d.db, app.id, id)

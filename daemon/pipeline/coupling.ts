@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import type { Account } from '../account/account.ts'
-import { tell } from '../account/activity.ts'
+import { enact } from '../account/activity.ts'
 import { type App, appsJoinedBy, appsOf, findApp } from '../app/app.ts'
 import { requirePermission } from '../app/permission.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
-import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { DbOrTx, Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import type { Stage } from '../store/schema-pipeline.ts'
 import { type Pipeline, requireMember } from './pipeline.ts'
@@ -43,12 +43,12 @@ export async function couple(
   const stage = parseStage(wanted.stage)
   await requirePermission(d, app, account, 'manage')
   if (pipeline.owner_type !== 'team' || !(await isEmpty(d.db, pipeline))) await requireMember(d, pipeline, account)
-  const row = await decide(d.db, async (tx) => {
+  const text = `Added to the pipeline ${pipeline.name} as ${stage}`
+  const row = await enact(d, { app, by: account, text }, async (tx) => {
     const [has] = await couplings(tx).where('app_id', '=', app.id).execute()
     if (has) throw invalid(`${app.name} is already in the pipeline ${has.pipeline}. Remove it from there first.`)
     return insertCoupling(tx, { app, pipeline, stage, now: d.clock.now() })
   })
-  await tell(d, app, account, `Added to the pipeline ${pipeline.name} as ${stage}`)
   return { ...row, app: app.name, pipeline: pipeline.name, owner: pipeline.owner_id }
 }
 
@@ -104,16 +104,19 @@ export async function moveCoupling(d: Daemon, account: Account, coupling: Coupli
   const app = await manageable(d, account, coupling)
   if (stage === coupling.stage) return coupling
   const changed = { stage, updated_at: d.clock.now() }
-  await d.db.updateTable('pipeline_couplings').set(changed).where('id', '=', coupling.id).execute()
-  await tell(d, app, account, `Changed from ${coupling.stage} to ${stage} in the pipeline ${coupling.pipeline}`)
+  const text = `Changed from ${coupling.stage} to ${stage} in the pipeline ${coupling.pipeline}`
+  await enact(d, { app, by: account, text }, (tx) =>
+    tx.updateTable('pipeline_couplings').set(changed).where('id', '=', coupling.id).execute(),
+  )
   return { ...coupling, ...changed }
 }
 
 /** Takes the app out of its pipeline; nothing else of it changes. */
 export async function uncouple(d: Daemon, account: Account, coupling: Coupling): Promise<void> {
   const app = await manageable(d, account, coupling)
-  await d.db.deleteFrom('pipeline_couplings').where('id', '=', coupling.id).execute()
-  await tell(d, app, account, `Removed from the pipeline ${coupling.pipeline}`)
+  await enact(d, { app, by: account, text: `Removed from the pipeline ${coupling.pipeline}` }, (tx) =>
+    tx.deleteFrom('pipeline_couplings').where('id', '=', coupling.id).execute(),
+  )
 }
 
 async function manageable(d: Daemon, account: Account, coupling: Coupling): Promise<App> {

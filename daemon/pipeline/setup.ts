@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
 import { type Account, accountNamed } from '../account/account.ts'
-import { type App, createApp, findApp, setStack, type Wanted as WantedApp } from '../app/app.ts'
+import { type App, createApp, findApp, updateApp, type Wanted as WantedApp } from '../app/app.ts'
 import { replaceInstallations } from '../app/buildpack.ts'
 import { isName, parseBuildpack } from '../app/buildpack-name.ts'
 import { requirePermission } from '../app/permission.ts'
@@ -178,7 +178,7 @@ async function equip(d: Daemon, { app, account, order }: Work, manifest: Manifes
   await changeConfig(d, app, account, config)
   const buildpacks = buildpacksOf(order, manifest)
   if (buildpacks) await replaceInstallations(d, app, account, buildpacks)
-  return manifest.stack === undefined || order.stack ? app : setStack(d, app, account, manifest.stack)
+  return manifest.stack === undefined || order.stack ? app : updateApp(d, app, account, { stack: manifest.stack })
 }
 
 async function build(d: Daemon, { app, account, order }: Work, source: Fetched, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { domainToASCII } from 'node:url'
 import type { Selectable } from 'kysely'
-import type { Actor } from '../account/activity.ts'
+import { type Actor, enact } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { hostsOf } from '../names.ts'
-import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { DbOrTx, Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 import { statusOf } from './acm.ts'
@@ -85,7 +85,7 @@ export async function addDomain(d: Daemon, app: App, account: Actor, wanted: Wan
   const hostname = parseHostname(wanted.hostname, d.config.domain)
   if (hostsOf(d.config.names).includes(hostname)) throw invalid(`${hostname} is a name of the platform itself.`)
   const now = d.clock.now()
-  const domain = await decide(d.db, async (tx) => {
+  const domain = await enact(d, { app, by: account, text: `Add domain ${hostname}` }, async (tx) => {
     await requireFree(tx, app, hostname)
     const sni_endpoint_id = await endpointId(tx, app, wanted.endpoint)
     const row = { id: randomUUID(), app_id: app.id, hostname, sni_endpoint_id, created_at: now, updated_at: now }
@@ -155,7 +155,9 @@ async function overlapping(tx: Tx, app: App, hostname: string): Promise<string |
 /** Has the routers serve the certificate of this endpoint (by name or id) for the domain; null for the platform's own. */
 export async function bindDomain(d: Daemon, app: App, account: Actor, { hostname, endpoint }: Wanted): Promise<Domain> {
   const now = d.clock.now()
-  const domain = await decide(d.db, async (tx) => {
+  const text = ({ hostname, sni_endpoint }: Domain) =>
+    `Update domain ${hostname} to use ${sni_endpoint?.name ?? 'no'} certificate`
+  const domain = await enact(d, { app, by: account, text }, async (tx) => {
     const place = { ...d, db: tx }
     const previous = await findDomain(place, app, hostname)
     if (previous.kind === 'heroku')
@@ -182,7 +184,8 @@ export const bindAutomatic = (
 
 export async function removeDomain(d: Daemon, app: App, account: Actor, hostnameOrId: string): Promise<Domain> {
   const now = d.clock.now()
-  const domain = await decide(d.db, async (tx) => {
+  const text = ({ hostname }: Domain) => `Remove domain ${hostname}`
+  const domain = await enact(d, { app, by: account, text }, async (tx) => {
     const domain = await findDomain({ ...d, db: tx }, app, hostnameOrId)
     if (domain.kind === 'heroku') throw invalid(`${domain.hostname} is the app's own name and cannot be removed.`)
     await tx.deleteFrom('domains').where('id', '=', domain.id).execute()

@@ -1,11 +1,11 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
-import type { Actor } from '../account/activity.ts'
+import { type Actor, enact } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
-import { type DbOrTx, decide, type Tx } from '../store/database.ts'
+import type { DbOrTx, Tx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { note } from '../webhook/event.ts'
 import { type Pair, parsePair } from './chain.ts'
@@ -50,7 +50,8 @@ export async function findSniEndpoint(db: DbOrTx, app: { id: string }, nameOrId:
 export async function addSniEndpoint(d: Daemon, app: App, account: Actor, given: Pair): Promise<SniEndpoint> {
   const now = d.clock.now()
   const pair = parsePair(given.chain, given.key, now)
-  return decide(d.db, (tx) => insert(d, tx, { app: app.id, account, pair, acm: 0, now }))
+  const text = ({ name }: SniEndpoint) => `Add SNI endpoint ${name}`
+  return enact(d, { app, by: account, text }, (tx) => insert(d, tx, { app: app.id, account, pair, acm: 0, now }))
 }
 
 interface Addition {
@@ -89,7 +90,8 @@ export async function updateSniEndpoint(
 ): Promise<SniEndpoint> {
   const now = d.clock.now()
   const pair = parsePair(given.chain, given.key, now)
-  const endpoint = await decide(d.db, async (tx) => {
+  const text = ({ name }: SniEndpoint) => `Update SNI endpoint ${name}`
+  const endpoint = await enact(d, { app, by: account, text }, async (tx) => {
     const previous = await findSniEndpoint(tx, app, nameOrId)
     return replace(d, tx, previous, { app: app.id, account, pair, acm: 0, now })
   })
@@ -145,7 +147,8 @@ export async function forgetAutomatic(
 /** Its domains get the platform's own certificate from now on. */
 export async function removeSniEndpoint(d: Daemon, app: App, account: Actor, nameOrId: string): Promise<SniEndpoint> {
   const now = d.clock.now()
-  const endpoint = await decide(d.db, async (tx) => {
+  const text = ({ name }: SniEndpoint) => `Remove SNI endpoint ${name}`
+  const endpoint = await enact(d, { app, by: account, text }, async (tx) => {
     const endpoint = await findSniEndpoint(tx, app, nameOrId)
     if (endpoint.acm === 1)
       throw invalid(

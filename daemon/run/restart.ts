@@ -6,6 +6,9 @@ import { besideOf } from './beside.ts'
 import { noRoom } from './capacity.ts'
 import { type Dyno, dynosOf, markForReplacement, nameOf, updateDyno } from './dyno.ts'
 
+/** What else is decided. */
+type Along = (tx: Tx) => Promise<unknown>
+
 /** All dynos, those of one process type, or one by its name (`web.1`) or id. */
 export interface Which {
   type?: string
@@ -14,17 +17,18 @@ export interface Which {
 
 /**
  * Has dynos replaced, each serving on until its successor is up. A one-off dyno is left alone, unless it is the one that was named: it
- * has no successor, so it is stopped. Throws UserError when none fits the name.
+ * has no successor, so it is stopped. Throws UserError when none fits the name. `along` is part of the decision.
  */
-export async function restart(d: Daemon, app: { id: string }, which: Which): Promise<void> {
+export async function restart(d: Daemon, app: { id: string }, which: Which, along?: Along): Promise<void> {
   const named = which.dyno === undefined ? undefined : await dynoNamed(d.db, app.id, which.dyno)
-  if (named && named.one_off !== null) return stop(d, app, which)
+  if (named && named.one_off !== null) return stop(d, app, which, along)
   const { type, ordinal } = { type: which.type, ordinal: undefined, ...named }
   await d.capacity.measure()
   await decide(d.db, async (tx) => {
     if (type === undefined || type === 'web') await checkMemory(d, tx, app.id)
     const count = await markForReplacement(tx, app.id, { type, ordinal })
     if (count === 0 && named) throw notFound('dyno', 'dyno')
+    await along?.(tx)
   })
   await failpoint('dynos.marked')
   d.runner.poke(app.id)
@@ -42,9 +46,9 @@ async function checkMemory(d: Daemon, tx: Tx, app: string): Promise<void> {
 
 /**
  * Stops dynos now, without waiting for successors. Those that belong to the formation come back, as on Heroku
- * (https://devcenter.heroku.com/articles/dyno-restarts#manual-restarts); scale to 0 to be rid of them.
+ * (https://devcenter.heroku.com/articles/dyno-restarts#manual-restarts); scale to 0 to be rid of them. `along` is part of the decision.
  */
-export async function stop(d: Daemon, app: { id: string }, which: Which): Promise<void> {
+export async function stop(d: Daemon, app: { id: string }, which: Which, along?: Along): Promise<void> {
   const now = d.clock.now()
   await decide(d.db, async (tx) => {
     const dynos = (await dynosOf(tx, app.id)).filter(
@@ -59,6 +63,7 @@ export async function stop(d: Daemon, app: { id: string }, which: Which): Promis
         'up',
         'crashed',
       ])
+    await along?.(tx)
   })
   await failpoint('dynos.stopped')
   d.runner.poke(app.id)

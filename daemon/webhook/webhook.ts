@@ -1,10 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Selectable } from 'kysely'
+import { type Actor, enact } from '../account/activity.ts'
 import type { Daemon } from '../daemon.ts'
 import { invalid, notFound, type UserError } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type DrainUrl, parseDrainUrl } from '../logs/drain/url.ts'
-import { type DbOrTx, decide } from '../store/database.ts'
+import type { DbOrTx } from '../store/database.ts'
 import type { Schema } from '../store/schema.ts'
 import { isOpen } from './delivery.ts'
 import { entities, silentEntities } from './event.ts'
@@ -38,7 +39,12 @@ type App = { id: string }
 type Parts = Pick<Daemon, 'db' | 'seal' | 'clock' | 'webhooks'>
 
 /** What happens from now on is told. The secret is told here and never again. Throws UserError. */
-export async function addWebhook(d: Parts, app: App, wish: Wish): Promise<{ webhook: Webhook; secret: string }> {
+export async function addWebhook(
+  d: Daemon,
+  app: App,
+  by: Actor,
+  wish: Wish,
+): Promise<{ webhook: Webhook; secret: string }> {
   const id = randomUUID()
   const now = d.clock.now()
   const secret = wish.secret ? parseHeader('Secret', wish.secret) : randomBytes(30).toString('hex')
@@ -53,7 +59,7 @@ export async function addWebhook(d: Parts, app: App, wish: Wish): Promise<{ webh
     created_at: now,
     updated_at: now,
   }
-  await decide(d.db, async (tx) => {
+  await enact(d, { app, by, text: `Add webhook ${id}` }, async (tx) => {
     const there = await tx.selectFrom('webhooks').select('id').where('app_id', '=', app.id).execute()
     if (there.length >= limits.webhooksPerApp)
       throw invalid(`An app may have ${limits.webhooksPerApp} webhooks. Remove one with webhooks:remove first.`)
@@ -74,9 +80,14 @@ export async function findWebhook(d: Parts, app: App, id: string): Promise<Webho
 }
 
 /** Events that happened before go by the new settings, too, as far as they are not delivered yet. */
-export async function updateWebhook(d: Parts, app: App, id: string, wish: Change): Promise<Webhook> {
+export async function updateWebhook(
+  d: Daemon,
+  app: App,
+  by: Actor,
+  { id, ...wish }: Change & { id: string },
+): Promise<Webhook> {
   const url = wish.url === undefined ? undefined : await checkUrl(d, wish.url)
-  return decide(d.db, async (tx) => {
+  return enact(d, { app, by, text: ({ id }: Webhook) => `Update webhook ${id}` }, async (tx) => {
     const row = await rowOf(tx, app, id)
     const change: Partial<Row> = { updated_at: d.clock.now() }
     if (url !== undefined) change.url = d.seal.seal(url, row.id)
@@ -92,10 +103,12 @@ export async function updateWebhook(d: Parts, app: App, id: string, wish: Change
 }
 
 /** Nothing more is sent; its deliveries are forgotten. */
-export async function removeWebhook(d: Parts, app: App, id: string): Promise<Webhook> {
-  const webhook = await findWebhook(d, app, id)
-  await d.db.deleteFrom('webhooks').where('id', '=', webhook.id).execute()
-  return webhook
+export async function removeWebhook(d: Daemon, app: App, by: Actor, id: string): Promise<Webhook> {
+  return enact(d, { app, by, text: ({ id }: Webhook) => `Remove webhook ${id}` }, async (tx) => {
+    const webhook = await findWebhook({ ...d, db: tx }, app, id)
+    await tx.deleteFrom('webhooks').where('id', '=', webhook.id).execute()
+    return webhook
+  })
 }
 
 /** Those of apps that are gone, once the last of their deliveries is settled. */

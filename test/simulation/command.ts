@@ -1,5 +1,5 @@
 import type { Account } from '../../daemon/account/account.ts'
-import { type App, destroyApp, setMaintenance } from '../../daemon/app/app.ts'
+import { type App, destroyApp, updateApp } from '../../daemon/app/app.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { changeConfig } from '../../daemon/release/config.ts'
 import { abandon } from '../../daemon/release/outcome.ts'
@@ -76,7 +76,7 @@ export async function perform(command: Command, d: Daemon, scene: Scene): Promis
     case 'leave':
       return meet(d, command, scene)
     case 'maintenance':
-      return setMaintenance(d, app, account, command.on)
+      return updateApp(d, app, account, { maintenance: command.on })
     case 'destroy':
       witness.destroyed = true
       return destroyApp(d, app, account)

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { createRoutes } from '../../daemon/api/routes.ts'
 import { absent, ours, refused } from '../schema/links.ts'
 import { differences, type Link, links } from '../schema/schema.ts'
+import { unrecorded } from './unrecorded.ts'
 import { walk } from './walk.ts'
 import { invitationOf } from './walk-account.ts'
 import { startRig } from './webhook-rig.ts'
@@ -76,8 +77,10 @@ test('the check sees a wrong type, a wrong format, a missing key, a list that is
   assert.match(differences('DELETE', '/apps/x/build-cache', { id: 'x' }).join(), 'must be empty')
 })
 
+const faults = unrecorded(host)
+
 test('an answer of each link that is there is what the schema says', async () => {
-  const seen = await walk(rig)
+  const seen = await walk(rig, faults.around)
   const there = links.filter((link) => exists(link)).map(({ name }) => name)
   assert.equal(
     [...new Set(there)].filter((name) => !seen.has(name) && !(name in refused)),
@@ -89,6 +92,11 @@ test('an answer of each link that is there is what the schema says', async () =>
     [],
     'no longer refused',
   )
+})
+
+test('a change that cannot be put on record is not made: it and who made it are one decision', () => {
+  assert.ok(faults.refused.length > 40, `of the walk only ${faults.refused.length} changes are put on record`)
+  assert.equal(faults.made, [])
 })
 
 test('a link that is there only to say why not refuses, or lists nothing', async () => {

@@ -26,10 +26,13 @@ export interface Walk {
   invite(email: string): Promise<string>
 }
 
+/** Performs a step of the walk, more than once if it likes: the answer that it returns is the step's. */
+export type Around = (perform: () => Promise<Answer>, method: string, path: string) => Promise<Answer>
+
 /** Asks for one answer of each link that is there, each of which `host.request` compares with the schema; which links were answered. */
-export async function walk(rig: WebhookRig): Promise<Set<string>> {
+export async function walk(rig: WebhookRig, around: Around = (perform) => perform()): Promise<Set<string>> {
   const seen = new Set<string>()
-  const at = start(rig.host, seen)
+  const at = start(rig.host, seen, around)
   await walkAccounts(at)
   await walkOAuth(at)
   await at.all([
@@ -50,10 +53,10 @@ export async function walk(rig: WebhookRig): Promise<Set<string>> {
   return seen
 }
 
-function start(host: Host, seen: Set<string>): Walk {
+function start(host: Host, seen: Set<string>, around: Around): Walk {
   const ask: Walk['ask'] = async (method, path, body, token) => {
     const sent = { ...(body === undefined ? {} : { body }), ...(token === undefined ? {} : { token }) }
-    const answer = await host.request(method, path, sent)
+    const answer = await around(() => host.request(method, path, sent), method, path)
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`)
     if (Array.isArray(answer.json) && answer.json.length === 0) throw new Error(`${method} ${path}: an empty list`)
     const link = linkOf(method, path)

@@ -46,6 +46,8 @@ export async function inFront(program: ChildProcess): Promise<Ended> {
   front = place
   try {
     const [code, signal] = await once(program, 'close')
+    // Ctrl-C that ended it is heard here in the same moment
+    await new Promise(setImmediate)
     return { code, signal, interrupted: place.interrupted }
   } finally {
     front = undefined

@@ -21,6 +21,7 @@ import { createTunnel } from '../../daemon/run/tunnel.ts'
 import { createServer } from '../../daemon/server.ts'
 import { startHost } from '../api/host.ts'
 import { freePorts } from '../e2e/ports.ts'
+import { LASTING, openTerminal } from '../e2e/terminal.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { startLocally } from '../integration/local-process.ts'
 import { execute, main, startPerson } from './sluice.ts'
@@ -82,6 +83,24 @@ test('ps:exec runs a command in a dyno: its input and outputs are this one’s, 
 test('ps:exec without a command is a shell, which takes its commands from the input', async () => {
   const { out, code } = await sluice(['ps:exec', '-a', 'shop'], 'echo $((6 * 7))\nexit 3\n')
   assert.equal([out, code], ['42\n', 3])
+})
+
+test('at a terminal Ctrl-C is for what runs in the dyno, and the terminal is as before when the shell ends', async () => {
+  const terminal = await openTerminal({ ...person.env, TMPDIR: temporary }, { cli: main, cwd: person.home })
+  try {
+    await terminal.enter('sluice ps:exec -a shop; echo "ended with $?"')
+    await terminal.shows(/up\n[\s\S]*[$#]$/m)
+    await terminal.enter(LASTING)
+    await terminal.shows(/^lasting$/m)
+    await terminal.press('C-c')
+    await terminal.shows(/\^C/)
+    await terminal.enter('echo still $((40 + 2)); exit 5')
+    await terminal.shows(/^still 42\n[\s\S]*^ended with 5$/m)
+    await terminal.enter('stty -a | grep -ow "icanon\\|echo"')
+    await terminal.shows(/^icanon\necho$/m)
+  } finally {
+    await terminal.close()
+  }
 })
 
 test('what cannot be entered is told in the platform’s words', async () => {

@@ -26,6 +26,7 @@ export async function run(words: string[]): Promise<number> {
     if (topic) (await topic.load()).register(program)
     const line = joined(program, words, topic?.verbatim)
     if (!named(program, line[0] ?? '')) return await unknown(words)
+    if (line === words && !topic?.verbatim) await refuseAbsent(words, 2)
     await program.parseAsync(line, { from: 'user' })
     return 0
   } catch (error) {
@@ -40,9 +41,13 @@ export async function run(words: string[]): Promise<number> {
 /** The app is one of them where no git remote tells it. */
 async function missing({ command, names }: MissingFlags): Promise<number> {
   const { appOption, perhapsAppOf } = await import('./app.ts')
-  const needsApp = command.options.includes(appOption)
-  const app = needsApp ? await perhapsAppOf(command.opts()) : undefined
-  complain(missingFlag(...names, ...(needsApp && app === undefined ? [appOption.name()] : [])))
+  const none = () =>
+    perhapsAppOf(command.opts()).then(
+      (app) => app === undefined,
+      () => false,
+    )
+  const more = command.options.includes(appOption) && (await none()) ? [appOption.name()] : []
+  complain(missingFlag(...names, ...more))
   return USAGE
 }
 
@@ -62,9 +67,7 @@ const named = (program: Program, name: string): CommandUnknownOpts | undefined =
 /** What the official CLI has and this one has not gets a reason. Else what was meant is run, if somebody is there to say yes. */
 async function unknown(words: string[]): Promise<number> {
   const [word = '', ...rest] = words
-  const { whyAbsent } = await import('./heroku/absent.ts')
-  const why = whyAbsent(words)
-  if (why !== undefined) throw new Failure(why)
+  await refuseAbsent(words)
   const { attended, confirmed } = await import('./prompt.ts')
   const meant = closest(word, await names())
   warn(`${styled('yellow', word, process.stderr)} is not a sluice command.`)
@@ -73,6 +76,15 @@ async function unknown(words: string[]): Promise<number> {
   const topic = topicOf(word) && word.includes(':') ? ` ${word.split(':')[0]}` : ''
   const suggestion = meant !== undefined && !attended() ? `Did you mean ${meant}? ` : ''
   throw new Failure(`${suggestion}Run sluice help${topic} for a list of available commands.`, UNKNOWN)
+}
+
+/** `pipelines open` begins with a command that there is, and is one that there is not: the name has two words at least. */
+async function refuseAbsent(words: string[], least = 1): Promise<void> {
+  const [, second = '-'] = words
+  if (least > 1 && second.startsWith('-')) return
+  const { whyAbsent } = await import('./heroku/absent.ts')
+  const why = whyAbsent(words, least)
+  if (why !== undefined) throw new Failure(why)
 }
 
 /** The commands that are shown, of all topics or of some. */
@@ -114,9 +126,7 @@ async function helpOn(words: string[]): Promise<number> {
     return 0
   }
   const below = program.commands.filter((one) => one.name().startsWith(`${name}:`) && !hidden(one))
-  const { whyAbsent } = await import('./heroku/absent.ts')
-  const why = whyAbsent(words)
-  if (why !== undefined && below.length === 0) throw new Failure(why)
+  if (below.length === 0) await refuseAbsent(words)
   if (!topic || below.length === 0) throw new Failure(`Command ${name} not found.`, USAGE)
   say(topic.summary)
   say('')

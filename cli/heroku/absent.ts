@@ -78,9 +78,9 @@ export const absences: { commands: string[]; why: string }[] = [
   },
 ]
 
-/** Of words that begin a line. A name comes before the topic that it is in. */
-export function whyAbsent(words: string[]): string | undefined {
-  const names = [1, 2, 3, 4].map((count) => words.slice(0, count).join(':'))
+/** Of the words that begin a line, `least` of which at least are a name. A name comes before the topic that it is in. */
+export function whyAbsent(words: string[], least = 1): string | undefined {
+  const names = [1, 2, 3, 4].filter((count) => count >= least).map((count) => words.slice(0, count).join(':'))
   const exact = absences.find(({ commands }) => commands.some((command) => names.includes(command)))
   return (exact ?? absences.find(({ commands }) => commands.some((command) => names.some(within(command)))))?.why
 }

@@ -242,6 +242,8 @@ test('what there is not is told in a word, with what there is instead', async ()
     ['container:push web', /heroku container:push/],
     ['spaces', /no private spaces/],
     ['pipelines:open line', /no dashboard.*sluice pipelines:info/s],
+    ['pipelines open line', /no dashboard/],
+    ['apps favorites add', /no dashboard/],
   ] as const) {
     const { code, err } = await twins.run(word)
     assert.is(code, 1, word)

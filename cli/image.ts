@@ -17,12 +17,19 @@ interface Release {
 export const register = (program: Program): void =>
   void program
     .command('image')
-    .description('release images of another registry by their digests, and wait until the release serves')
-    .argument('<type=image...>', 'process type and HOST/NAME@sha256:...')
+    .description(
+      'release images by their digests, of another registry or pushed here, and wait until the release serves',
+    )
+    .argument('<type=image...>', 'process type and HOST/NAME@sha256:..., or sha256:... of what was pushed here')
     .addOption(appOption)
     .addOption(remoteOption)
     .option('--json', 'print the release as JSON')
-    .addHelpText(...examples('$ sluice image web=registry.example.com/shop@sha256:0f6c... --app shop'))
+    .addHelpText(
+      ...examples(
+        '$ sluice image web=registry.example.com/shop@sha256:0f6c... --app shop',
+        '$ sluice image web=sha256:0f6c... worker=sha256:77ab... --app shop',
+      ),
+    )
     .action(image)
 
 /** Fails when the release did not come to serve. */
@@ -47,7 +54,10 @@ async function image(words: string[], choice: AppChoice & { json?: boolean }): P
 function parse(word: string): { type: string; docker_image: string } {
   const [, type, reference] = /^([^=]+)=(.+)$/.exec(word) ?? []
   if (type === undefined || reference === undefined)
-    throw new Failure(`Expected ${word} to be TYPE=HOST/NAME@sha256:...\nSee more help with --help`, USAGE)
+    throw new Failure(
+      `Expected ${word} to be TYPE=HOST/NAME@sha256:... or TYPE=sha256:...\nSee more help with --help`,
+      USAGE,
+    )
   return { type, docker_image: reference }
 }
 

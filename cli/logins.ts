@@ -57,7 +57,7 @@ export const changeLogins = (change: (logins: Logins) => void): Promise<void> =>
   })
 
 /** How old a lock gets before it is somebody's who died with it, and how often it is looked at, ms: a change takes some. */
-const ABANDONED = 5000
+const ABANDONED = 30_000
 const LOOK = 20
 
 /** Does what no other command of this person may do at the same time. */

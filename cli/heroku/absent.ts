@@ -22,7 +22,7 @@ export const absences: { commands: string[]; why: string }[] = [
   },
   {
     commands: ['container:*'],
-    why: 'Images are pushed with Docker or the heroku CLI: eval "$(sluice env --containers)", then heroku container:push. Those of another registry: sluice image.',
+    why: 'Docker does it: docker login -u _ HOST with the password of sluice auth:token, docker push HOST/APP/TYPE, then sluice image TYPE=sha256:DIGEST. Or the heroku CLI: eval "$(sluice env --containers)", then heroku container:push.',
   },
   {
     commands: ['pipelines:connect'],

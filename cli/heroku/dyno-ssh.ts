@@ -22,7 +22,8 @@ import { at } from './command.ts'
 export type Ssh = (args: string[], command: string[], stdio: StdioOptions) => ChildProcess
 
 interface Admitted {
-  tunnel_url: string
+  /** Absent where the platform knows no upgrade. */
+  tunnel_url?: string
   client_user: string
   proxy_public_key: string
 }
@@ -36,20 +37,23 @@ export async function withSsh<Result>(app: string, dyno: string, work: (ssh: Ssh
     async () => {
       const admitted = await action('Establishing credentials', async () => {
         const body = { client_key: await makeKey(key), upgrade: true }
-        return askExec<Admitted>(app, 'PUT', at('api', 'v2', dyno), body)
+        const admitted = await askExec<Admitted>(app, 'PUT', at('api', 'v2', dyno), body)
+        if (admitted.tunnel_url === undefined)
+          throw new Failure('The platform is older than this command and lets nobody in this way. Use heroku ps:exec.')
+        return { ...admitted, url: new URL(admitted.tunnel_url) }
       })
       await writeFile(hosts, `${HOST} ${admitted.proxy_public_key}\n`)
-      const { bridge } = await action(`Connecting to ${dyno} on ${app}`, async (tell) => {
-        const bridge = await bridgeTo(new URL(admitted.tunnel_url))
+      const bridge = await action(`Connecting to ${dyno} on ${app}`, async (tell) => {
+        const bridge = await bridgeTo(admitted.url)
         tell('up')
-        return { bridge }
+        return bridge
       })
       const options = [...OPTIONS, `UserKnownHostsFile=${hosts}`].flatMap((option) => ['-o', option])
       const way = ['-F', 'none', '-i', key, '-l', admitted.client_user, '-p', String(bridge.port), ...options]
       try {
         return await work((args, command, stdio) =>
           // what ssh runs on this machine is ours, whatever the user's shell is
-          spawn('ssh', [...way, ...args, '127.0.0.1', ...command], {
+          spawn('ssh', [...way, ...args, '127.0.0.1', ...(command.length > 0 ? ['--', ...command] : [])], {
             stdio,
             env: { ...process.env, SHELL: '/bin/sh' },
           }),

@@ -239,7 +239,7 @@ test('what there is not is told in a word, with what there is instead', async ()
     ['help pg', /no databases on this platform/],
     ['ci', /no CI on this platform/],
     ['ci debug', /no CI on this platform/],
-    ['container:push web', /heroku container:push/],
+    ['container:push web', /docker push HOST.*heroku container:push/s],
     ['spaces', /no private spaces/],
     ['pipelines:open line', /no dashboard.*sluice pipelines:info/s],
     ['pipelines open line', /no dashboard/],

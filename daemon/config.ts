@@ -26,8 +26,8 @@ export interface Config {
   networkPool: string
   /** Where dynos and builds get to; undefined: wherever the engine lets them. */
   reach: Reach | undefined
-  /** The address whose port 80 ps:exec and its kin come in by. */
-  execHost: string
+  /** The address whose port 80 ps:exec and its kin come in by; undefined: they do not. */
+  execHost: string | undefined
   adminEmail: string
   /** Given by the operator, or made at first start. */
   adminToken: string | undefined
@@ -96,7 +96,7 @@ export const variables = {
     'on or off: whether dynos and builds are kept from this machine, its cloud and other apps (default: on)',
   SLUICE_NETWORK_ALLOW: 'addresses, networks and ports that dynos and builds may reach all the same (default: none)',
   SLUICE_NETWORK_DENY: 'further ones that they may not reach (default: none)',
-  SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2)',
+  SLUICE_EXEC_HOST: 'address whose port 80 ps:exec connects to (default: 127.0.0.2; none where the router has port 80)',
   SLUICE_ADMIN_EMAIL: 'the first account (default: admin@sluice.localhost, until one is named)',
   SLUICE_ADMIN_TOKEN: 'its API token (default: made at first start, kept in SLUICE_DATA/admin.token)',
   SLUICE_BOOTS: 'how many dynos boot at once (default: two for each core of this machine)',
@@ -163,7 +163,8 @@ export function readConfig(env: Environment = process.env as Environment): Confi
       either('SLUICE_FIREWALL', env.SLUICE_FIREWALL || 'on', ['on', 'off']) === 'on'
         ? reach(env, networkPool, router)
         : undefined,
-    execHost: env.SLUICE_EXEC_HOST || '127.0.0.2',
+    // a router at port 80 has it of all addresses
+    execHost: env.SLUICE_EXEC_HOST || (router.httpPort === 80 ? undefined : '127.0.0.2'),
     adminEmail: env.SLUICE_ADMIN_EMAIL || ADMIN,
     adminToken: env.SLUICE_ADMIN_TOKEN || undefined,
     boots: env.SLUICE_BOOTS ? count('SLUICE_BOOTS', env.SLUICE_BOOTS, 0) : undefined,

@@ -34,7 +34,7 @@ export interface Parts {
   clock: Clock
   log: Log
   hostKey: HostKey
-  address: string
+  address: string | undefined
   exec: Exec
 }
 
@@ -60,11 +60,11 @@ export function createTunnel(parts: Parts): Tunnel {
   let trouble = 'It does not listen yet; try again in a moment.'
   return {
     async listen() {
-      trouble = (await listenOn(server, address)) ?? ''
+      trouble = address === undefined ? NO_ADDRESS : ((await listenOn(server, address)) ?? '')
       if (trouble !== '') log.warn('ps:exec is off', { reason: trouble })
     },
-    admit(access, { upgrade } = { upgrade: false }) {
-      if (trouble !== '' && !upgrade)
+    admit(access) {
+      if (trouble !== '' || address === undefined)
         throw new UserError('invalid_params', `ps:exec is off on this platform. ${trouble}`)
       return { host: address, user: keys.add(access), hostKey: hostKey.public }
     },
@@ -79,6 +79,9 @@ export function createTunnel(parts: Parts): Tunnel {
     },
   }
 }
+
+const NO_ADDRESS =
+  "The router has port 80 of all of this machine's addresses. Let its sockets listen at one of them, and set SLUICE_EXEC_HOST to another."
 
 function listenOn(server: Server, address: string): Promise<string | undefined> {
   return new Promise((resolve) => {

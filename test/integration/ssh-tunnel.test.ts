@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import ssh2, { type ClientChannel, type ConnectConfig } from 'ssh2'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readConfig } from '../../daemon/config.ts'
 import { limits } from '../../daemon/limits.ts'
 import { SHELL } from '../../daemon/run/tunnel.ts'
 import { waitFor } from '../e2e/wait.ts'
@@ -178,6 +179,16 @@ test('an address that cannot be had is told once, and to whoever asks', async ()
   }
   assert.throws(() => other.admit(access), /ps:exec is off on this platform\. .*SLUICE_EXEC_HOST/)
   other.close()
+})
+
+test('with a router that has port 80 of all addresses it takes none of its own accord, and says what helps', async () => {
+  assert.is(readConfig({}).execHost, '127.0.0.2')
+  assert.is(readConfig({ SLUICE_HTTP_PORT: '80' }).execHost, undefined)
+  assert.is(readConfig({ SLUICE_HTTP_PORT: '80', SLUICE_EXEC_HOST: '192.0.2.2' }).execHost, '192.0.2.2')
+  rig.logged = []
+  const none = rig.make(undefined)
+  await none.listen()
+  assert.match(rig.logged[0] ?? '', /Let its sockets listen at one of them, and set SLUICE_EXEC_HOST to another/)
 })
 
 test('nothing of what passed was logged', () => assert.equal(rig.logged.length, 1))

@@ -22,7 +22,7 @@ export interface TunnelRig {
   opened: { dyno: string; command: string; env: string[]; process: Local }[]
   /** How much later it is than it is, in ms. */
   late: number
-  make(address: string): Tunnel
+  make(address: string | undefined): Tunnel
   admit(more?: { dyno?: string; key?: string; permitted?: () => Promise<boolean> }): { user: string }
   /** ssh2, as the CLI uses it. */
   client(user: string, more?: ConnectConfig): Promise<ssh2.Client>
@@ -43,7 +43,7 @@ export async function startTunnel(): Promise<TunnelRig> {
   const files = { key: join(data, 'key'), hosts: join(data, 'hosts') }
   await writeFile(files.key, key.private, { mode: 0o600 })
   await writeFile(files.hosts, `${address} ${hostKey.public}\n`)
-  const make = (at: string): Tunnel =>
+  const make = (at: string | undefined): Tunnel =>
     createTunnel({
       clock: { ...systemClock, now: () => Date.now() + rig.late },
       log: createLog((line) => rig.logged.push(line)),

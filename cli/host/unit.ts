@@ -45,6 +45,9 @@ export function judged(all: readonly Properties[]): Finding[] {
   return [{ check: 'units', state: 'ok', text: `${installed.map(({ Id }) => Id).join(', ')}: active and enabled.` }]
 }
 
+/** https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Process%20Exit%20Codes */
+const CREDENTIALS = '243'
+
 function faultsOf({
   Id = '',
   ActiveState,
@@ -53,11 +56,17 @@ function faultsOf({
   NRestarts,
   WatchdogUSec,
   Result,
+  ExecMainStatus,
 }: Properties): Finding[] {
   const check = 'units'
   const found: Finding[] = []
   const see = `systemctl status ${Id}, and: journalctl -u ${Id} -n 50`
-  if (ActiveState === 'failed' || ActiveState === 'inactive' || SubState === 'auto-restart')
+  if (ActiveState !== 'active' && ExecMainStatus === CREDENTIALS)
+    found.push({
+      ...{ check, state: 'fail', text: `${Id} does not start: systemd cannot open the sealing key for it.` },
+      remedy: `Look at: journalctl -u ${Id} -n 20. A key that was encrypted (systemd-creds) opens on that machine alone: encrypt it anew, from where it was backed up to.`,
+    })
+  else if (ActiveState === 'failed' || ActiveState === 'inactive' || SubState === 'auto-restart')
     found.push({
       check,
       state: 'fail',
@@ -73,7 +82,7 @@ function faultsOf({
       text: `${Id} does not start with the machine.`,
       remedy: `systemctl enable ${Id}`,
     })
-  if (Id.endsWith('.service') && (WatchdogUSec === '0' || WatchdogUSec === 'infinity'))
+  if (Id.endsWith('.service') && ActiveState === 'active' && (WatchdogUSec === '0' || WatchdogUSec === 'infinity'))
     found.push({
       ...{ check, state: 'warn', text: `${Id} has no watchdog: one that hangs is not restarted.` },
       remedy: `Put WatchdogSec=60 into the unit: systemctl edit ${Id}`,

@@ -63,7 +63,7 @@ async function restoreHere(file: string, passphrase: string | undefined): Promis
       `Restored into ${data}: ${countsOf(manifest)}.`,
       `Start it with the settings that it had: ${settings.join(' ')}`,
       'It is the same installation as before: the old one must not run any more.',
-      `Where systemd hands the sealing key in, that is ${join(data, 'seal.key')} from now on. Make it the credential: install -m 0600 ${join(data, 'seal.key')} /etc/sluice/seal.key`,
+      `Where systemd hands the sealing key in, that is ${join(data, 'seal.key')} from now on. Make it the credential: install -m 0600 ${join(data, 'seal.key')} /etc/sluice/seal.key, or, where it is encrypted: systemd-creds encrypt --name=seal.key ${join(data, 'seal.key')} /etc/sluice/seal.key.cred`,
     ],
   }
 }

@@ -104,6 +104,41 @@ test('the sealing key is the one of /etc/sluice, and not beside what it seals', 
   assert.is((await host.api<{ SECRET: string }>('GET', `/apps/${app}/config-vars`)).SECRET, 'sealed')
 })
 
+test('the sealing key may be encrypted for this machine: no disk shows it, and of no other machine it is taken', async () => {
+  const [plain, encrypted] = ['/etc/sluice/seal.key', '/etc/sluice/seal.key.cred'] as const
+  const dropIn = '/etc/systemd/system/sluiced.service.d/key.conf'
+  const encrypt = () =>
+    machine.must(['systemd-creds', 'encrypt', '--with-key=host', '--name=seal.key', plain, encrypted])
+  await encrypt()
+  await machine.must(['rm', plain])
+  await machine.write(dropIn, `[Service]\nLoadCredential=\nLoadCredentialEncrypted=seal.key:${encrypted}\n`)
+  await systemctl('daemon-reload')
+  await systemctl('restart', 'sluiced')
+  assert.is((await host.api<{ SECRET: string }>('GET', `/apps/${app}/config-vars`)).SECRET, 'sealed')
+
+  // as on another machine, whose secret is another
+  const secret = '/var/lib/systemd/credential.secret'
+  await machine.must(['mv', secret, '/root/secret'])
+  await machine.must(['systemd-creds', 'setup'])
+  assert.is((await machine.run(['systemctl', 'restart', 'sluiced'])).code, 1)
+  assert.is(await property('sluiced', 'ExecMainStatus'), '243')
+  assert.is((await host.request(app)).status, 200)
+  const { stdout } = await machine.run(
+    ['/opt/sluice/current/bin/node', '/opt/sluice/current/dist/cli/main.js', 'doctor'],
+    {
+      env: { SLUICE_DATA: data, SLUICE_PORT: String(ports.api) },
+    },
+  )
+  assert.match(stdout, /sluiced\.service does not start: systemd cannot open the sealing key/)
+
+  await machine.must(['rm', '-f', encrypted, dropIn, secret])
+  await machine.must(['mv', '/root/secret', secret])
+  await machine.write(plain, sealingKey, 0o600)
+  await systemctl('daemon-reload')
+  await systemctl('restart', 'sluiced')
+  await answers()
+})
+
 test('what the daemon does as a user of its own works: the firewall, the door of ps:exec', async () => {
   assert.match(await machine.must(['nft', 'list', 'tables']), tableOf(host.installation))
   const address = /SLUICE_EXEC_HOST=(.*)/.exec(await machine.read('/etc/sluice/sluice.env'))?.[1] ?? ''

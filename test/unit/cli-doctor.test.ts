@@ -157,12 +157,15 @@ test('units: not installed, well, failed, not enabled, without a watchdog, resta
   assert.equal(said(unit.judged([well, second])), ['ok sluiced.service: active and enabled.'])
   const found = unit.judged([
     { ...well, Id: 'sluice-http.socket', WatchdogUSec: '' },
-    { ...well, ActiveState: 'failed', SubState: 'failed', Result: 'exit-code' },
+    // what systemd knows of one that has never run
+    { ...well, ActiveState: 'failed', SubState: 'failed', Result: 'exit-code', WatchdogUSec: 'infinity' },
+    { ...well, ActiveState: 'activating', SubState: 'auto-restart', ExecMainStatus: '243' },
     { ...well, ActiveState: 'activating', SubState: 'auto-restart', Result: 'exit-code', NRestarts: '9' },
     { ...well, NRestarts: '9', UnitFileState: 'disabled', WatchdogUSec: '0' },
   ])
   assert.equal(said(found), [
     'fail sluiced.service is failed (failed, exit-code).',
+    'fail sluiced.service does not start: systemd cannot open the sealing key for it.',
     'fail sluiced.service is activating (auto-restart, exit-code).',
     'warn sluiced.service was restarted 9 times.',
     'warn sluiced.service does not start with the machine.',

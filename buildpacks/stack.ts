@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { connect } from '../daemon/engine/connection.ts'
 import { type Image, imageId, inspectImage, loadImage, pullImage, removeImage } from '../daemon/engine/image.ts'
 import { type Layer, layerOf, savedImages } from './stack/archive.ts'
@@ -40,6 +42,7 @@ const LABEL = 'sluice.stack'
 const HUB_ANSWERS = 8000
 /** Two layers, once as files and once in the engine. */
 const SPACE_NEEDED = 4 * 1024 ** 3
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 const PACKAGE_ROOT = join(import.meta.dirname, '..', '..')
 const FILES = join(PACKAGE_ROOT, 'buildpacks', 'stack')
 const WORK = 'sluice-stack-'
@@ -112,12 +115,14 @@ async function pullOfficial(socket: string, name: StackName): Promise<boolean> {
 
 async function makeDebian(socket: string, hash: string): Promise<void> {
   const started = Date.now()
+  const sources = await aptSources()
+  await requirePackages()
   await removeLeftovers()
   await checkSpace(socket)
   const old = await Promise.all(stackNames.map((name) => debianPair(socket, name)))
   const work = await mkdtemp(join(workFolder(), WORK))
   try {
-    await writeFile(join(work, 'sources'), await aptSources())
+    await writeFile(join(work, 'sources'), sources)
     for (const half of ['run', 'build'] as const)
       await writeFile(join(work, `${half}.packages`), `${(await packagesFor(half)).join('\n')}\n`)
     await isolated(['bash', join(FILES, 'debian.sh'), work])
@@ -131,6 +136,17 @@ async function makeDebian(socket: string, hash: string): Promise<void> {
   }
   for (const pair of old) for (const image of [pair?.build, pair?.run]) await forget(socket, image, hash)
   say(`${stackNames.join(' and ')} are ready after ${Math.round((Date.now() - started) / 1000)} s`)
+}
+
+/** What makes the Debian pair is not installed. */
+export class PackagesMissing extends Error {}
+
+async function requirePackages(): Promise<void> {
+  const made = await promisify(execFile)('mmdebstrap', ['--version']).catch(() => undefined)
+  if (made && existsSync(KEYRING)) return
+  throw new PackagesMissing(
+    "Heroku's images cannot be pulled, and what makes a Debian pair in their place is not installed: apt-get install mmdebstrap debian-archive-keyring. Or let the engine reach a hub.",
+  )
 }
 
 async function load(socket: string, hash: string, layers: { run: Layer; build: Layer }): Promise<void> {

@@ -92,12 +92,29 @@ confirm() {
   [[ $answer =~ ^[Yy] ]] || fail "Nothing was done."
 }
 
+log=/run/sluice-install.log
+logged() { "$@" >"$log" 2>&1 </dev/null 9>&-; }
+told() { tail -n 20 "$log" >&2; }
 # Runs what takes long, and shows the end of its output only when it fails.
 step() {
-  local title=$1 log=/run/sluice-install.log
+  say "$1"
   shift
-  say "$title"
-  "$@" >"$log" 2>&1 </dev/null 9>&- || { tail -n 20 "$log" >&2; return 1; }
+  logged "$@" || { told; return 1; }
+}
+
+# s
+PATIENCE=600
+# The same for what installs packages: others do so too, unattended upgrades for one, and of their locks apt waits for some only.
+patiently() {
+  local until=$((SECONDS + PATIENCE)) busy=''
+  say "$1"
+  shift
+  until logged "$@"; do
+    grep -qE 'Could not get lock|Transaction in progress' "$log" && [ "$SECONDS" -lt "$until" ] || return 1
+    [ -n "$busy" ] || say "another program is installing; waiting for it to finish"
+    busy=true
+    sleep 2
+  done
 }
 
 # Before looking, because another one changes what is seen. What a killed one has started may hold the lock for a while.
@@ -156,6 +173,20 @@ check_machine() {
     [ "$free" -ge "${folder#*:}" ] || fail "Only $free MB are free below ${folder%:*}; at least ${folder#*:} MB are needed. Free some, then run this again."
   done
 }
+# Of a first start, and before anything is changed.
+check_ports() {
+  ! systemctl -q is-active sluiced sluice-http.socket || return 0
+  local port taken
+  for port in "$(setting SLUICE_PORT 5000)" $(port_of sluice-http.socket) $(port_of sluice-https.socket); do
+    taken=$(awk -v port=":$(printf %04X "$port")" '$4 == "0A" && substr($2, length($2) - 4) == port' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+    [ -z "$taken" ] || fail "Port $port is taken by another program (see: ss -ltnp). Stop it, then run this again. Nothing was started."
+  done
+}
+# As the unit of this release has it, and drop-ins of this machine; an empty one takes back those before it.
+port_of() {
+  cat "$tree/systemd/$1" "$units/$1.d"/*.conf 2>/dev/null |
+    awk -F= '$1 == "ListenStream" { if ($2 == "") ports = ""; else { sub(/.*:/, "", $2); ports = ports " " $2 } } END { print ports }'
+}
 machine() { case $(uname -m) in x86_64) echo x64 ;; aarch64) echo arm64 ;; *) uname -m ;; esac; }
 
 check_release() {
@@ -173,6 +204,39 @@ check_release() {
     fail "Another Sluice $version is installed already. Give this one a version of its own: npm run pack -- --version=X.Y.Z"
 }
 
+# Before anything is changed: apps need Docker itself, which may see the folders of this machine.
+check_engine() {
+  local unit
+  case $(kind_of_engine) in
+    docker) return ;;
+    podman) fail "What answers at $engine is Podman, and Sluice needs Docker. Where Podman can go: apt-get remove podman-docker, or systemctl disable --now podman.socket. Then run this again. Nothing was changed." ;;
+    snap) fail "Docker is a snap on this machine, which does not see $data. Where it can go: snap remove docker. Then run this again: Docker will be installed by apt-get. Nothing was changed." ;;
+  esac
+  for unit in docker.service docker.socket containerd.service; do
+    [[ $(systemctl is-enabled "$unit" 2>/dev/null) != masked* ]] ||
+      fail "$unit is masked, so the Docker engine may not start on this machine. If it may: systemctl unmask $unit. Then run this again. Nothing was changed."
+  done
+}
+
+# Nothing when none answers. https://docs.docker.com/reference/api/engine/
+kind_of_engine() {
+  node -e '
+    const { request } = require("http")
+    const get = (path) => new Promise((resolve, reject) => {
+      const asked = request({ socketPath: process.argv[1], path, timeout: 3000 }, async (answer) => {
+        let text = ""
+        for await (const part of answer) text += part
+        resolve(JSON.parse(text))
+      })
+      asked.on("timeout", () => asked.destroy(new Error("no answer"))).on("error", reject).end()
+    })
+    Promise.all([get("/version"), get("/info")]).then(([{ Components }, { DockerRootDir }]) => {
+      const podman = Components?.some(({ Name }) => Name.startsWith("Podman"))
+      console.log(podman ? "podman" : DockerRootDir?.startsWith("/var/snap/") ? "snap" : "docker")
+    }, () => {})' "$engine" 2>/dev/null
+}
+answers() { [ -n "$(kind_of_engine)" ]; }
+
 missing_packages() {
   local wanted=(git:git tar:tar zstd:zstd setpriv:util-linux nft:nftables iptables:iptables) pair
   [ -n "$(setting SLUICE_REGISTRY '')" ] || command -v registry >/dev/null || ! command -v apt-get >/dev/null || wanted+=(docker-registry:docker-registry)
@@ -181,13 +245,6 @@ missing_packages() {
     command -v "${pair%%:*}" >/dev/null || echo "${pair#*:}"
   done
   [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] || echo ca-certificates
-}
-
-answers() {
-  node -e '
-    const request = require("http").get({ socketPath: process.argv[1], path: "/_ping", timeout: 3000 }, (answer) =>
-      process.exit(answer.statusCode === 200 ? 0 : 1))
-    request.on("timeout", () => process.exit(1)).on("error", () => process.exit(1))' "$engine" 2>/dev/null
 }
 
 units_of() { find "$1/systemd" -maxdepth 1 \( -name '*.service' -o -name '*.socket' \) -printf '%f\n' 2>/dev/null | sort; }
@@ -206,6 +263,8 @@ tell_plan() {
   say "Sluice $version will be $what:"
   say "  release    $root/releases/$version, with its own Node.js $(manifest node "$tree")"
   [ ${#packages[@]} = 0 ] || say "  packages   ${packages[*]}"
+  answers || systemctl -q is-active docker || say "  engine     docker.service, started now and whenever this machine starts"
+  [ -n "$current" ] || say "  stacks     the images that apps are built and run on: fetched, or, where no image hub is reached, made of Debian's packages (mmdebstrap and debian-archive-keyring are installed then)"
   say "  units      $(units_of "$tree" | tr '\n' ' ')in $units"
   if [ -e "$settings" ]; then say "  settings   $settings, as they are"; else say "  settings   $settings: apps at APP.${domain:-localhost}, API and git at ${api:-port 5000 of this machine}"; fi
   key_is_there || say "  key        ${settings%/*}/seal.key, which seals config vars: keep a copy elsewhere"
@@ -234,17 +293,35 @@ put_release() {
 install_packages() {
   [ ${#packages[@]} -gt 0 ] || return 0
   if command -v apt-get >/dev/null; then
-    export DEBIAN_FRONTEND=noninteractive
-    local apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-    without_registry_service
-    step "updating the package lists" "${apt[@]}" update || fail "The package lists could not be fetched. Check the network and /etc/apt, then run this again."
-    step "installing ${packages[*]}" "${apt[@]}" install --no-install-recommends "${packages[@]}" || fail "These packages could not be installed: ${packages[*]}. See above, then run this again."
+    apt_install
   elif command -v rpm-ostree >/dev/null; then
-    step "layering ${packages[*]}" rpm-ostree install --assumeyes --idempotent --apply-live "${packages[@]/#git/git-core}" || fail "rpm-ostree could not install: ${packages[*]}. See above, then run this again."
+    # Fedora has other names.
+    local names=("${packages[@]/#git/git-core}")
+    patiently "layering ${packages[*]}" rpm-ostree install --assumeyes --idempotent --apply-live "${names[@]/#docker.io/moby-engine}" ||
+      { told; fail "rpm-ostree could not install: ${packages[*]}. Why is above. Then run this again."; }
   else
     fail "These are missing, and there is no apt-get to install them: ${packages[*]}. Install them, then run this again."
   fi
 }
+
+# Nothing is removed for them, and of files that somebody has made or changed none is replaced.
+apt_install() {
+  export DEBIAN_FRONTEND=noninteractive
+  local lists apt=(apt-get -q -y -o Acquire::Retries=3)
+  # A mirror that others put here may be away: what matters is whether the packages come.
+  patiently "updating the package lists" "${apt[@]}" update || true
+  lists=$(grep -E '^[EW]:' "$log" || true)
+  without_registry_service
+  with_live_restore
+  patiently "installing ${packages[*]}" "${apt[@]}" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    install --no-install-recommends --no-remove "${packages[@]}" && return
+  told
+  ! grep -q 'remove is disabled' "$log" ||
+    fail "These packages stand in the way of ${packages[*]}: $(would_go). Where they can go, remove them by apt-get remove, then run this again. Nothing was changed."
+  [ -z "$lists" ] || printf '%s\n' "$lists" | tail -n 5 >&2
+  fail "These packages could not be installed: ${packages[*]}. Why is above; see to the network and the sources in /etc/apt, then run this again."
+}
+would_go() { sed -n '/^The following packages will be REMOVED/,/^[^ ]/ s/^  *//p' "$log" | xargs; }
 
 # The package starts a service on the API's port; the daemon runs a registry of its own.
 without_registry_service() {
@@ -252,13 +329,16 @@ without_registry_service() {
   ln -s /dev/null "$units/docker-registry.service"
 }
 
+# Dynos run on while the engine is restarted or upgraded. One that has settings, or runs already, keeps to what it has.
+with_live_restore() {
+  [ ! -e /etc/docker/daemon.json ] && ! answers || return 0
+  mkdir -p /etc/docker
+  echo '{ "live-restore": true, "userland-proxy": false }' >/etc/docker/daemon.json
+}
+
 start_engine() {
   answers && return
-  [ -e /etc/docker/daemon.json ] || {
-    mkdir -p /etc/docker
-    # Dynos run on while the engine is restarted or upgraded.
-    echo '{ "live-restore": true, "userland-proxy": false }' >/etc/docker/daemon.json
-  }
+  with_live_restore
   systemctl enable --now docker || fail "The Docker engine does not start. See: journalctl -u docker"
   local tries
   for ((tries = 0; tries < 60; tries++)); do
@@ -268,14 +348,20 @@ start_engine() {
   fail "docker.service is up, but $engine did not answer within a minute. See: journalctl -u docker"
 }
 
+# What the program ends with that makes them.
+WANTS_PACKAGES=69
 make_stacks() {
-  local make=("$tree/bin/node" "$tree/dist/buildpacks/stack/main.js" "$engine")
-  step "looking for the stack images, or making them (minutes, the first time)" "${make[@]}" && return
-  # Where no image hub is reached they are made from Debian's packages.
-  command -v apt-get >/dev/null && ! command -v mmdebstrap >/dev/null || fail "The stack images could not be made; why is above."
-  packages=(mmdebstrap debian-archive-keyring)
-  install_packages
-  step "making the stack images" "${make[@]}" || fail "The stack images could not be made; why is above."
+  local code=0 make=("$tree/bin/node" "$tree/dist/buildpacks/stack/main.js" "$engine")
+  say "looking for the stack images, or making them (minutes, the first time)"
+  logged "${make[@]}" || code=$?
+  if [ $code = "$WANTS_PACKAGES" ] && command -v apt-get >/dev/null; then
+    packages=(mmdebstrap debian-archive-keyring)
+    install_packages
+    code=0
+    say "making the stack images"
+    logged "${make[@]}" || code=$?
+  fi
+  [ $code = 0 ] || { told; fail "The stack images could not be made; why is above. Then run this again."; }
 }
 
 write_settings() {
@@ -382,20 +468,13 @@ last_words() {
   journalctl -q --no-pager -o cat -n 15 -u sluiced -u sluice-router --since "@$began" 2>/dev/null | sed 's/^/    /' >&2 || true
 }
 
-check_ports() {
-  local port taken
-  for port in "$(setting SLUICE_PORT 5000)" $(systemctl show -P Listen sluice-http.socket sluice-https.socket | sed -nE 's/.*:([0-9]+) \(Stream\)$/\1/p' | sort -u); do
-    taken=$(awk -v port=":$(printf %04X "$port")" '$4 == "0A" && substr($2, length($2) - 4) == port' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-    [ -z "$taken" ] || fail "Port $port is taken by another program (see: ss -ltnp). Stop it, then run this again. Nothing was started."
-  done
-}
-
 install_first() {
   point current "$version"
   lay_units "$version" || fail "The units could not be put in place. See: systemctl status sluiced"
-  systemctl -q is-active sluiced sluice-http.socket || check_ports
+  check_ports
   say "starting"
-  if ! start_daemon || ! hand_over "$version"; then
+  # The sockets first: what else they need of their ports the daemon may have.
+  if ! systemctl start sluice-http.socket sluice-https.socket || ! start_daemon || ! hand_over "$version"; then
     # One that serves goes on.
     [ -n "$current" ] || systemctl stop sluiced sluice-router sluice-http.socket sluice-https.socket || true
     last_words
@@ -487,6 +566,8 @@ install() {
   before=$interrupted
   ! systemctl -q is-active sluiced || before=''
   check_release
+  check_engine
+  check_ports
   mapfile -t packages < <(missing_packages)
   if [ "$current" = "$version" ] && [ -z "$interrupted" ] && [ ${#packages[@]} = 0 ] && [ -e "$command" ] && same_units && router_is "$version"; then
     say "Sluice $version is installed, and runs. There is nothing to do."
@@ -495,9 +576,9 @@ install() {
   tell_plan
   confirm "Go on?"
   began=$(date +%s)
-  put_release
   install_packages
   start_engine
+  put_release
   make_stacks
   write_settings
   write_key
@@ -533,13 +614,13 @@ remove() {
   if [ "$purge" = true ]; then
     # It may be a disk of its own.
     [ ! -d "$data" ] || { find "$data" -mindepth 1 -delete && { rmdir "$data" 2>/dev/null || true; }; }
-    rm -rf "${settings%/*}"
+    rm -rf "${settings%/*}" "$units"/sluiced.service.d "$units"/sluice-{router.service,http.socket,https.socket}.d
     say "Sluice and its data are gone."
   else
     say "Sluice is gone. Left are its data, $data, and its settings, $(dirname "$settings"): installing it again brings everything back."
     say "To remove them too: rm -rf $data $(dirname "$settings")"
   fi
-  say "Packages that were installed for it (git, docker.io, ...) stay: others may use them."
+  say "Packages that were installed for it (git, docker.io, ...) stay, with /etc/docker: others may use them."
 }
 
 # Their numbers may be others' soon, who must not own what is left.

@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ensureStacks, stackNames, stacksReady } from '../stack.ts'
+import { ensureStacks, PackagesMissing, stackNames, stacksReady } from '../stack.ts'
 import { run } from './process.ts'
 
-/** `node dist/buildpacks/stack/main.js [SOCKET [STACK…]]`: makes sure that the engine has the stacks. The second of two at once waits for the first. */
+/**
+ * `node dist/buildpacks/stack/main.js [SOCKET [STACK…]]`: makes sure that the engine has the stacks. The second of two at once waits for the first.
+ * Ends with 69 when packages have to be installed first.
+ */
 async function main([socket = '/var/run/docker.sock', ...names]: string[]): Promise<number | null> {
   const wanted = stackNames.filter((name) => (names.length === 0 ? name === stackNames[0] : names.includes(name)))
   if (await stacksReady(socket, wanted)) return 0
@@ -21,6 +24,7 @@ async function main([socket = '/var/run/docker.sock', ...names]: string[]): Prom
 
 const LOCKED = '--locked'
 const TAKEN = 75
+const WANTS_PACKAGES = 69
 /** Held by the kernel for as long as the process lives; the file itself means nothing. */
 const LOCK = join(existsSync('/run/lock') ? '/run/lock' : tmpdir(), 'sluice-stack.lock')
 
@@ -28,6 +32,6 @@ main(process.argv.slice(2)).then(
   (code) => process.exit(code ?? 1),
   (error: unknown) => {
     process.stderr.write(`stack: ${error instanceof Error ? error.message : String(error)}\n`)
-    process.exit(1)
+    process.exit(error instanceof PackagesMissing ? WANTS_PACKAGES : 1)
   },
 )

@@ -13,8 +13,8 @@ const RELEASE = 'trixie'
 const SUITES = /^(bullseye|bookworm|trixie|forky|duke|sid|oldoldstable|oldstable|stable|testing|unstable)$/
 const SECURITY = /^(.+)(-security|\/updates)$/
 
-/** One-line sources of Debian 13 from the mirrors that this host itself uses. Rejects with a sentence when it uses none of Debian's. */
-export async function aptSources(folder = '/etc/apt'): Promise<string> {
+/** One-line sources of a Debian, by the name of its release, from the mirrors that this host itself uses. Rejects with a sentence when it uses none of Debian's. */
+export async function aptSources(folder = '/etc/apt', release = RELEASE): Promise<string> {
   const sources = await readSources(folder)
   const main = mirror(sources, (suite) => SUITES.test(suite))
   const security = mirror(sources, (suite) => SUITES.test(SECURITY.exec(suite)?.[1] ?? ''))
@@ -22,8 +22,8 @@ export async function aptSources(folder = '/etc/apt'): Promise<string> {
     throw new Error(
       `Neither Heroku's images nor a mirror of Debian can be reached: ${folder} names none. Add one, or pull heroku/heroku:24 and heroku/heroku:24-build.`,
     )
-  const lines = [`deb ${main} ${RELEASE} main`, `deb ${main} ${RELEASE}-updates main`]
-  if (security) lines.push(`deb ${security} ${RELEASE}-security main`)
+  const lines = [`deb ${main} ${release} main`, `deb ${main} ${release}-updates main`]
+  if (security) lines.push(`deb ${security} ${release}-security main`)
   return `${lines.join('\n')}\n`
 }
 

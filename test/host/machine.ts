@@ -4,7 +4,7 @@ import { type Command, type Outcome, run } from '../e2e/command.ts'
 import { call, installationLabel, socketPath } from '../e2e/engine.ts'
 import { newInstallation } from '../e2e/installation.ts'
 import { waitFor } from '../e2e/wait.ts'
-import { hostImage } from './image.ts'
+import { bareImage, hostImage } from './image.ts'
 
 /**
  * A machine whose first process is a real systemd: a container with this machine's network and engine, and nothing of Sluice. Many may run at
@@ -38,9 +38,18 @@ export interface Mount {
 }
 
 /** Rejects when it does not come up, with what it said. */
-export async function startMachine(mounts: Mount[] = []): Promise<Machine> {
+export const startMachine = (mounts: Mount[] = []): Promise<Machine> => start((name) => container(name, mounts))
+
+/**
+ * A machine that has nothing but Debian 12, systemd and apt: no engine, and a network, control groups and a disk of its own, so that it can have one.
+ * `ports` are this machine's that lead to its.
+ */
+export const startBareMachine = (ports: Record<number, number>, mounts: Mount[] = []): Promise<Machine> =>
+  start((name) => bare(container(name, mounts), ports))
+
+async function start(specOf: (name: string) => Container): Promise<Machine> {
   const name = `sluice-host-${newInstallation()}`
-  const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${name}`, container(name, mounts))
+  const { Id } = await call<{ Id: string }>('POST', `/containers/create?name=${name}`, specOf(name))
   let pid = 0
   const up = async (): Promise<void> => {
     await call('POST', `/containers/${Id}/start`)
@@ -55,7 +64,18 @@ export async function startMachine(mounts: Mount[] = []): Promise<Machine> {
   const inside = (path: string): string => join('/proc', String(pid), 'root', path)
   const machine: Machine = {
     run: (command, { input, env } = {}) => {
-      const enter = ['--target', String(pid), '--mount', '--uts', '--ipc', '--pid', '--cgroup', '--', ...command]
+      const enter = [
+        '--target',
+        String(pid),
+        '--mount',
+        '--uts',
+        '--ipc',
+        '--net',
+        '--pid',
+        '--cgroup',
+        '--',
+        ...command,
+      ]
       return run(['nsenter', ...enter], {
         cwd: '/',
         env: { PATH, LANG: 'C.UTF-8', HOME: '/root', ...env },
@@ -99,6 +119,8 @@ const PATIENCE = 60
 
 const told = ({ code, output }: Outcome): string => `${code}:\n${output}`
 
+type Container = ReturnType<typeof container>
+
 /** `--privileged` takes more than every machine gives: all but CAP_SYS_RESOURCE is enough. */
 const container = (name: string, mounts: Mount[]) => ({
   Image: hostImage,
@@ -122,6 +144,22 @@ const container = (name: string, mounts: Mount[]) => ({
   },
 })
 
+/** Below /var/lib are what the engine keeps and what dynos stand on, which an overlay cannot be below; the volume begins as what the image has there. */
+const bare = (made: Container, ports: Record<number, number>) => ({
+  ...made,
+  Image: bareImage,
+  Cmd: ['/bin/sh', '-ec', bareInit(made.Hostname)],
+  Volumes: { '/var/lib': {} },
+  HostConfig: {
+    ...made.HostConfig,
+    NetworkMode: 'bridge',
+    Binds: made.HostConfig.Binds.filter((bind) => !bind.startsWith(`${socketPath}:`)),
+    PortBindings: Object.fromEntries(
+      Object.entries(ports).map(([its, ours]) => [`${its}/tcp`, [{ HostIp: '127.0.0.1', HostPort: String(ours) }]]),
+    ),
+  },
+})
+
 /**
  * systemd takes the root that it sees for its own. So it gets a part of the second version's tree: on a machine with the first, whose engine
  * uses that, two of them would share groups, and each end the other's processes. What it mounts for a unit (credentials, extensions) it mounts
@@ -137,6 +175,32 @@ const init = (name: string): string => `
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mount --make-rshared /
     exec /sbin/init'`
+
+/**
+ * An engine in it needs the controllers too. Where they are the first version's the container has groups of its own in each, which the engine outside
+ * removes; systemd before 256 keeps to such a tree, with the second version's beside it.
+ */
+const bareInit = (name: string): string => `
+  export controllers=$(awk -F: '$2 ~ /^[a-z_,]+$/ { print $2 }' /proc/self/cgroup)
+  [ -n "$controllers" ] || exec /bin/sh -ec ${quoted(init(name))}
+  umount --recursive /sys/fs/cgroup
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+  mkdir -p /sys/fs/cgroup/${name}
+  echo $$ >/sys/fs/cgroup/${name}/cgroup.procs
+  umount /sys/fs/cgroup
+  exec unshare --cgroup /bin/sh -ec '
+    mount -t tmpfs cgroup /sys/fs/cgroup
+    for controller in $controllers; do
+      mkdir /sys/fs/cgroup/$controller
+      mount -t cgroup -o $controller cgroup /sys/fs/cgroup/$controller
+    done
+    mkdir /sys/fs/cgroup/unified
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+    mount --make-rshared /
+    unset controllers
+    exec /sbin/init'`
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
 /** They outlive their processes, and are not where the engine would remove them. */
 async function removeGroups(name: string): Promise<void> {

@@ -5,12 +5,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { aptSources } from '../../buildpacks/stack/mirror.ts'
 
-async function sourcesFrom(files: Record<string, string>): Promise<string> {
+async function sourcesFrom(files: Record<string, string>, release?: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-apt-'))
   try {
     await mkdir(join(folder, 'sources.list.d'))
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
-    return await aptSources(folder)
+    return await aptSources(folder, release)
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -33,7 +33,9 @@ deb http://mirror.example/debian-security trixie-security main
 `
 
 test("the mirrors of the stack are the host's own, whatever release it runs", async () => {
-  assert.is(await sourcesFrom({ 'sources.list.d/debian.sources': DEB822 }), EXPECTED)
+  const host = { 'sources.list.d/debian.sources': DEB822 }
+  assert.is(await sourcesFrom(host), EXPECTED)
+  assert.is(await sourcesFrom(host, 'bookworm'), EXPECTED.replaceAll('trixie', 'bookworm'))
 })
 
 test('one-line sources with options are read too', async () => {

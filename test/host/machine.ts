@@ -13,7 +13,10 @@ import { bareImage, hostImage } from './image.ts'
  */
 export interface Machine {
   /** Runs a command in it, as root, with nothing of the test's environment. */
-  run(command: [string, ...string[]], options?: { input?: string | null; env?: NodeJS.ProcessEnv }): Command
+  run(
+    command: [string, ...string[]],
+    options?: { input?: string | null; env?: NodeJS.ProcessEnv; timeout?: number },
+  ): Command
   /** The same, which must succeed; what it printed. */
   must(command: [string, ...string[]], options?: { input?: string; env?: NodeJS.ProcessEnv }): Promise<string>
   /** Writes a file, and the folders that it is in. */
@@ -63,7 +66,7 @@ async function start(specOf: (name: string) => Container): Promise<Machine> {
   }
   const inside = (path: string): string => join('/proc', String(pid), 'root', path)
   const machine: Machine = {
-    run: (command, { input, env } = {}) => {
+    run: (command, { input, env, timeout } = {}) => {
       const enter = [
         '--target',
         String(pid),
@@ -80,6 +83,7 @@ async function start(specOf: (name: string) => Container): Promise<Machine> {
         cwd: '/',
         env: { PATH, LANG: 'C.UTF-8', HOME: '/root', ...env },
         input: input ?? '',
+        ...(timeout === undefined ? {} : { timeout }),
       })
     },
     async must(command, options) {

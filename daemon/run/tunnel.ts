@@ -61,7 +61,10 @@ export function createTunnel(parts: Parts): Tunnel {
   return {
     async listen() {
       trouble = address === undefined ? NO_ADDRESS : ((await listenOn(server, address)) ?? '')
-      if (trouble !== '') log.warn('ps:exec is off', { reason: trouble })
+      if (trouble === '') return
+      // nobody has asked for it
+      if (address === undefined) log.info('ps:exec is off', { reason: trouble })
+      else log.warn('ps:exec is off', { reason: trouble })
     },
     admit(access) {
       if (trouble !== '' || address === undefined)

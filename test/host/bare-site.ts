@@ -9,7 +9,7 @@ import { type Reply, requestHost } from '../e2e/client.ts'
 import { newInstallation, removeInstallation } from '../e2e/installation.ts'
 import { artefact, unpacked } from './artefact.ts'
 import { gateway, type Hub, startHub } from './hub.ts'
-import { bareImage } from './image.ts'
+import { hostImage } from './image.ts'
 import { type Machine, startBareMachine } from './machine.ts'
 
 /** A machine that has nothing, an archive of Sluice to install on it, and what of the world outside it must be able to reach. */
@@ -33,7 +33,7 @@ export async function takeBareSite(): Promise<BareSite> {
   const installation = newInstallation()
   const berth = await takeBerth(installation)
   const { http, tls } = berth.ports
-  const hub = await startHub(bareImage)
+  const hub = await startHub(hostImage)
   const stalling = await startStalling()
   const machine = await startBareMachine({ 80: http, 443: tls }, [{ from: shelf, to: shelf, readOnly: true }])
   return {

@@ -25,7 +25,7 @@ const suites = [
   { folder: 'simulation', deadline: 480 * SECOND },
   { folder: 'api', deadline: 300 * SECOND },
   { folder: 'integration', deadline: 240 * SECOND },
-  { folder: 'cli', deadline: 300 * SECOND },
+  { folder: 'cli', deadline: 600 * SECOND },
   { folder: 'engine', deadline: 300 * SECOND },
   { folder: 'e2e', deadline: 600 * SECOND },
   { folder: 'host', deadline: 600 * SECOND },

@@ -159,7 +159,7 @@ function handsOut(test: Declare, rig: Rig): void {
     await engine.start(wanted)
     const before = performance.now()
     await engine.stop(wanted.id, 60_000)
-    assert.ok(performance.now() - before < 20_000)
+    assert.ok(performance.now() - before < 40_000)
   })
 }
 
@@ -174,7 +174,7 @@ function hangsUp(test: Declare, rig: Rig): void {
       await reading(process).sees('ready')
       const before = performance.now()
       await engine.stop(wanted.id, 60_000, 60_000)
-      assert.ok(performance.now() - before < 20_000)
+      assert.ok(performance.now() - before < 40_000)
       assert.is(await process.exit, 129)
     }
   })
@@ -186,7 +186,7 @@ function hangsUp(test: Declare, rig: Rig): void {
     const before = performance.now()
     await engine.stop(wanted.id, 400, 500)
     const took = performance.now() - before
-    assert.ok(took >= 890 && took < 20_000, `took ${took} ms`)
+    assert.ok(took >= 890 && took < 40_000, `took ${took} ms`)
     assert.is(await process.exit, 137)
   })
 
@@ -257,7 +257,7 @@ function execs(test: Declare, rig: Rig): void {
     for (const process of open) await reading(process).sees('ready')
     const before = performance.now()
     await engine.stop(id, 60_000)
-    assert.ok(performance.now() - before < 20_000)
+    assert.ok(performance.now() - before < 40_000)
     for (const process of open) assert.ok((await process.exit) > 0)
   })
 }

@@ -85,7 +85,7 @@ export function imageParts(test: Declare, rig: Rig): void {
     await printed(engine, dyno.id, 'ready')
     const before = performance.now()
     await engine.stop(dyno.id, 60_000)
-    assert.ok(performance.now() - before < 10_000)
+    assert.ok(performance.now() - before < 40_000)
   })
 
   test('images that were saved are loaded again under the ids that they had', async ({ imageBuild }) => {

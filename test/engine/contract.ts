@@ -118,7 +118,7 @@ export function stops(test: Declare, rig: Rig): void {
     await printed(engine, wanted.id, 'ready')
     const before = performance.now()
     await engine.stop(wanted.id, 60_000)
-    assert.ok(performance.now() - before < 10_000)
+    assert.ok(performance.now() - before < 40_000)
     assert.equal(await engine.list(), [])
   })
 
@@ -129,7 +129,7 @@ export function stops(test: Declare, rig: Rig): void {
     const before = performance.now()
     await engine.stop(wanted.id, 700)
     const took = performance.now() - before
-    assert.ok(took >= 690 && took < 10_000, `took ${took} ms`)
+    assert.ok(took >= 690 && took < 40_000, `took ${took} ms`)
   })
 
   test('stopping what is not there is success', () => engine.stop('00000000-0000-4000-8000-000000000000', 1000))

@@ -43,7 +43,7 @@ export function createSession(program: string, cwd: string, env: () => NodeJS.Pr
   }
 }
 
-const END = /\0(\d+)\0$/
+const END = /\0(\d+)\0/
 
 /** What it prints up to the mark that ends the command on both outputs, or up to the end of the process. */
 function answer(child: ChildProcess, argv: string[]): Promise<Result> {

@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { freePorts } from '../e2e/ports.ts'
 import { execute, main, startPerson } from './sluice.ts'
 
 /** The frame of the `sluice` command: how a line is understood, and what becomes of answers, against a platform that misbehaves. */
@@ -15,12 +15,12 @@ const server = createServer((req, res) => {
   req.resume()
   answer(req, res, ++count)
 })
-const listen = async (port = 0) => {
+const { http: port } = await freePorts()
+const listen = async () => {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
-  return (server.address() as AddressInfo).port
 }
-const port = await listen()
+await listen()
 const url = `http://localhost:${port}`
 const person = await startPerson({ SLUICE_API_URL: url, SLUICE_API_KEY: 'a-token' })
 test.before.each(() => {
@@ -139,7 +139,7 @@ test('a connection that is refused is tried again for a while, and then the way 
   assert.match((await refused).err, new RegExp(`The platform does not answer at ${url}\\. Is it started\\?`))
   const restarted = person.sluice(['gc', '--json'])
   answer = (_req, res) => json(res, 200, { collected: [], file_systems: [] })
-  await listen(port)
+  await listen()
   assert.equal(JSON.parse((await restarted).out).collected, [])
 })
 

@@ -180,10 +180,7 @@ test("what a change of one app takes does not grow with the number of apps: stat
   many.asked.clear()
   const [before, now] = [await changed(few), await changed(many)]
   // How many looks share an event depends on the moment.
-  assert.ok(
-    now.statements < 2 * before.statements,
-    `${now.statements} statements, ${before.statements} with few apps`,
-  )
+  assert.ok(now.statements < 2 * before.statements, `${now.statements} statements, ${before.statements} with few apps`)
   assert.ok(now.rows < 2 * before.rows, `${now.rows} rows, ${before.rows} with few apps`)
   assert.is(now.calls, before.calls)
   assert.ok(now.bytes < 1.5 * before.bytes, `${now.bytes} bytes, ${before.bytes} with few apps`)

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { freePorts } from '../e2e/ports.ts'
+import { freePort } from '../e2e/ports.ts'
 import { execute, main, startPerson } from './sluice.ts'
 
 /** The frame of the `sluice` command: how a line is understood, and what becomes of answers, against a platform that misbehaves. */
@@ -15,7 +15,7 @@ const server = createServer((req, res) => {
   req.resume()
   answer(req, res, ++count)
 })
-const { http: port } = await freePorts()
+const port = await freePort()
 const listen = async () => {
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')

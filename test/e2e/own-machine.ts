@@ -82,10 +82,14 @@ async function controlGroups(name: string): Promise<string[]> {
   return hierarchies.map((one) => join(one, name)).filter((group) => existsSync(group))
 }
 
-/** With those below it, which hold no process when the machine has ended. */
+/** With those below it, which hold no process when the machine has ended. Another file may be removing it as well. */
 async function removeGroup(group: string): Promise<boolean> {
-  const below = await readdir(group, { withFileTypes: true })
-  for (const one of below) if (one.isDirectory()) await removeGroup(join(group, one.name))
-  await rmdir(group)
+  try {
+    const below = await readdir(group, { withFileTypes: true })
+    for (const one of below) if (one.isDirectory()) await removeGroup(join(group, one.name))
+    await rmdir(group)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
   return true
 }

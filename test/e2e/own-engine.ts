@@ -78,6 +78,8 @@ const options = (machine: Machine, config: string): string[] => [
   `--pidfile=${pidFile(machine)}`,
   `--config-file=${config}`,
   `--cgroup-parent=${machine.controlGroup}`,
+  // no network but those of the platform, so that it is back the sooner
+  '--bridge=none',
   '--exec-opt=native.cgroupdriver=cgroupfs',
 ]
 

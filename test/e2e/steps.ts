@@ -79,8 +79,10 @@ async function perform(
   steps: Failpoint[],
   strike: StrikeAtStep,
 ): Promise<Set<Failpoint>> {
-  await operation.ready?.()
-  await whole(platform, except)
+  if (operation.ready) {
+    await operation.ready()
+    await whole(platform, except)
+  }
   for (const step of steps) await points.arm(step, 'pause')
   const struck = new Set<Failpoint>()
   let told: Told | undefined

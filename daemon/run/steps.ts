@@ -220,7 +220,10 @@ async function stop(stage: Stage, dyno: Dyno): Promise<void> {
   if (state === 'pending') return
   if (state === 'none') {
     // A client may wait for a start that does not come any more.
-    if (oneOff?.attached) await d.engine.stop(dyno.id, SIGKILL_NOW)
+    if (oneOff?.attached) {
+      await placements.stop({ id: dyno.id, app: dyno.app_id }, SIGKILL_NOW)
+      if (placements.state(dyno.id) !== 'none') return
+    }
     await failpoint('dyno.gone')
     if (dyno.type === 'web' && !oneOff) await countDrained(d, dyno)
     await failpoint('dyno.counted')

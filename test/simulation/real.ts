@@ -120,7 +120,8 @@ export class RealWorld {
     copyFileSync(join(this.beginning.folder, 'first.db'), this.path)
     const db = await openDatabase(this.path)
     this.eye = new Eye({ db, seal }, this.witness, {
-      sound: (slug) => isSound(this.codes[Number.parseInt(slug, 10)]),
+      // what was made in the moment in which the daemon was killed is seen afterwards
+      sound: (slug) => this.life !== undefined && isSound(this.codes[Number.parseInt(slug, 10)]),
       told: (line) => this.say(line),
     })
     try {

@@ -73,6 +73,19 @@ test('a release that was booting when the daemon died has its time to boot from 
   if (broken) throw new Error(`${broken.message}\n${world.log()}`)
 })
 
+test('an engine that does not let go of a start for which a client waits is asked again, and holds nobody else up', async () => {
+  const code = { web: true, worker: false, command: 'none', boot: 'well' } as const
+  const { broken, world } = await play({
+    ...{ routers: 1, serial: false },
+    events: [
+      { after: 0, what: 'push', code, attended: false },
+      { after: 0, what: 'end', fate: 'refused', ms: 0 },
+      { after: 0, what: 'run', client: true, lasts: 0, limit: 0 },
+    ],
+  })
+  if (broken) throw new Error(`${broken.message}\n${world.log()}`)
+})
+
 test('a cutover waits for a router that is gone for a moment, when the daemon is killed meanwhile too', async () => {
   const code = { web: true, worker: false, command: 'none', boot: 'well' } as const
   const push: Event = { after: 0, what: 'push', code, attended: false }

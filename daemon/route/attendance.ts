@@ -128,10 +128,13 @@ export class Attendance {
 
   /** Asks who is there, and gives up who has been silent, or about to be succeeded, for too long. */
   look(): void {
-    for (const peer of this.peers)
+    for (const peer of this.peers) {
+      // nobody was heard in the future: the clock has been set back
+      peer.heardAt = Math.min(peer.heardAt, this.now())
       if (peer.handedOverAt !== null && this.now() - peer.handedOverAt > limits.routerHandover) this.drop(peer)
       else if (this.now() - peer.heardAt > limits.routerSilence) this.hangUp(peer)
       else peer.socket.ping()
+    }
   }
 
   /** Nothing waits for one that is not connected from then on. */

@@ -77,6 +77,7 @@ export class Peers {
   /** Every ten seconds: who answers has been heard, who has not for too long is hung up on. */
   ping(): void {
     for (const [router, peer] of this.peers) {
+      peer.heardAt = Math.min(peer.heardAt, this.now())
       if (!router.isSilent) peer.heardAt = this.now()
       else if (this.now() - peer.heardAt > limits.routerSilence) {
         this.drop(router, peer)

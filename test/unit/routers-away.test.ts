@@ -204,23 +204,26 @@ test('a dyno that boots waits for routers that are connected, so that none is to
   routers.close()
 })
 
-test('one whose successor does not come is awaited from then on: it may not have gone', () => {
-  const parts = {
-    log: createLog(() => {}),
-    clock,
-    register: openRegister(undefined, { log: createLog(() => {}), clock }),
-  }
+/** Routers that are there as these. */
+function attend(...ids: string[]) {
+  const log = createLog(() => {})
+  const parts = { log, clock, register: openRegister(undefined, { log, clock }) }
   const attendance = new Attendance({ ...parts, gone() {}, changed() {} })
-  const enter = (id: string): Peer => {
+  const peers = ids.map((id): Peer => {
     const sets = { healthy: new Set<string>(), drained: new Set<string>(), certificates: new Set<string>() }
     const router = { id, host: '', pid: 1, workers: 1 }
     const state = { address: '', process: '', handedOverAt: null, applied: 0, told: 0, heardAt: clock.now() }
     const peer = { socket: new FakeSocket().webSocket, router, ...state, ...sets }
     attendance.enter(peer, { router, applied: 0 })
     return peer
-  }
+  })
   const states = () => attendance.list().map(({ id, state }) => `${id} ${state}`)
-  const [one, two] = [enter('one'), enter('two')]
+  return { attendance, peers, states }
+}
+
+test('one whose successor does not come is awaited from then on: it may not have gone', () => {
+  const { attendance, peers, states } = attend('one', 'two')
+  const [one, two] = peers as [Peer, Peer]
   attendance.closed(two, HANDOVER)
   clock.pass(limits.routerHandover)
   attendance.look()
@@ -234,6 +237,15 @@ test('one whose successor does not come is awaited from then on: it may not have
   clock.pass(limits.routerSilence)
   attendance.look()
   assert.equal(states(), ['one awaited', 'two lost'])
+  attendance.close()
+})
+
+test('a router that falls silent is missed as soon when the clock is set back', () => {
+  const { attendance, states } = attend('one')
+  clock.pass(-60_000)
+  attendance.look()
+  clock.pass(limits.routerSilence)
+  assert.equal(states(), ['one awaited'])
   attendance.close()
 })
 

@@ -144,6 +144,8 @@ export function createRouters(
   }
 
   const hear = (peer: Peer, message: Up): void => {
+    // of a connection that another has replaced; what matters of it is told again on that one
+    if (message.kind !== 'hello' && message.kind !== 'log' && !peers.has(peer)) return
     switch (message.kind) {
       case 'hello':
         if (message.protocol !== PROTOCOL) return sendAway(peer, message)

@@ -64,6 +64,12 @@ const said = (net: Network, wanted: string[]) =>
     () => `${wanted} in ${states(net)}`,
   )
 
+/** What a test has begun, however it goes. */
+const ends: (() => Promise<void>)[] = []
+test.after.each(async () => {
+  for (const end of ends.splice(0)) await end()
+})
+
 /** Two that follow the route; the second is cut off by its token. */
 async function startBoth(route: (places: { one: Place; two: Place }) => AppRoute) {
   const one = await makePlace()
@@ -77,23 +83,24 @@ async function startBoth(route: (places: { one: Place; two: Place }) => AppRoute
   )
   startRouter(two)
   await said(net, ['connected 0', 'connected 0'])
-  const leave = async () => {
+  ends.push(async () => {
     net.close()
     for (const place of [one, two]) await leavePlace(place)
-  }
-  return { one, two, net, leave }
+  })
+  return { one, two, net }
 }
 
 test('a cutover waits for a router that is cut off, by which requests come, until it is back: none fails', async () => {
   Object.assign(limits, { routerReturn: 100_000 })
   let isCutOver = false
-  const { one, two, net, leave } = await startBoth(({ one, two }) => {
+  const { one, two, net } = await startBoth(({ one, two }) => {
     const backends = isCutOver
       ? [two.dyno.route('serve', 'new'), one.dyno.route('drain', 'old')]
       : [one.dyno.route('serve', 'old')]
     return tableOf(1, { backends }).apps[0] as AppRoute
   })
   const load = startLoad(two.http, 20)
+  ends.unshift(() => load.stop())
   const more = (count: number) => {
     const wanted = load.answered + count
     return eventually(
@@ -123,13 +130,12 @@ test('a cutover waits for a router that is cut off, by which requests come, unti
   await more(20)
   await load.stop()
   assert.equal(load.failures, [])
-  await leave()
 })
 
 test('a router that does not come back serves on by its table and is told apart; a cutover waits for the other alone', async () => {
   Object.assign(limits, { routerReturn: 500 })
   let hosts = ['a.localhost']
-  const { one, two, net, leave } = await startBoth(
+  const { one, two, net } = await startBoth(
     ({ one }) => tableOf(1, { hosts, backends: [one.dyno.route()] }).apps[0] as AppRoute,
   )
   assert.is(new Set(net.routers.list().map(({ id }) => id)).size, 2)
@@ -149,7 +155,6 @@ test('a router that does not come back serves on by its table and is told apart;
   net.cut(undefined)
   await said(net, ['connected 0', 'connected 0'])
   assert.match(await client(two.http).write(b).untilClosed(), /hello/)
-  await leave()
 })
 
 test('two routers that share a copied data directory push each other out slowly, and say so', async () => {

@@ -72,6 +72,23 @@ test('of two connections of one router the newer wins, and nothing was lost', as
   routers.close()
 })
 
+test('what still comes by a connection that was replaced means nothing', async () => {
+  const { routers, publish, backends } = setUp()
+  const checks = { host: 'a', liveness: { path: '/', timeout: 5000, interval: 10_000, attempts: 3 } }
+  backends.push({ id: 'dyno', dyno: 'web.1', address: '192.0.2.9', port: 80, mode: 'serve', checks })
+  await publish('a')
+  const older = await connect(routers, 'one')
+  const newer = await connect(routers, 'one')
+  older.say({ kind: 'failing', checks: [{ backend: 'dyno', check: 'liveness', reason: 'it answered 500' }] })
+  assert.not(routers.panics('app'))
+  await publish('b')
+  older.say({ kind: 'applied', version: newer.version })
+  assert.not.ok(routers.acknowledged('app'))
+  newer.apply()
+  assert.ok(routers.acknowledged('app'))
+  routers.close()
+})
+
 test('a router that hands over stays until its successor is there, and acknowledges nothing new meanwhile', async () => {
   const { routers, publish } = setUp()
   await publish('a')

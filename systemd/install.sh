@@ -473,7 +473,7 @@ install_first() {
   lay_units "$version" || fail "The units could not be put in place. See: systemctl status sluiced"
   check_ports
   say "starting"
-  # The sockets first: what else they need of their ports the daemon may have.
+  # The sockets first: they want their ports of all addresses, and the daemon may have 80 of one (SLUICE_EXEC_HOST).
   if ! systemctl start sluice-http.socket sluice-https.socket || ! start_daemon || ! hand_over "$version"; then
     # One that serves goes on.
     [ -n "$current" ] || systemctl stop sluiced sluice-router sluice-http.socket sluice-https.socket || true

@@ -250,6 +250,7 @@ test('a removal leaves nothing but the data, from which an installation brings e
   assert.is(ofRoot.stdout, '')
   output(await install('/opt/sluice/current/install.sh', '--remove', '--purge', '--yes'))
   assert.not.ok(existsSync(site.data) && readdirSync(site.data).length > 0)
+  assert.is((await site.machine.run(['ls', '/etc/systemd/system/sluiced.service.d'])).code, 2)
   assert.is(await site.machine.read('/usr/local/bin/sluice'), 'of somebody else')
 })
 

@@ -154,6 +154,7 @@ const bare = (made: Container, ports: Record<number, number>) => ({
   Image: bareImage,
   Cmd: ['/bin/sh', '-ec', bareInit(made.Hostname)],
   Volumes: { '/var/lib': {} },
+  ExposedPorts: Object.fromEntries(Object.keys(ports).map((its) => [`${its}/tcp`, {}])),
   HostConfig: {
     ...made.HostConfig,
     NetworkMode: 'bridge',

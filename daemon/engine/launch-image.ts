@@ -66,7 +66,7 @@ if [ -n "$4" ]; then
   (
     trap '__sluice_tell HUP' HUP
     trap '__sluice_tell TERM' TERM
-    trap 'kill $!; exit' USR1
+    trap 'kill -s KILL $!; exit' USR1
     while sleep 3600 9>&- & do wait $!; command -v sleep || exit; done
   ) >/dev/null 9>&- &
   __sluice_watcher=$!

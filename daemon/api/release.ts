@@ -99,7 +99,7 @@ export const serialize = (app: App, release: Release, email: string) =>
     description: release.description,
     status: release.status,
     current: release.current === 1,
-    eligible_for_rollback: release.slug_id !== null && release.gone === 0 && release.status === 'succeeded',
+    eligible_for_rollback: release.slug_id !== null && release.status === 'succeeded',
     addon_plan_names: [],
     app: { id: app.id, name: app.name },
     user: { id: release.account_id, email },

@@ -13,7 +13,7 @@ import { note } from '../webhook/event.ts'
 
 type Row = Selectable<Schema['releases']>
 
-/** Expired: a later one came to serve before it. */
+/** Expired: a later one came to serve before it, or (https://devcenter.heroku.com/changelog-items/3395) its code is no longer kept. */
 type Status = 'pending' | 'succeeded' | 'failed' | 'expired'
 
 /** A release with what became of it. The row is immutable; numbers grow and are never used again, whatever becomes of the release. */
@@ -101,7 +101,7 @@ export const releasesOf = (db: DbOrTx, app: string) =>
     .select(['releases.id', 'releases.app_id', 'releases.version', 'releases.description', 'releases.slug_id'])
     .select(['releases.account_id', 'releases.created_at', 'rollouts.updated_at', 'rollouts.reason'])
     .select([
-      sql<Status>`case when rollouts.superseded_by is not null then 'expired'
+      sql<Status>`case when rollouts.superseded_by is not null or (rollouts.state = 'succeeded' and slugs.deleted_at is not null) then 'expired'
         when rollouts.state in ('succeeded', 'failed') then rollouts.state else 'pending' end`.as('status'),
       sql<0 | 1>`json_type(slugs.process_types, '$.release') is not null`.as('phase'),
       sql<0 | 1>`slugs.images is not null`.as('images'),
@@ -141,8 +141,8 @@ export async function rollback(d: Daemon, app: { id: string }, account: Actor, i
     const refuse = (why: string) =>
       invalid(`Cannot roll back to v${target.version}: ${why}. See \`heroku releases\` for others.`)
     if (target.slug_id === null) throw refuse('it has no code')
+    if (target.status === 'expired' && target.gone) throw tooOld(target, await rollbackTargets(tx, app.id))
     if (target.status !== 'succeeded') throw refuse(whyNot[target.status])
-    if (target.gone) throw tooOld(target, await rollbackTargets(tx, app.id))
     return createRelease(d, tx, {
       app: app.id,
       account,

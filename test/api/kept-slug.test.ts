@@ -50,6 +50,17 @@ test('a rollback to one of them is refused with those that can be rolled back to
     'Cannot roll back to v2: its slug is no longer kept. Releases that can be rolled back to: v5. Or push its code again.',
   )
   assert.equal(await releases('many'), before)
+  const told = async (version: string) => {
+    const { status, eligible_for_rollback } = (await host.request('GET', `/apps/many/releases/${version}`)).json
+    return [status, eligible_for_rollback]
+  }
+  assert.equal(
+    [await told('v2'), await told('v5')],
+    [
+      ['expired', false],
+      ['succeeded', true],
+    ],
+  )
   assert.is((await host.request('POST', '/apps/many/releases', { body: { release: 'v5' } })).status, 201)
 })
 

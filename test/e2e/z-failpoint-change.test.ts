@@ -19,8 +19,9 @@ await platform.prepare(async () => {
   await platform.deploy(bystander)
   await platform.deploy(app, { web, clock: 'exec sleep 600' })
   await platform.api('PATCH', `/apps/${app}/formation/clock`, { quantity: 1 })
-  // So that there are two to roll back and forth between.
+  // So that there are two to roll back and forth between: it must serve before the next is made, which would supersede it.
   await platform.api('PATCH', `/apps/${app}/config-vars`, { COLOUR: 'colour-0' })
+  await platform.settled(app, 3)
 })
 
 strikeAll({ platform, points, loaded: [{ app }, { app: bystander }] }, 'change', changes(platform, app))

@@ -67,7 +67,7 @@ if [ -n "$4" ]; then
     trap '__sluice_tell HUP' HUP
     trap '__sluice_tell TERM' TERM
     trap 'kill -s KILL $!; exit' USR1
-    while sleep 3600 9>&- & do wait $!; command -v sleep || exit; done
+    while sleep 3600 9>&- & do wait $!; kill -s KILL $!; command -v sleep || exit; done
   ) >/dev/null 9>&- &
   __sluice_watcher=$!
 fi

@@ -53,6 +53,8 @@ export async function openOwnEngine(): Promise<OwnEngine> {
     },
     async kill() {
       const helper = Number(await readFile(containerdPidFile(machine), 'utf8'))
+      // the file must not end while it waits for this alone
+      dockerd?.ref()
       const ended = dockerd && once(dockerd, 'exit')
       dockerd?.kill('SIGKILL')
       await ended

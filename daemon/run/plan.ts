@@ -189,9 +189,9 @@ function keepFormation(target: Target, { formation, kept, berths, turn }: Scene)
     const keeper = keeperOf(slot, formation)
     const restart = keeper?.state === 'crashed' && turn.due(keeper.retryAt ?? turn.now)
     if (keeper && !restart) kept.add(keeper.id)
-    else if (keeper && type === 'web') {
+    else if (type === 'web' && keeperOf(slot, formation, true)?.state === 'crashed') {
       berths.reenter(slot.process)
-      turn.steps.push(start(slot, { crashes: keeper.crashes }))
+      turn.steps.push(start(slot, { crashes: keeper?.crashes ?? 0 }))
     } else if (type === 'web') empty.push(slot)
     else if (!occupied(slot, formation)) turn.steps.push(start(slot, { crashes: keeper?.crashes ?? 0 }))
   }
@@ -257,15 +257,15 @@ function retire(dyno: Seen, scene: Scene): void {
 }
 
 /**
- * True while nobody else is up in the slot of a web dyno that may have requests; when its slot is gone, while nobody is up in any other
- * that does not wait for room. In cutover the requests are the candidate's.
+ * True while nobody else is up in the slot of a web dyno that may have requests; when its slot is gone, while nobody is up in any other,
+ * also when those wait for its room. In cutover the requests are the candidate's.
  */
-function awaitsSuccessor(dyno: Seen, { wanted: { serving, candidate }, formation, turn }: Scene): boolean {
+function awaitsSuccessor(dyno: Seen, { wanted: { serving, candidate }, formation }: Scene): boolean {
   const target = [serving, candidate?.state === 'cutover' ? candidate : null].find(
     (one) => one?.release === dyno.release,
   )
   const web = target ? slotsOf(target).filter(({ process }) => process.type === 'web') : []
   const own = web.filter(({ ordinal }) => ordinal === dyno.ordinal)
-  const places = own.length > 0 ? own : web.filter((slot) => !turn.waitsFor(slot))
+  const places = own.length > 0 ? own : web
   return places.length > 0 && places.every((slot) => keeperOf(slot, formation)?.state !== 'up')
 }

@@ -39,13 +39,6 @@ export class Turn {
     this.#waiting.push(...slots)
   }
 
-  waitsFor(slot: Slot): boolean {
-    return this.#waiting.some(
-      ({ release, process, ordinal }) =>
-        release === slot.release && process.type === slot.process.type && ordinal === slot.ordinal,
-    )
-  }
-
   /** Brings a dyno's state in line with its container. */
   observe(dyno: Seen): void {
     if (dyno.state === 'starting' || dyno.state === 'up' || dyno.state === 'draining') this.#observeContainer(dyno)

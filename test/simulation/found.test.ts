@@ -30,6 +30,16 @@ const found: Record<string, Event[]> = {
     { after: 2000, what: 'exit', pick: 0, unseen: false },
     { after: 100, what: 'scale', type: 'web', to: 1 },
   ],
+  'a spare dyno that alone is up does not make room for the one that is to come, for which there is none': [
+    push(),
+    { after: 2000, what: 'scale', type: 'web', to: 2 },
+    { after: 1, what: 'exit', pick: 0, unseen: false },
+    { after: 261, what: 'room', places: 0 },
+    { after: 0, what: 'exit', pick: 1, unseen: false },
+    { after: 973, what: 'scale', type: 'web', to: 1 },
+    { after: 9206, what: 'restart', pick: 1 },
+    { after: 1, what: 'wait' },
+  ],
   'a release command that is stopped is not run again': [
     push({ command: 'passes' }),
     { after: 60, what: 'stop', pick: 0 },

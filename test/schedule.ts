@@ -27,8 +27,8 @@ const suites = [
   { folder: 'integration', deadline: 240 * SECOND },
   { folder: 'cli', deadline: 600 * SECOND },
   { folder: 'engine', deadline: 300 * SECOND },
-  { folder: 'e2e', deadline: 600 * SECOND },
-  { folder: 'host', deadline: 600 * SECOND },
+  { folder: 'e2e', deadline: 1200 * SECOND },
+  { folder: 'host', deadline: 1200 * SECOND },
 ]
 
 /** Why a file runs alone. */

@@ -17,9 +17,10 @@ test.after(() => site?.leave())
 const run = (...command: [string, ...string[]]) => site.machine.run(command)
 const must = (...command: [string, ...string[]]) => site.machine.must(command)
 const shell = (line: string) => must('sh', '-ec', line)
-/** It fetches and unpacks 200 MB. */
+/** ms. It fetches and unpacks 200 MB, and others wait for it. */
+const LONG = 480_000
 const install = (...args: string[]): Command =>
-  site.machine.run(['bash', join(site.release, 'install.sh'), ...args], { timeout: 480_000 })
+  site.machine.run(['bash', join(site.release, 'install.sh'), ...args], { timeout: LONG })
 const output = ({ code, output }: Outcome): string => {
   if (code !== 0) throw new Error(`it ended with ${code}:\n${output}`)
   return output
@@ -110,16 +111,24 @@ test('while others install it waits and says so; what would have to go for its p
     0o755,
   )
   await shell(`dpkg-deb --build /root/package ${archive}; touch /run/held`)
-  const other = run('dpkg', '-i', archive)
+  const other = site.machine.run(['dpkg', '-i', archive], { timeout: LONG })
   await waitFor('another installation', async () => (await run('pgrep', '-f', 'podman-docker.postinst')).code === 0)
   await site.machine.write('/root/stalling.list', `deb [trusted=yes] ${site.stalling.url} ./\n`)
-  const update = ['Dir::Etc::SourceList=/root/stalling.list', 'Dir::Etc::SourceParts=-', 'Acquire::Retries=0']
-  const updating = run('apt-get', ...update.flatMap((option) => ['-o', option]), 'update')
+  const update = [
+    ...['Dir::Etc::SourceList=/root/stalling.list', 'Dir::Etc::SourceParts=-', 'Acquire::Retries=0'],
+    // without it apt gives a mirror up that has not answered for half a minute
+    `Acquire::http::Timeout=${LONG / 1000}`,
+  ]
+  const updating = site.machine.run(['apt-get', ...update.flatMap((option) => ['-o', option]), 'update'], {
+    timeout: LONG,
+  })
   await waitFor('another update', () => site.stalling.waited())
 
   const waiting = install('--yes')
   const waits = (times: number) =>
-    waitFor(`the installer to wait for ${times}`, async () => waiting.sofar().split('waiting for it').length > times)
+    waitFor(`the installer to wait for ${times}`, () => waiting.sofar().split('waiting for it').length > times, {
+      within: LONG / 2,
+    })
   await waits(1)
   site.stalling.end()
   await updating
@@ -159,12 +168,17 @@ test('the operator finds it well', async () => {
   const { findings } = JSON.parse((await run('sluice', 'doctor', '--json')).stdout) as {
     findings: { check: string; state: string; text: string }[]
   }
-  // the names lead nowhere, nobody has asked for backups, and the clock is that of the machine below
-  const ill = findings.filter(({ state, check }) => state !== 'ok' && !['DNS', 'backups', 'clock'].includes(check))
+  // the names lead nowhere, and nobody has asked for backups; clock, memory, disk and haste are those of the machine below
+  const others = ['DNS', 'backups', 'clock', 'memory', 'disk']
+  const below = /are free where|could not be looked at within/
+  const ill = findings.filter(
+    ({ state, check, text }) => state !== 'ok' && !others.includes(check) && !below.test(text),
+  )
   assert.equal(ill, [])
 })
 
-const inShop = (line: string) => run('sh', '-ec', `cd /root/shop; eval "$(sluice env)"; ${line}`)
+const inShop = (line: string) =>
+  site.machine.run(['sh', '-ec', `cd /root/shop; eval "$(sluice env)"; ${line}`], { timeout: LONG })
 
 test('an app is created, pushed by git and served', async () => {
   await shell("echo '127.0.0.1 api.example.com' >>/etc/hosts")
@@ -204,11 +218,16 @@ async function underLoad(work: () => Promise<unknown>): Promise<void> {
   })
   assert.is(result.failures.length, 0, describe(result))
 }
+/** One that hangs has a minute to end by itself. */
 const another = (unit: string, before: string) =>
-  waitFor(`another ${unit}`, async () => {
-    const [pid, state] = [await shown(unit, 'MainPID'), await shown(unit, 'ActiveState')]
-    return pid !== '0' && pid !== before && state === 'active'
-  })
+  waitFor(
+    `another ${unit}`,
+    async () => {
+      const [pid, state] = [await shown(unit, 'MainPID'), await shown(unit, 'ActiveState')]
+      return pid !== '0' && pid !== before && state === 'active'
+    },
+    { within: LONG / 2 },
+  )
 
 test('daemon and router tell it by a command of its own that they are ready, and no request fails while they are restarted', async () => {
   output(await inShop('sluice config:set SECRET=sealed'))
@@ -240,7 +259,7 @@ test('a daemon that hangs is killed and started again', async () => {
 test('a power cut ends all of it, and all of it comes back', async () => {
   await site.machine.down('at once')
   await site.machine.up()
-  await waitFor('the app to be back', async () => /^v1/.test((await site.request('shop')).body), { within: 120_000 })
+  await waitFor('the app to be back', async () => /^v1/.test((await site.request('shop')).body), { within: LONG / 2 })
 })
 
 test('a removal leaves data, settings and packages, and nothing in the engine', async () => {

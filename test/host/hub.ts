@@ -89,8 +89,9 @@ const answering =
     res.end(method === 'HEAD' ? undefined : manifest)
   }
 
-/** Of the network that containers are in that name none. */
+/** This machine's address in the network that containers are in that name none: the first there is, which an engine tells only after its first restart. */
 export const gateway = async (): Promise<string> => {
-  const { IPAM } = await call<{ IPAM: { Config: { Gateway?: string }[] } }>('GET', '/networks/bridge')
-  return IPAM.Config[0]?.Gateway ?? '172.17.0.1'
+  const { IPAM } = await call<{ IPAM: { Config: { Gateway?: string; Subnet: string }[] } }>('GET', '/networks/bridge')
+  const { Gateway, Subnet = '' } = IPAM.Config.find(({ Subnet }) => !Subnet.includes(':')) ?? {}
+  return Gateway ?? Subnet.replace(/(\d+)\/\d+$/, (_, first) => String(Number(first) + 1))
 }

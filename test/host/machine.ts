@@ -58,11 +58,12 @@ async function start(specOf: (name: string) => Container): Promise<Machine> {
     await call('POST', `/containers/${Id}/start`)
     const { State } = await call<{ State: { Pid: number } }>('GET', `/containers/${Id}/json`)
     pid = State.Pid
-    await waitFor(`${name} to boot`, async () => {
+    const active = async () => {
       const { output } = await machine.run(['systemctl', 'is-active', 'basic.target'])
       if (output.trim() !== 'active') throw new Error(output)
       return true
-    })
+    }
+    await waitFor(`${name} to boot`, active, { within: 150_000 })
   }
   const inside = (path: string): string => join('/proc', String(pid), 'root', path)
   const machine: Machine = {

@@ -121,15 +121,15 @@ test('the sealing key may be encrypted for this machine: no disk shows it, and o
   await machine.must(['mv', secret, '/root/secret'])
   await machine.must(['systemd-creds', 'setup'])
   assert.is((await machine.run(['systemctl', 'restart', 'sluiced'])).code, 1)
-  assert.is(await property('sluiced', 'ExecMainStatus'), '243')
   assert.is((await host.request(app)).status, 200)
-  const { stdout } = await machine.run(
-    ['/opt/sluice/current/bin/node', '/opt/sluice/current/dist/cli/main.js', 'doctor'],
-    {
-      env: { SLUICE_DATA: data, SLUICE_PORT: String(ports.api) },
-    },
-  )
-  assert.match(stdout, /sluiced\.service does not start: systemd cannot open the sealing key/)
+  const doctor = ['/opt/sluice/current/bin/node', '/opt/sluice/current/dist/cli/main.js', 'doctor'] as const
+  const env = { SLUICE_DATA: data, SLUICE_PORT: String(ports.api) }
+  // just when it is tried again nobody knows yet how that ends
+  await waitFor('the doctor to say why it does not start', async () => {
+    const { stdout } = await machine.run([...doctor], { env })
+    if (!/sluiced\.service does not start: systemd cannot open the sealing key/.test(stdout)) throw new Error(stdout)
+    return true
+  })
 
   await machine.must(['rm', '-f', encrypted, dropIn, secret])
   await machine.must(['mv', '/root/secret', secret])

@@ -92,11 +92,20 @@ install_packages() {
   command -v apt-get >/dev/null || fail "These packages are missing and there is no apt-get to install them: ${packages[*]}. Install them by hand."
   export DEBIAN_FRONTEND=noninteractive
   local apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-  step apt "updating the package lists" "${apt[@]}" update ||
+  step apt "updating the package lists" update_lists ||
     fail "The package lists could not be fetched. Check the network and the sources in /etc/apt, then run this again."
   without_service
   step apt "installing ${packages[*]}" "${apt[@]}" install --no-install-recommends "${packages[@]}" ||
     fail "These packages could not be installed: ${packages[*]}. Check the network and the disk, then run this again."
+}
+
+# apt waits for its other locks, and not for that of the lists, which a new machine's own timer holds for a while.
+update_lists() {
+  local until=$((SECONDS + 300)) said
+  until said=$("${apt[@]}" update 2>&1); do
+    [[ $said == *'Could not get lock'* && $SECONDS -lt $until ]] || { echo "$said"; return 1; }
+    sleep 2
+  done
 }
 
 # Whether node_modules holds what the lock file names; what is for other platforms may be absent.

@@ -178,10 +178,12 @@ check_ports() {
   ! systemctl -q is-active sluiced sluice-http.socket || return 0
   local port taken
   for port in "$(setting SLUICE_PORT 5000)" $(port_of sluice-http.socket) $(port_of sluice-https.socket); do
-    taken=$(awk -v port=":$(printf %04X "$port")" '$4 == "0A" && substr($2, length($2) - 4) == port' /proc/net/tcp /proc/net/tcp6 2>/dev/null)
+    taken=$(sockets | awk -v port=":$(printf %04X "$port")" '$4 == "0A" && substr($2, length($2) - 4) == port')
     [ -z "$taken" ] || fail "Port $port is taken by another program (see: ss -ltnp). Stop it, then run this again. Nothing was started."
   done
 }
+# The second table is not there without IPv6.
+sockets() { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; }
 # As the unit of this release has it, and drop-ins of this machine; an empty one takes back those before it.
 port_of() {
   cat "$tree/systemd/$1" "$units/$1.d"/*.conf 2>/dev/null |

@@ -45,6 +45,25 @@ test('it says by name what would be installed and started, and where the images 
   assert.match(told, /stacks .*mmdebstrap/)
 })
 
+test('a machine without IPv6 is as good: its kernel has no table for that', async () => {
+  for (const [program, code] of Object.entries({ awk: 2, cat: 1 }))
+    await site.machine.write(`/root/without/${program}`, withoutIpv6(program, code), 0o755)
+  const path = '/root/without:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+  const script = join(site.release, 'install.sh')
+  assert.match(
+    output(await run('env', `PATH=${path}`, 'bash', script, '--dry-run')),
+    /Sluice 0\.1\.0 will be installed/,
+  )
+})
+
+/** Ends as a program does that is to read the table too, once it has read the rest. */
+const withoutIpv6 = (program: string, code: number) => `#!/bin/bash
+args=()
+for one; do if [ "$one" = /proc/net/tcp6 ]; then code=${code}; else args+=("$one"); fi; done
+/usr/bin/${program} "\${args[@]}" || exit
+exit \${code:-0}
+`
+
 test('what is in its way it tells before anything is changed: a port, another engine, an engine that may not start', async () => {
   const perl = `my $socket = IO::Socket::INET->new(LocalPort => 80, Listen => 1) or die; sleep`
   await must('systemd-run', '--unit=squatter', 'perl', '-MIO::Socket::INET', '-e', perl)

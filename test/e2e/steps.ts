@@ -62,6 +62,8 @@ async function stepsOf(
     await whole(platform, except)
     for (const step of await points.passed()) steps.add(step)
   }
+  // slugs that releases left which failed before go beside whatever comes next, and once only
+  steps.delete('slugs.deleted')
   assert.ok(steps.has(step), `it never comes to ${step}: ${[...steps]}`)
   return [...steps] as Failpoint[]
 }

@@ -10,8 +10,7 @@ import { waitFor } from './wait.ts'
 /** The router is killed, and its connection breaks, while the daemon stands at each step of each operation on a running app. */
 const control = await openControlProxy()
 const points = await openFailpoints()
-// that a slug goes when there are too many is a step of no operation, and comes only once
-const platform = await startPlatform({ ...points.settings, ...control.settings, SLUICE_SLUGS: '1000' })
+const platform = await startPlatform({ ...points.settings, ...control.settings })
 control.lead(platform.ports.api)
 test.after(async () => {
   await platform.stop()

@@ -115,7 +115,7 @@ async function faultsInCaches(data: string): Promise<string[]> {
     for (const stack of await list(join(data, 'cache', app)))
       faults.push(
         ...(await faultsInFolder(data, join('cache', app, stack), {
-          known: ['kept', 'next', 'unsettled', new RegExp(`^spare-${UUID}$`)],
+          known: ['kept', 'next', new RegExp(`^unsettled-${UUID}$`), new RegExp(`^spare-${UUID}$`)],
         })),
       )
   return faults

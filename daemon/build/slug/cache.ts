@@ -22,7 +22,7 @@ import { forgetKeys } from './slug.ts'
  *   kept        what the last build that succeeded left
  *   next        the same, while what was kept before it is taken away: from the moment that it is there it is the cache
  *   spare-BOOT  a copy of it, made when nobody waits, for the next build to work on
- *   unsettled   names the boot of the host in which `kept` was written, and which `kept` it is, until that is on disk
+ *   unsettled-* names the boot of the host in which a `kept` was written, until that is on disk; each `kept` has one of its own
  *
  *   spare --- a build takes it (takeCache) ---> the build's --- it succeeded (commitCache) ---> next ---> kept --- copied (spareCache) ---> spare
  *                                                    +--------- it failed ---> gone
@@ -90,7 +90,7 @@ export async function commitCache(
   const folder = stackFolder(config, app)
   await endCopy(app.id)
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'unsettled'), `${await bootId()} ${randomUUID()}`, { flush: true })
+  await writeFile(join(folder, `${NOTE}-${randomUUID()}`), await bootId(), { flush: true })
   await rename(from, join(folder, 'next'))
   await failpoint('cache.next')
   await adopt(cacheFolder(config, app.id), app.stack, aside)
@@ -102,7 +102,8 @@ async function adopt(root: string, stack: string, aside: string): Promise<void> 
   await mkdir(aside, { recursive: true })
   for (const other of await readdir(root)) if (other !== stack) await renamed(join(root, other), join(aside, other))
   for (const name of await readdir(folder))
-    if (!['next', 'unsettled', basename(aside)].includes(name)) await renamed(join(folder, name), join(aside, name))
+    if (!['next', basename(aside)].includes(name) && !name.startsWith(NOTE))
+      await renamed(join(folder, name), join(aside, name))
   await rename(join(folder, 'next'), join(folder, 'kept'))
 }
 
@@ -166,13 +167,12 @@ async function copy(config: Place, folder: string, signal: AbortSignal): Promise
   }
 }
 
-/** Has what is kept on disk, which may take long on a busy one: no build waits for that, and the note of the next one's cache stays. */
+/** Has what is kept on disk, which may take long on a busy one: no build waits for that, and the note of one that comes meanwhile stays. */
 async function settle(folder: string): Promise<void> {
-  const note = join(folder, 'unsettled')
-  const before = await readFile(note, 'utf8').catch(() => undefined)
-  if (before === undefined) return
+  const notes = await notesIn(folder)
+  if (notes.length === 0) return
   await run('sync', ['-f', folder])
-  if ((await readFile(note, 'utf8').catch(() => undefined)) === before) await rm(note, { force: true })
+  for (const note of notes) await rm(note, { force: true })
 }
 
 /** At start, when nothing is copied: finishes what a crash cut off, and removes copies that it did. */
@@ -272,9 +272,16 @@ export const sizeOf = async (folder: string): Promise<number> =>
   Number.parseInt(await run('du', ['-sk', folder], { anyExit: true }), 10) * 1024
 
 async function removeUnsettled(folder: string): Promise<void> {
-  const boot = await readFile(join(folder, 'unsettled'), 'utf8').catch(() => undefined)
-  if (boot !== undefined && !boot.startsWith(await bootId())) await removeTree(folder)
+  for (const note of await notesIn(folder)) {
+    const boot = await readFile(note, 'utf8').catch(() => undefined)
+    if (boot !== undefined && !boot.startsWith(await bootId())) return removeTree(folder)
+  }
 }
+
+/** What the names of notes begin with; an older daemon's has no more. */
+const NOTE = 'unsettled'
+const notesIn = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(NOTE)).map((name) => join(folder, name))
 
 const cacheFolder = (config: Place, app: string): string => join(config.data, 'cache', app)
 const stackFolder = (config: Place, { id, stack }: Cached): string => join(cacheFolder(config, id), stack)

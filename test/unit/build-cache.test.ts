@@ -150,6 +150,22 @@ for (const [gone, take] of Object.entries(between))
       assert.ok((await notes()).length > 0)
     })
 
+test('a start goes on when a cache cannot be put in its place', async () => {
+  const top = d.config.data
+  const below = join('cache', app.id, app.stack, 'next')
+  // a path that the kernel just takes, so that no longer name fits beside it
+  while (join(d.config.data, below).length < 4080)
+    d.config.data = join(d.config.data, 'x'.repeat(Math.min(200, 4089 - join(d.config.data, below).length)))
+  try {
+    await mkdir(join(d.config.data, below), { recursive: true })
+    await recoverCaches(d)
+    assert.ok(existsSync(join(d.config.data, below)))
+    assert.is(warned.length, 1)
+  } finally {
+    d.config.data = top
+  }
+})
+
 test('a cache that is kept while the one before it is put on disk is unsettled all the same', async () => {
   const { PATH } = process.env
   const [begun, go] = [join(d.config.data, 'begun'), join(d.config.data, 'go')]

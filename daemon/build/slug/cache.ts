@@ -175,12 +175,17 @@ async function settle(folder: string): Promise<void> {
   for (const note of notes) await rm(note, { force: true })
 }
 
-/** At start, when nothing is copied: finishes what a crash cut off, and removes copies that it did. */
+/**
+ * At start, when nothing is copied: finishes what a crash cut off, and removes copies that it did. What cannot be finished, on a full disk for
+ * one, the app's next build tries again.
+ */
 export async function recoverCaches(d: Daemon): Promise<void> {
   const root = join(d.config.data, 'cache')
   for (const app of await readdir(root).catch(() => []))
     for (const stack of await readdir(join(root, app)).catch(() => [])) {
-      await adoptInPlace(join(root, app), stack)
+      await adoptInPlace(join(root, app), stack).catch((error: unknown) =>
+        d.log.warn('a cache is not in its place yet', { app, reason: messageOf(error) }),
+      )
       for (const name of await readdir(join(root, app, stack)).catch(() => []))
         if (name.startsWith('part-')) await removeTree(join(root, app, stack, name))
     }

@@ -95,6 +95,16 @@ test('the authority outlives what it signs: it is renewed with its key, and who 
   }
 })
 
+test('what was made while the clock was years ahead is made anew, with the same keys', async () => {
+  await make()
+  const keys = [await read('ca.key'), await read('key.pem')]
+  await make('localhost', now + 3300 * DAY)
+  const { cert } = await make()
+  for (const found of [cert, await read('ca.pem')])
+    assert.ok(Date.parse(new X509Certificate(found).validFrom) <= now, new X509Certificate(found).subject)
+  assert.equal([await read('ca.key'), await read('key.pem')], keys)
+})
+
 test('another authority than ours in its place is taken, and never replaced', async () => {
   const key = generateKey()
   const cert = await signAuthority('CN=Example Inc.', key, now - 3600 * DAY)

@@ -89,6 +89,8 @@ export const limits = {
   sshIdle: 5 * MINUTE,
   sshFarewell: 10 * SECOND,
   sshChannels: 16,
+  /** How long one may stay whose request for an upgrade was refused. */
+  refused: 3 * SECOND,
   /** Clients of ps:exec at once, and those of them that have not said yet who they are. */
   tunnelConnections: 500,
   tunnelStrangers: 50,

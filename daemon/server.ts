@@ -17,6 +17,7 @@ import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Certificate } from './route/certificate.ts'
 import { SECRET_LENGTH } from './run/rendezvous.ts'
+import { refuse } from './run/ssh/upgrade.ts'
 
 /** What shares the API port. */
 export interface Parts {
@@ -199,8 +200,4 @@ function hasToken(req: IncomingMessage, token: string): boolean {
   const given = Buffer.from(req.headers.authorization ?? '')
   const wanted = Buffer.from(`Bearer ${token}`)
   return given.length === wanted.length && timingSafeEqual(given, wanted)
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }

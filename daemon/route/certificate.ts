@@ -63,7 +63,7 @@ const namesOf = ({ domain, api, names }: Place): string[] => [
 /** Made when there is none. One that somebody has put there in place of ours is not ours to renew. */
 async function ensureAuthority(folder: string, now: number): Promise<Certificate> {
   const old = await readAuthority(folder)
-  const lasts = old && Date.parse(new X509Certificate(old.cert).validTo) - now > RENEW_AUTHORITY_BEFORE
+  const lasts = old && holds(new X509Certificate(old.cert), now, RENEW_AUTHORITY_BEFORE)
   if (old && (lasts || new X509Certificate(old.cert).subject !== AUTHORITY)) return old
   const key = old?.key ?? generateKey()
   const { signAuthority } = await import('./signer.ts')
@@ -84,10 +84,14 @@ function usable({ cert }: Certificate, names: string[], now: number): boolean {
   const leaf = new X509Certificate(cert)
   const has = new Set(leaf.subjectAltName?.split(', '))
   return (
-    Date.parse(leaf.validTo) - now > RENEW_BEFORE &&
+    holds(leaf, now, RENEW_BEFORE) &&
     names.every((name) => (isIP(name) ? leaf.checkIP(name) !== undefined : has.has(`DNS:${name}`)))
   )
 }
+
+/** And for so long. One that does not hold yet was made while the clock was ahead. */
+const holds = ({ validFrom, validTo }: X509Certificate, now: number, spare: number): boolean =>
+  Date.parse(validFrom) <= now && Date.parse(validTo) - now > spare
 
 /** Undefined also for a pair that a crash has left with the key of one and the certificate of another. */
 async function readPair(folder: string, key: string, cert: string): Promise<Certificate | undefined> {

@@ -12,6 +12,7 @@ import * as assert from 'uvu/assert'
 import { WebSocket } from 'ws'
 import { readConfig } from '../../daemon/config.ts'
 import { proofOf } from '../../daemon/forwarded.ts'
+import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { type ApiServer, createServer } from '../../daemon/server.ts'
@@ -92,6 +93,31 @@ test('what a router says of a client is believed, and from anyone else it gets n
   })
   const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   assert.is(response.statusCode, 404)
+})
+
+test('who is refused an upgrade and does not go is cut off', async () => {
+  const { refused } = limits
+  Object.assign(limits, { refused: 50 })
+  try {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    let [text, end] = ['', '']
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      end ||= code ?? ''
+    })
+    socket.write('GET /routers HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+    await once(socket, 'end')
+    assert.match(text, /^HTTP\/1\.1 401/)
+    await waitFor('it to be cut off', () => {
+      socket.write('more')
+      return end !== ''
+    })
+    assert.match(end, /^(ECONNRESET|EPIPE)$/)
+  } finally {
+    Object.assign(limits, { refused })
+  }
 })
 
 test('a certificate that was renewed is served from the next handshake on, and who is connected stays', async () => {

@@ -130,18 +130,22 @@ take_turns() {
 
 from_archive() {
   [ -f "$archive" ] || fail "There is no file $archive."
-  [ ! -f "$archive.sha256" ] || [ "$(cut -d' ' -f1 "$archive.sha256")" = "$(sha256sum "$archive" | cut -d' ' -f1)" ] ||
-    fail "$archive is not what $archive.sha256 says. Fetch both again."
   if [ -e "$signer" ]; then
     [ -z "$key" ] || cmp -s "$key" "$signer" || fail "This machine takes releases signed by the key $signer, and $key is another. If that is to be its key from now on, put it there."
     key=$signer
   fi
-  [ -z "$key" ] || require_signature "$key" "$archive"
-  local work arguments=("--domain=$domain" "--api=$api")
+  local work copy arguments=("--domain=$domain" "--api=$api")
   work=$(mktemp -d /var/tmp/sluice-release-XXXXXX)
   # shellcheck disable=SC2064
   trap "rm -rf '$work'" EXIT
-  tar -xzf "$archive" -C "$work" --no-same-owner --strip-components=1 || fail "$archive cannot be unpacked. Fetch it again, and look at: df /var/tmp"
+  mkdir "$work/fetched"
+  copy=$work/fetched/${archive##*/}
+  take_copy "$archive" "$work/fetched" || fail "$archive cannot be copied. Look at: df /var/tmp"
+  [ -z "$key" ] || require_signature "$key" "$copy"
+  [ ! -f "$copy.sha256" ] || [ "$(cut -d' ' -f1 "$copy.sha256")" = "$(sha256sum "$copy" | cut -d' ' -f1)" ] ||
+    fail "$archive is not what $archive.sha256 says. Fetch both again."
+  tar -xzf "$copy" -C "$work" --no-same-owner --strip-components=1 || fail "$archive cannot be unpacked. Fetch it again, and look at: df /var/tmp"
+  rm -r "$work/fetched"
   [ -x "$work/install.sh" ] && [ -f "$work/MANIFEST" ] || fail "$archive is not an archive of Sluice."
   [ "$yes" = false ] || arguments+=(--yes)
   [ "$dry" = false ] || arguments+=(--dry-run)

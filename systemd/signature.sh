@@ -16,13 +16,20 @@ sign() {
   openssl pkeyutl -sign -rawin -inkey "$1" -in "$2" -out "$2.sig" || fail "$2 could not be signed with $1."
 }
 
+# take_copy ARCHIVE FOLDER: with its checksum and signature, where there are some. What is looked at and unpacked must be one thing, and others may
+# write to where it was fetched to.
+take_copy() {
+  local file
+  for file in "$1" "$1.sha256" "$1.sha256.sig"; do [ ! -f "$file" ] || cp -- "$file" "$2" || return 1; done
+}
+
 # require_signature KEY ARCHIVE: its checksum is the one that was signed.
 require_signature() {
   local key=$1 archive=$2 file
   require_key "$key" -pubin
   for file in "$archive.sha256" "$archive.sha256.sig"; do
-    [ -f "$file" ] || fail "There is no $file, and only a release that is signed by the key $key is installed here. Fetch it, too."
+    [ -f "$file" ] || fail "There is no ${file##*/}, and only a release that is signed by the key $key is installed here. Fetch it, too."
   done
   openssl pkeyutl -verify -rawin -pubin -inkey "$key" -in "$archive.sha256" -sigfile "$archive.sha256.sig" >/dev/null 2>&1 ||
-    fail "$archive.sha256 is not signed by the key $key. Nothing of it was looked at. Fetch it from where you trust it."
+    fail "${archive##*/}.sha256 is not signed by the key $key. Nothing of it was looked at. Fetch it from where you trust it."
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -74,5 +74,28 @@ test('a key of another kind, or none, is said at once', async () => {
   assert.match(await pack('rsa.pem'), /pack: .*rsa\.pem is no Ed25519 key/)
   assert.match(await pack('none'), /pack: There is no key/)
 })
+
+/** An archive whose install.sh tells what it is. */
+async function archive(name: string): Promise<void> {
+  await mkdir(at(`${name}/release`), { recursive: true })
+  await writeFile(at(`${name}/release/install.sh`), `#!/bin/sh\necho this is ${name}\n`, { mode: 0o755 })
+  await writeFile(at(`${name}/release/MANIFEST`), '')
+  await run('tar', ['-czf', at(`${name}.tar.gz`), '-C', at(name), 'release'])
+}
+
+test('an archive that is replaced when it was just looked at is not what is installed', async () => {
+  for (const name of ['good', 'evil']) await archive(name)
+  await run('sh', ['-c', 'sha256sum good.tar.gz >good.tar.gz.sha256'], { cwd: folder })
+  assert.is(await call('sign', 'ours.pem', 'good.tar.gz.sha256'), '')
+  await mkdir(at('bin'))
+  const swap = `#!/bin/sh\n${await which('sha256sum')} "$@"\ncp '${at('evil.tar.gz')}' '${at('good.tar.gz')}'\n`
+  await writeFile(at('bin/sha256sum'), swap, { mode: 0o755 })
+  const args = [join(root, 'systemd', 'install.sh'), at('good.tar.gz'), `--key=${at('ours.pub')}`, '--dry-run']
+  const env = { ...process.env, PATH: `${at('bin')}:${process.env.PATH}` }
+  assert.is((await run('bash', args, { env })).stdout, 'this is good\n')
+  assert.equal(await readFile(at('good.tar.gz')), await readFile(at('evil.tar.gz')))
+})
+
+const which = async (name: string): Promise<string> => (await run('sh', ['-c', `command -v ${name}`])).stdout.trim()
 
 test.run()

@@ -12,7 +12,9 @@ import { dropTags, dropUntagged, list, sizeOf } from './stored.ts'
 
 /** The component, and the room that pushed images take in it. */
 export interface Registry extends Component {
-  /** Runs what pushes. It waits while blobs are being collected, which needs that nobody writes. */
+  /** Runs what needs that nothing goes meanwhile: nothing is collected while it runs, and it waits while something is. */
+  keep<Done>(work: () => Promise<Done>): Promise<Done>
+  /** The same for what pushes. */
   write(work: () => Promise<void>): Promise<void>
   /** Bytes of what was pushed for an app and not collected yet; layers that apps share count with each. Of a registry elsewhere 0. */
   used(app: string): Promise<number>
@@ -38,7 +40,7 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
   const component = createComponent(parts)
   const { clock, log } = parts
   const { storage } = component
-  let writers = 0
+  let keepers = 0
   let written = clock.now()
   let collecting: Promise<void> | undefined
   /** Whether there can be anything to collect: unknown at start. */
@@ -70,6 +72,15 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
     await rm(join(storage, app), { recursive: true, force: true })
     changed = true
   }
+  const keep = async <Done>(work: () => Promise<Done>): Promise<Done> => {
+    while (collecting) await collecting
+    keepers++
+    try {
+      return await work()
+    } finally {
+      keepers--
+    }
+  }
   return {
     ...component,
     remove,
@@ -78,23 +89,21 @@ export function createRegistry(parts: { config: Pick<Config, 'data' | 'registry'
       return sizeOf(join(storage, '..'), await repositoriesOf(storage, app))
     },
     async write(work) {
-      while (collecting) await collecting
-      writers++
       try {
-        await work()
+        await keep(work)
       } finally {
-        writers--
         written = clock.now()
         changed = true
       }
     },
+    keep,
     async sweep({ live, released }, quiet = limits.registryQuiet) {
       if (storage === undefined) return
       // in this order, so that an app which is new is not taken for one that is gone
       const there = await list(storage)
       const apps = await live(there)
       for (const app of there) if (!apps.has(app)) await remove(app)
-      if (collecting || writers > 0 || clock.now() - written < quiet) return
+      if (collecting || keepers > 0 || clock.now() - written < quiet) return
       collecting = collect(storage, released).catch((error: unknown) => {
         changed = true
         log.warn('blobs of images could not be collected', { error: messageOf(error) })

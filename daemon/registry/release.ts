@@ -148,12 +148,16 @@ interface Fetched {
 /** Has the engine get it, and holds it. */
 async function fetchImage(d: Daemon, app: App, { type, image, hold }: Fetched): Promise<ProcessImage> {
   const signal = AbortSignal.timeout(limits.imagePull)
+  const fetch = (pull: (how: { as: string; signal: AbortSignal }) => Promise<string>) =>
+    withRoom(d.engine.images, signal, (end) => pull({ as: `${hold}:${type}`, signal: end }))
   try {
-    const there = image.kind === 'pushed' ? await findPushed(d, app, type, image.id) : image.reference
-    const id = await withRoom(d.engine.images, signal, (end) => {
-      const how = { as: `${hold}:${type}`, signal: end }
-      return 'repository' in there ? pullPushed(d, there, how) : pullFromElsewhere(d, there, how)
-    })
+    const id =
+      image.kind === 'elsewhere'
+        ? await fetch((how) => pullFromElsewhere(d, image.reference, how))
+        : await d.registry.keep(async () => {
+            const there = await findPushed(d, app, type, image.id)
+            return fetch((how) => pullPushed(d, there, how))
+          })
     await requirePlatform(d, type, id)
     return { id, command: null }
   } catch (error) {

@@ -1,3 +1,5 @@
+import { utimes } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createDockerEngine, type DockerOptions } from '../../daemon/engine/docker.ts'
@@ -182,6 +184,27 @@ test('what cannot be released is refused in words, and nothing changes', async (
   await refused('slugs', { docker_image: silent.id }, 422, /stack:set container -a slugs/)
   assert.is((await newest('shop')).version, version)
   assert.is(await engine.images.inspect(foreign.id), null, 'what was fetched in vain is gone')
+})
+
+test('an image of last week that was never released is, whole, also when what nobody needs is collected just then', async () => {
+  const { registry, db } = rig.host.d
+  const { id } = await me.runnable('shop/web', { tag: 'old' })
+  const app = await db.selectFrom('apps').select('id').where('name', '=', 'shop').executeTakeFirstOrThrow()
+  await utimes(join(registry.storage ?? '', app.id, 'web', '_manifests', 'tags', 'old', 'current', 'link'), 0, 0)
+  const collect = () =>
+    registry.sweep({ live: async (apps) => new Set(apps), released: async () => new Set<string>() }, 0)
+  const { pull } = engine.images
+  try {
+    engine.images.pull = async (...args) => {
+      await collect()
+      return pull(...args)
+    }
+    await release('shop', { type: 'web', docker_image: id })
+  } finally {
+    engine.images.pull = pull
+  }
+  await collect()
+  assert.is((await me.request('HEAD', '/v2/shop/web/manifests/old')).status, 404, 'it was to go')
 })
 
 test('an image of another registry is released by its digest', async () => {

@@ -27,6 +27,8 @@ export interface Boot {
   web: boolean
   /** A one-off dyno boots at once, beside the others. A person waits for a deploy, or has scaled. What comes back by itself was asked for by nobody. */
   asked: 'by a client' | 'by a person' | 'by nobody'
+  /** Its command must not run twice. */
+  once?: boolean
 }
 
 /**

@@ -1,5 +1,12 @@
 import type { Clock } from '../clock.ts'
-import type { DynoSpec, Engine, EngineEvent, Listener, Placed } from '../engine/engine.ts'
+import {
+  type DynoSpec,
+  type Engine,
+  type EngineEvent,
+  EngineGone,
+  type Listener,
+  type Placed,
+} from '../engine/engine.ts'
 import { isDiskFull, messageOf, withoutPaths } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Boot, Boots } from './boot.ts'
@@ -37,7 +44,10 @@ export interface Placements {
   run(signal: AbortSignal): Promise<void>
 }
 
-/** `pending`: it waits for its turn to boot, or the engine was told and has not answered yet. `failed`: it refused to start it. */
+/**
+ * `pending`: it waits for its turn to boot, or the engine was told and has not answered yet, or was gone and is not back. `failed`: it
+ * refused to start it.
+ */
 export type ContainerState = 'none' | 'pending' | 'failed' | 'running' | 'exited'
 
 export interface Listeners {
@@ -57,6 +67,8 @@ export interface Listeners {
 
 const LIST_AGAIN = 30_000
 const RECONNECT = 500
+/** So often a dyno is launched anew because the engine was gone; an engine that is only ever silent about this one has failed it. */
+const ANEW = 5
 
 export function createPlacements(
   deps: { engine: Engine; clock: Clock; log: Log; boots: Boots },
@@ -66,6 +78,12 @@ export function createPlacements(
   const placed = new Map<string, Placed>()
   const pending = new Map<string, 'launch' | 'stop'>()
   const failures = new Map<string, string>()
+  /**
+   * Those whose launch the engine did not answer, because it was gone, with their apps: once it is listed again they are launched anew. What
+   * is there of them is taken away first: one that was starting when its engine was killed may run, and be reached by nobody.
+   */
+  const unheard = new Map<string, string>()
+  const launchedAnew = new Map<string, number>()
   const listening = new Map<string, Promise<Listener[]>>()
   const launches = new Set<Promise<void>>()
   const stops = new Map<string, Promise<void>>()
@@ -101,6 +119,7 @@ export function createPlacements(
     await exits.gone(() => placed.get(dyno.id), dyno.id)
     placed.delete(dyno.id)
     failures.delete(dyno.id)
+    unheard.delete(dyno.id)
     settle(dyno.id, dyno.app)
   }
 
@@ -124,6 +143,17 @@ export function createPlacements(
     return done
   }
 
+  /** True when it is the engine that is gone, so that nothing is said of the dyno. */
+  const postpone = ({ id, app, once }: Boot, error: unknown): boolean => {
+    const times = launchedAnew.get(id) ?? 0
+    if (!(error instanceof EngineGone) || once || times >= ANEW) return false
+    launchedAnew.set(id, times + 1)
+    unheard.set(id, app)
+    pending.delete(id)
+    clock.at(clock.now() + RECONNECT, listAgain)
+    return true
+  }
+
   const launch = async (boot: Boot, describe: () => Promise<DynoSpec>): Promise<void> => {
     const { id, app } = boot
     try {
@@ -143,6 +173,7 @@ export function createPlacements(
       log.error('start failed', { dyno: id, app, error })
       early.delete(id)
       boots.leave(id)
+      if (postpone(boot, error)) return
       failures.set(id, isDiskFull(error) ? 'The disk of this host is full.' : withoutPaths(messageOf(error)))
       settle(id, app)
     }
@@ -163,14 +194,16 @@ export function createPlacements(
   /** Takes the engine's list as the truth, except for dynos of which something newer is known or under way. */
   const list = async (): Promise<void> => {
     const outdated = new Set<string>()
+    const silent = [...unheard]
     newer.add(outdated)
     try {
       const found = new Map((await engine.list()).map((one) => [one.id, one]))
       const wanted = await on.wanted([...found.keys()])
-      believe(found, wanted, (id) => pending.has(id) || outdated.has(id))
+      believe(found, wanted, (id) => pending.has(id) || unheard.has(id) || outdated.has(id))
     } finally {
       newer.delete(outdated)
     }
+    for (const [id, app] of silent) if (unheard.has(id)) void stop({ id, app }, 0)
     if (known) return
     known = true
     try {
@@ -181,6 +214,8 @@ export function createPlacements(
       throw error
     }
   }
+
+  const listAgain = (): void => void list().catch((error: unknown) => log.error('listing the engine failed', { error }))
 
   const believe = (found: Map<string, Placed>, wanted: Set<string>, newerKnown: (id: string) => boolean): void => {
     for (const [id, before] of placed)
@@ -216,7 +251,7 @@ export function createPlacements(
     let cancel = () => {}
     const relist = () => {
       cancel = clock.at(clock.now() + LIST_AGAIN, () => {
-        list().catch((error: unknown) => log.error('listing the engine failed', { error }))
+        listAgain()
         relist()
       })
     }
@@ -238,7 +273,7 @@ export function createPlacements(
     },
     of: (dyno) => placed.get(dyno),
     state(dyno) {
-      if (pending.has(dyno)) return 'pending'
+      if (pending.has(dyno) || unheard.has(dyno)) return 'pending'
       const one = placed.get(dyno)
       if (one === undefined) return failures.has(dyno) ? 'failed' : 'none'
       return one.running ? 'running' : 'exited'
@@ -268,6 +303,7 @@ export function createPlacements(
     },
     forget(dyno) {
       failures.delete(dyno)
+      launchedAnew.delete(dyno)
       listening.delete(dyno)
       exits.forget(dyno)
     },

@@ -162,7 +162,7 @@ function launch(stage: Stage, dyno: Dyno): void {
 /** Nobody waits for a dyno that has crashed; all have when the host restarts. */
 function bootOf({ id, app_id: app, type, one_off, crashes }: Dyno): Boot {
   const asked = one_off !== null ? 'by a client' : crashes === 0 ? 'by a person' : 'by nobody'
-  return { id, app, web: type === 'web' && one_off === null, asked }
+  return { id, app, web: type === 'web' && one_off === null, asked, once: type === 'release' || one_off !== null }
 }
 
 const SIGKILL_NOW = 0

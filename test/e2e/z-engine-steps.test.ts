@@ -36,12 +36,10 @@ const kill: StrikeAtStep = async (_, goOn) => {
   await engine.start()
 }
 
-/** A dyno whose start failed waits, longer each time (daemon/run/backoff.ts): what restarts dynos would be struck for minutes. */
-const WAITS = ['a scaling', 'a restart']
 const AT_ONCE = 6
 const struck = eachStep(stage)
 
-for (const performed of operations.filter(({ name }) => !WAITS.includes(name)))
+for (const performed of operations)
   test(`an engine that is killed at each step of ${performed.name} fails no request: what was begun ends, or is undone and says why`, () =>
     underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () =>
       struck(performed, { at: kill, atOnce: AT_ONCE }),

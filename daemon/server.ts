@@ -17,7 +17,6 @@ import { limits } from './limits.ts'
 import type { Log } from './log.ts'
 import type { Certificate } from './route/certificate.ts'
 import { SECRET_LENGTH } from './run/rendezvous.ts'
-import { refuse } from './run/ssh/upgrade.ts'
 
 /** What shares the API port. */
 export interface Parts {
@@ -85,7 +84,7 @@ export function createServer(parts: Parts, config: Config): ApiServer {
   // It never listens itself, but only from this event on does it count connections: without it slow heads are never cut.
   http.emit('listening')
   const websockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE })
-  http.on('upgrade', (req, socket, head) => {
+  const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Node.js gives the connection itself, of whichever of the two servers
     if (req.url?.startsWith('/attach/')) return parts.attach(req, socket as Socket, head)
     if (req.url?.startsWith('/tunnel/')) return parts.tunnel(req, socket as Socket, head)
@@ -93,6 +92,10 @@ export function createServer(parts: Parts, config: Config): ApiServer {
     if (req.url !== '/routers' || believe(req, proof)) return refuse(socket, '404 Not Found')
     if (!hasToken(req, parts.routerToken)) return refuse(socket, '401 Unauthorized')
     websockets.handleUpgrade(req, socket, head, parts.routers)
+  }
+  http.on('upgrade', (req, socket, head) => {
+    upgrade(req, socket, head)
+    if (socket.writableEnded) seeOff(socket)
   })
   const tls = createTlsServer({ ...parts.tls, ALPNProtocols: ['http/1.1'] }, (socket) => {
     firstByte(socket, (first) => {
@@ -200,4 +203,15 @@ function hasToken(req: IncomingMessage, token: string): boolean {
   const given = Buffer.from(req.headers.authorization ?? '')
   const wanted = Buffer.from(`Bearer ${token}`)
   return given.length === wanted.length && timingSafeEqual(given, wanted)
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+/** Of one that was refused an upgrade: nothing else watches over the connection, so who does not go soon is cut off. */
+function seeOff(socket: Duplex): void {
+  socket.resume()
+  const late = setTimeout(() => socket.destroy(), limits.refused)
+  socket.once('close', () => clearTimeout(late))
 }

@@ -280,4 +280,16 @@ test('no committed text names a place of the machine that it was written on', ()
   )
 })
 
+test('no text has the rest of a merge in it', () => {
+  const below = [...code, 'systemd'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  )
+  const texts = [...below, ...readdirSync(root)].filter((path) => /\.(md|ts|sh|json|service|socket)$/.test(path))
+  assert.ok(texts.includes('README.md') && texts.includes(join('daemon', 'backup', 'README.md')))
+  assert.equal(
+    texts.filter((path) => /^(<{7}|>{7}) /m.test(read(path))),
+    [],
+  )
+})
+
 test.run()

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /*
  * What has to be tidied up however a command ends, and programs that it gives its terminal to meanwhile. Ctrl-C is for such a program: what
@@ -8,14 +9,14 @@ import { once } from 'node:events'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-let front: { program: ChildProcess; interrupted: boolean } | undefined
+let front: { program: ChildProcess; interrupt: AbortController } | undefined
 
 /** Tidies up when the work is over, and before a signal ends this command. */
 export async function guarded<Result>(tidy: () => void, work: () => Promise<Result>): Promise<Result> {
   const end = (signal: NodeJS.Signals) => {
     front?.program.kill(signal)
     if (front && signal === 'SIGINT') {
-      front.interrupted = true
+      front.interrupt.abort()
       return
     }
     release()
@@ -40,19 +41,24 @@ export interface Ended {
   interrupted: boolean
 }
 
+/** The exit code of what Ctrl-C has ended, as in a shell. */
+export const INTERRUPTED = 130
+/** That of ssh. */
+const INTERRUPTED_SSH = 255
+/** ms. Both are told of Ctrl-C at once, but another thread may have it here, which has to wait for its turn. */
+const LATE = 1000
+
 /** Waits for a program that has the terminal; rejects when there is no such program. */
 export async function inFront(program: ChildProcess): Promise<Ended> {
-  const place = { program, interrupted: false }
-  front = place
+  const interrupt = new AbortController()
+  const { signal: heard } = interrupt
+  front = { program, interrupt }
   try {
     const [code, signal] = await once(program, 'close')
-    // Ctrl-C that ended it is heard here in the same moment
-    await new Promise(setImmediate)
-    return { code, signal, interrupted: place.interrupted }
+    if (signal === 'SIGINT' || code === INTERRUPTED || code === INTERRUPTED_SSH)
+      await delay(LATE, undefined, { signal: heard }).catch(() => undefined)
+    return { code, signal, interrupted: heard.aborted }
   } finally {
     front = undefined
   }
 }
-
-/** The exit code of what Ctrl-C has ended, as in a shell. */
-export const INTERRUPTED = 130

@@ -164,8 +164,11 @@ async function during(args: string[], says: RegExp, work: () => Promise<void>): 
 async function withListener(work: (port: number) => Promise<void>): Promise<void> {
   const listener = createListener((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
   await once(listener, 'listening')
-  await work((listener.address() as AddressInfo).port)
-  listener.close()
+  try {
+    await work((listener.address() as AddressInfo).port)
+  } finally {
+    listener.close()
+  }
 }
 
 test('ps:forward has a port of this machine lead into a dyno, until Ctrl-C', () =>

@@ -88,7 +88,9 @@ async function copy(app: string, dyno: string, file: string, target: string): Pr
           partial = true
         })
         await pipeline(child.stdout as Readable, counted(tell), written)
-        partial = (await ended).code !== 0
+        const { code, interrupted } = await ended
+        partial = code !== 0
+        if (interrupted) throw new Failure('', INTERRUPTED)
         if (partial) throw new Failure('Could not transfer the file. Make sure the filename is correct.', 2)
       })
     }),

@@ -1,13 +1,14 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { type AddressInfo, connect, createServer as createListener } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createApi } from '../../daemon/api/api.ts'
@@ -139,8 +140,23 @@ test('ps:copy takes a file byte for byte, and leaves nothing of one that did not
   assert.not.ok(existsSync(join(person.home, 'nothing')))
 })
 
+test('Ctrl-C in the middle of a file leaves nothing of it', async () => {
+  const held = join(folder, 'held')
+  await promisify(execFile)('mkfifo', [held])
+  const writer = await open(held, 'r+')
+  await writer.write('half of it')
+  const target = join(person.home, 'held')
+  const half = () => waitFor('half of it', async () => (await readFile(target, 'utf8')) === 'half of it')
+  try {
+    await during(['ps:copy', 'held', '-a', 'shop'], /Copying held/, async () => void (await half()), 130)
+  } finally {
+    await writer.close()
+  }
+  assert.not.ok(existsSync(target))
+})
+
 /** Runs one that goes on until Ctrl-C, while `work` is done. */
-async function during(args: string[], says: RegExp, work: () => Promise<void>): Promise<void> {
+async function during(args: string[], says: RegExp, work: () => Promise<void>, ends = 0): Promise<void> {
   const child = spawn(process.execPath, [main, ...args], {
     ...{ env: { ...person.env, TMPDIR: temporary }, cwd: person.home, detached: true },
   })
@@ -157,7 +173,7 @@ async function during(args: string[], says: RegExp, work: () => Promise<void>): 
   })
   await work()
   process.kill(-(child.pid ?? 0), 'SIGINT')
-  assert.equal(await ended, [0, null], said)
+  assert.equal(await ended, [ends, null], said)
 }
 
 /** Something that is on the loopback only, as in a dyno. */

@@ -70,9 +70,11 @@ export class Turn {
     }
   }
 
+  /** Nothing fails for want of room in a turn in which something goes: that may leave it some. */
   result(): Plan {
+    const going = this.steps.some((step) => step.do === 'stop' || step.do === 'drain')
     return {
-      steps: this.steps,
+      steps: going ? this.steps.filter((step) => step.do !== 'fail' || step.why !== 'room') : this.steps,
       wakeAt: Number.isFinite(this.#wakeAt) ? this.#wakeAt : null,
       waiting: this.#waiting,
       asked: this.#asked,

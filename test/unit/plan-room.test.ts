@@ -102,6 +102,16 @@ test('a dyno that crashes in the first batch fails the release, and the old form
   assert.equal(decide({ serving: target(1, 2) }, [dyno('v1', 1)], 0).steps, ['start v1 web.2'])
 })
 
+test('what a release has whose turn another took goes first, and leaves its room to that one', () => {
+  const wanted = { serving: target(1, 1), candidate: candidate(3, 1, { state: 'waiting' }) }
+  const boots = (given: Partial<Seen>) => [dyno('v1', 1), dyno('v2', 1, { healthy: false, ...given })]
+  assert.equal(decide(wanted, boots({ state: 'starting' }), 0).steps, ['stop v2 web.1'])
+  const going = boots({ state: 'stopping', container: 'pending' })
+  assert.equal(decide(wanted, going, 0, 1).steps, ['v3 to booting'])
+  const made = decide({ ...wanted, candidate: candidate(3, 1) }, going, 0, 1)
+  assert.equal([made.steps, made.waiting], [[], [1]])
+})
+
 test('when not even one fits beside the only one, the release fails before anything is begun', () => {
   const waiting = candidate(2, 1, { state: 'waiting' })
   assert.equal(decide({ serving: target(1, 1), candidate: waiting }, dynos('v1', 1), 0).steps, ['fail v2: room 512'])

@@ -34,6 +34,18 @@ test('a config change that repairs one which does not boot need not wait for it,
   assert.match(String(refused), /Cannot roll back to v3: a later one came to serve before it/)
 })
 
+test('nor need it where there is room for one of them beside what serves', async () => {
+  const stage = await open(({ env }) => (env.includes('BAD=1') ? deaf : well), undefined, undefined, {
+    settings: { SLUICE_MEMORY: '1024MB' },
+  })
+  await stage.deploy()
+  await changeConfig(stage.d, stage.app, stage.account, { BAD: '1' })
+  await stage.until('v3 to boot', dynosOf(stage, 3))
+  await changeConfig(stage.d, stage.app, stage.account, { BAD: null })
+  await stage.until('v4 to be alone', async () => (await versions(stage)).join() === 'web.1,up,4')
+  assert.equal(await statuses(stage), ['v4 succeeded', 'v3 expired', 'v2 succeeded', 'v1 succeeded'])
+})
+
 test('a rollback need not wait either, and who waits for the code that it replaces is told', async () => {
   const stage = await open(({ release }) => (release.version === 3 ? deaf : well))
   await stage.deploy()

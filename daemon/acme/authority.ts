@@ -70,8 +70,8 @@ export class Authority {
     const order = { identifiers: [{ type: 'dns', value: hostname }] }
     const id = replaces !== undefined && this.directory.renewalInfo !== undefined ? await idOf(replaces) : undefined
     const reply = await this.post(this.directory.newOrder, { ...order, replaces: id }).catch((error: unknown) => {
-      // It may not know that one any more, or have replaced it already.
-      if (id === undefined || !(error instanceof Problem) || error.type === 'rateLimited') throw error
+      // It may not know that one any more, or have replaced it already. One that did not answer may have made the order.
+      if (id === undefined || !(error instanceof Problem) || ['', 'rateLimited'].includes(error.type)) throw error
       return this.post(this.directory.newOrder, order)
     })
     return { ...parse(Order, reply), url: locationOf(reply) }

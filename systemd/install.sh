@@ -339,7 +339,10 @@ without_registry_service() {
 with_live_restore() {
   [ ! -e /etc/docker/daemon.json ] && ! answers || return 0
   mkdir -p /etc/docker
-  echo '{ "live-restore": true, "userland-proxy": false }' >/etc/docker/daemon.json
+  # half of it would keep the engine from starting
+  echo '{ "live-restore": true, "userland-proxy": false }' >/etc/docker/.sluice.part
+  sync /etc/docker/.sluice.part
+  mv /etc/docker/.sluice.part /etc/docker/daemon.json
 }
 
 start_engine() {

@@ -323,7 +323,7 @@ apt_install() {
     install --no-install-recommends --no-remove "${packages[@]}" && return
   told
   ! grep -q 'remove is disabled' "$log" ||
-    fail "These packages stand in the way of ${packages[*]}: $(would_go). Where they can go, remove them by apt-get remove, then run this again. Nothing was changed."
+    fail "These packages stand in the way of ${packages[*]}: $(would_go). Where they can go, remove them by apt-get remove, then run this again. Nothing was installed or removed."
   [ -z "$lists" ] || printf '%s\n' "$lists" | tail -n 5 >&2
   fail "These packages could not be installed: ${packages[*]}. Why is above; see to the network and the sources in /etc/apt, then run this again."
 }

@@ -154,7 +154,7 @@ test('while others install it waits and says so; what would have to go for its p
   await waits(2)
   await must('rm', '/run/held')
   output(await other)
-  await refused(/stand in the way of git .*: podman-docker\. .*Nothing was changed/, waiting)
+  await refused(/stand in the way of git .*: podman-docker\. .*Nothing was installed or removed/, waiting)
   assert.match(await must('dpkg', '-s', 'podman-docker'), /install ok installed/)
   await must('dpkg', '--remove', 'podman-docker')
 })

@@ -1,4 +1,5 @@
 import type { CommandUnknownOpts as Command, Option } from '@commander-js/extra-typings'
+import { exampleLines } from './examples.ts'
 
 /*
  * How a command is used, laid out as the official CLI does. What it prints below `short` is also shown after a line that made no sense.
@@ -16,6 +17,14 @@ export function usage(command: Command, { short = false }: { short?: boolean } =
     section('FLAGS', flags(command)),
     ...(short ? [] : [section('DESCRIPTION', more.split('\n')), section('ALIASES', aliases)]),
     section('COMMANDS', columns(below(command))),
+    ...(short
+      ? []
+      : [
+          section(
+            'EXAMPLES',
+            (exampleLines[command.name()] ?? []).map((line) => `$ sluice ${line}`),
+          ),
+        ]),
   ]
   return `${[...(short ? [] : [first]), ...sections.filter((text) => text !== '')].join('\n\n')}\n`
 }

@@ -32,7 +32,6 @@ export function registerLife(program: Program): void {
     .option('--addons <addons>', 'there are no add-ons on this platform')
     .option('-m, --manifest', 'take stack and config vars from heroku.yml here', false)
     .option('--json', 'output in json format', false)
-    .addHelpText('after', '\nExamples:  sluice create\n           sluice create shop --stack container')
     .action(create)
   program
     .command('apps:destroy')

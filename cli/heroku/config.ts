@@ -25,7 +25,6 @@ export function register(program: Program): void {
   appCommand(program, 'config:set', 'set one or more config vars')
     .alias('config:add')
     .argument('[pairs...]', 'KEY=VALUE')
-    .addHelpText('after', '\nExample:  sluice config:set RAILS_ENV=staging RACK_ENV=staging')
     .action(async (pairs, options) => set(await appOf(options), pairs))
   appCommand(program, 'config:unset', 'unset one or more config vars')
     .alias('config:remove')

@@ -24,7 +24,6 @@ export function registerFormation(program: Program): void {
     .aliases(['scale', 'dyno:scale'])
     .argument('[changes...]', 'TYPE=QUANTITY, TYPE+QUANTITY or TYPE-QUANTITY, with :SIZE if you like')
     .option('--json', 'output in json format', false)
-    .addHelpText('after', '\nExamples:  sluice ps:scale web=3:Standard-2X worker+1\n           sluice ps:scale')
     .action(async (words, options) => scale(await appOf(options), words, options.json))
   appCommand(program, 'ps:type', 'show the sizes of dynos, or set them')
     .aliases(['ps:resize', 'resize', 'dyno:type', 'dyno:resize'])

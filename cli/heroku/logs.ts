@@ -16,7 +16,6 @@ export function register(program: Program): void {
     .option('-s, --source <source>', 'only those of a source: app or heroku')
     .addOption(new Option('--dyno <dyno>', 'the same as --dyno-name').hideHelp())
     .addOption(new Option('--ps <type>', 'the same as --process-type').hideHelp())
-    .addHelpText('after', '\nExamples:  sluice logs --num 50\n           sluice logs --tail --process-type web')
     .action(async (options) => {
       const dyno = options.dynoName ?? options.dyno
       const type = options.processType ?? options.ps

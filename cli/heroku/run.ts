@@ -29,7 +29,6 @@ export function register(program: Program): void {
     .option('-x, --exit-code', "end with the command's exit code", false)
     .option('--no-tty', 'give the command no terminal')
     .option('--no-notify', 'ring no bell when the dyno took more than 20 seconds to start')
-    .addHelpText('after', '\nExamples:  sluice run bash\n           sluice run -s standard-2x -- script.sh -a 1 -s 2')
     .action(async (words, options) => {
       const app = await appOf(options)
       await run(app, commandOf(words), options, options.notify)

@@ -104,6 +104,58 @@ test('arguments that have to be there are called as the official CLI calls them,
   assert.equal(wrong, [])
 })
 
+test('the help of each command has an example, which that command takes', () => {
+  const helps = all.map((command) => {
+    let text = ''
+    command.configureOutput({
+      writeOut(more) {
+        text += more
+      },
+    })
+    command.outputHelp()
+    const [, examples = ''] = text.split('\nEXAMPLES\n')
+    return {
+      command,
+      lines: [...examples.matchAll(/^ {2}\$ (?:eval "\$\()?sluice ([^\n)]*)/gm)].map(([, line = '']) => line),
+    }
+  })
+  assert.equal(
+    helps.filter(({ lines }) => lines.length === 0).map(({ command }) => command.name()),
+    [],
+  )
+  const wrong = helps.flatMap(({ command, lines }) => lines.flatMap((line) => whyWrong(command, line)))
+  assert.equal(wrong, [])
+})
+
+/** Why a command would not take a line of its help, as far as its names, flags and arguments tell. */
+function whyWrong(command: (typeof all)[number], line: string): string[] {
+  const [name = '', ...words] = (line.split(/ -- | [<>|]/)[0] ?? '').match(/"[^"]*"|\S+/g) ?? []
+  const given = new Set<string>()
+  let values = line.includes(' -- ') ? 1 : 0
+  const fault = () => {
+    if (named(name) !== command) return 'is of another command'
+    for (let n = 0; n < words.length; n++) {
+      const [flag = '', value] = (words[n] ?? '').split('=')
+      if (!flag.startsWith('-')) values++
+      else {
+        const option = command.options.find(({ long, short }) => flag === long || flag === short)
+        if (!option) return `has no ${flag}`
+        given.add(option.long ?? '')
+        if (option.required && value === undefined) n++
+      }
+    }
+    const lacking = command.options.find(({ mandatory, long = '' }) => mandatory && !given.has(long))
+    if (lacking) return `lacks ${lacking.long}`
+    const least = command.registeredArguments.filter(({ required }) => required).length
+    const most = command.registeredArguments.some(({ variadic }) => variadic)
+      ? Number.POSITIVE_INFINITY
+      : command.registeredArguments.length
+    return values < least || values > most ? `has ${values} arguments` : undefined
+  }
+  const why = fault()
+  return why === undefined ? [] : [`${line}: ${why}`]
+}
+
 test('every command is found by its names, and no two have the same', () => {
   const seen = new Set<string>()
   for (const command of all)

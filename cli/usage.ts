@@ -17,17 +17,13 @@ export function usage(command: Command, { short = false }: { short?: boolean } =
     section('FLAGS', flags(command)),
     ...(short ? [] : [section('DESCRIPTION', more.split('\n')), section('ALIASES', aliases)]),
     section('COMMANDS', columns(below(command))),
-    ...(short
-      ? []
-      : [
-          section(
-            'EXAMPLES',
-            (exampleLines[command.name()] ?? []).map((line) => `$ sluice ${line}`),
-          ),
-        ]),
+    ...(short ? [] : [section('EXAMPLES', examplesOf(command))]),
   ]
   return `${[...(short ? [] : [first]), ...sections.filter((text) => text !== '')].join('\n\n')}\n`
 }
+
+const examplesOf = (command: Command): string[] =>
+  (exampleLines[command.name()] ?? []).map((line) => `$ sluice ${line}`)
 
 /** What goes to `addHelpText`: lines that one can type, and what they print. */
 export const examples = (...lines: string[]): ['after', string] => ['after', `\nEXAMPLES\n${indented(lines)}`]

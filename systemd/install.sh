@@ -78,7 +78,8 @@ setting() {
   [ ! -r "$settings" ] || value=$(sed -n "s/^$1=//p" "$settings" | tail -n 1 | sed -E "s/^([\"'])(.*)\1\$/\2/")
   printf %s "${value:-$2}"
 }
-manifest() { sed -n "s/^# $1 //p" "$2/MANIFEST" 2>/dev/null | head -n 1; }
+# Nothing of what is no release.
+manifest() { [ ! -r "$2/MANIFEST" ] || sed -n "s/^# $1 //p" "$2/MANIFEST" | head -n 1; }
 release_of() { basename "$(readlink "$root/$1" 2>/dev/null || true)"; }
 node() { "$tree/bin/node" "$@"; }
 schema_of() { node "$tree/dist/daemon/store/snapshot.js" schema "$@"; }

@@ -15,6 +15,8 @@ export interface Routers {
   forget(router: string): 'forgotten' | 'connected' | 'unknown'
   /** Sends the table as the rows have it now, of one app or of all; resolves when it is on its way. Unchanged rows send nothing. */
   publish(app?: string): Promise<void>
+  /** Sends it although nothing has changed: at each table routers look whether the platform's certificate is another. */
+  repeat(): Promise<void>
   /** True when a router is connected, and all that are or are awaited follow this app's newest route. */
   acknowledged(app: string): boolean
   /** Resolves when the same holds of the table that was published last; rejects when `signal` aborts. */

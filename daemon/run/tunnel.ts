@@ -66,10 +66,10 @@ export function createTunnel(parts: Parts): Tunnel {
       if (address === undefined) log.info('ps:exec is off', { reason: trouble })
       else log.warn('ps:exec is off', { reason: trouble })
     },
-    admit(access) {
-      if (trouble !== '' || address === undefined)
+    admit(access, { upgrade } = { upgrade: false }) {
+      if (trouble !== '' && !upgrade)
         throw new UserError('invalid_params', `ps:exec is off on this platform. ${trouble}`)
-      return { host: address, user: keys.add(access), hostKey: hostKey.public }
+      return { host: address ?? '', user: keys.add(access), hostKey: hostKey.public }
     },
     upgrade(req, socket, head) {
       if (!keys.knows(req.url?.slice('/tunnel/'.length) ?? '')) return refuse(socket)
@@ -84,7 +84,7 @@ export function createTunnel(parts: Parts): Tunnel {
 }
 
 const NO_ADDRESS =
-  "The router has port 80 of all of this machine's addresses. Let its sockets listen at one of them, and set SLUICE_EXEC_HOST to another."
+  "The router has port 80 of all of this machine's addresses. Let its sockets listen at one of them, and set SLUICE_EXEC_HOST to another. Or use sluice instead of heroku, which comes by the API's port."
 
 function listenOn(server: Server, address: string): Promise<string | undefined> {
   return new Promise((resolve) => {

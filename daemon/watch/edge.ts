@@ -49,6 +49,12 @@ function routers({ routers, config }: Daemon): Finding[] {
     const text = `${named(awaited.map(({ host }) => host))} is gone, and changes wait for it: it may serve by an old table.`
     found.push({ check, state: 'warn', text, remedy: 'Start it again, or forget it: sluice routers --forget ID' })
   }
+  const far = connected.filter(({ host }) => host !== hostname())
+  if (far.length > 0 && config.names) {
+    const name = config.names.api
+    const text = `${named(far.map(({ host }) => host))} leads to apps and not to ${name}: the way from another machine to this daemon is not private.`
+    found.push({ check, state: 'warn', text, remedy: `Have ${name} lead to this machine only.` })
+  }
   const lost = all.filter(({ state }) => state === 'lost')
   if (lost.length > 0) {
     const text = `${named(lost.map(({ host }) => host))} cannot be reached; when it runs, it serves by an old table.`

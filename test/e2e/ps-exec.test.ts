@@ -10,6 +10,7 @@ import { call } from './engine.ts'
 import { startPlatform } from './platform.ts'
 import { freePorts } from './ports.ts'
 import { web } from './source.ts'
+import { LASTING } from './terminal.ts'
 import { waitFor } from './wait.ts'
 
 /** ps:exec, ps:copy, ps:forward and their --status, by the official CLI at a terminal. */
@@ -58,9 +59,8 @@ test('ps:exec by itself is an interactive bash', async () => {
   })
   session.child.stdin?.write('echo $((6 * 7)) in $DYNO\r')
   await waitFor('the answer', () => /^42 in web\.1$/m.test(plain(session.sofar())))
-  // it speaks when it has the terminal
-  session.child.stdin?.write(`sh -c 'echo as""leep; exec sleep 1000'\r`)
-  await waitFor('the sleep', () => /^asleep$/m.test(plain(session.sofar())))
+  session.child.stdin?.write(`${LASTING}\r`)
+  await waitFor('what lasts', () => /^lasting$/m.test(plain(session.sofar())))
   session.child.stdin?.write('\x03')
   session.child.stdin?.write('exit\r')
   assert.is((await session).code, 0, session.sofar())

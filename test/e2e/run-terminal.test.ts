@@ -31,8 +31,6 @@ test.after.each(() => terminal.close())
 const oneOffs = async () => (await platform.dynos(app)).filter(({ type }) => type === 'run')
 /** Heroku's. */
 const PROMPT = /^~ \$$/m
-/** Speaks when it has the terminal: before that an interrupt is for the shell. */
-const asleep = `sh -c 'echo as""leep; exec sleep 1000'`
 
 test('a shell has the size, the prompt and the keys of the terminal that it is in', async () => {
   await terminal.enter('heroku run bash')

@@ -19,11 +19,15 @@ import { faultsInRows, type Rows, readRows, servingOf } from './whole-rows.ts'
  * dynos should have ended, what apps answer, and what outlives an app by design (activities, webhook events, promotions).
  */
 export const whole = (platform: Place, except?: RegExp): Promise<unknown> =>
-  waitFor('the platform to be whole', async () => {
-    const faults = await faultsIn(platform, except)
-    if (faults.length > 0) throw new Error(faults.map((fault) => `\n  ${fault}`).join(''))
-    return true
-  })
+  waitFor(
+    'the platform to be whole',
+    async () => {
+      const faults = await faultsIn(platform, except)
+      if (faults.length > 0) throw new Error(faults.map((fault) => `\n  ${fault}`).join(''))
+      return true
+    },
+    { within: 120_000 },
+  )
 
 /** What is not whole now. */
 export async function faultsIn(platform: Place, except?: RegExp): Promise<string[]> {

@@ -13,8 +13,9 @@ import { ensureCertificates } from '../../daemon/route/certificate.ts'
 import { createRouters } from '../../daemon/route/control.ts'
 import type { Routers } from '../../daemon/route/routers.ts'
 import type { AppRoute } from '../../router/protocol.ts'
+import { freePort } from '../e2e/ports.ts'
 import { startLoad } from './router-load.ts'
-import { freePort, leavePlace, makePlace, type Place, startRouter } from './router-process-rig.ts'
+import { leavePlace, makePlace, type Place, startRouter } from './router-process-rig.ts'
 import { client, eventually, get, tableOf } from './router-rig.ts'
 
 /** Several router processes at the daemon's own end of the connection, one of which can be cut off. */

@@ -115,7 +115,7 @@ test('a router that comes back with the newest table leaves no other behind', as
   await connect(routers, 'one', one.version)
   two.apply()
   assert.equal(statesOf(routers), ['one connected 0', 'two connected 0'])
-  await routers.followed(AbortSignal.timeout(1000))
+  await routers.followed(AbortSignal.timeout(30_000))
   routers.close()
 })
 

@@ -48,9 +48,8 @@ test('a shell has the size, the prompt and the keys of the terminal that it is i
   await waitFor('the dyno to be gone', async () => (await oneOffs()).length === 0)
 })
 
-test('Ctrl-C interrupts what runs, not the session', async () => {
-  await terminal.enter('heroku run bash')
-  await terminal.shows(PROMPT)
+/** Ctrl-C ends what runs in the shell of a dyno, which goes on; Ctrl-D ends the shell. */
+async function interruptsAndLeaves(): Promise<void> {
   await terminal.enter(LASTING)
   await terminal.shows(/^lasting$/m)
   await terminal.press('C-c')
@@ -60,6 +59,12 @@ test('Ctrl-C interrupts what runs, not the session', async () => {
   await terminal.shows(/^still 42\n~ \$$/m)
   await terminal.press('C-d')
   await terminal.shows(/here>$/)
+}
+
+test('Ctrl-C interrupts what runs, not the session', async () => {
+  await terminal.enter('heroku run bash')
+  await terminal.shows(PROMPT)
+  await interruptsAndLeaves()
 })
 
 test('a full-screen program draws on it, and leaves it as it was', async () => {
@@ -115,14 +120,7 @@ test('sluice run is as good, leaves the terminal as it was, and what destroys as
   await terminal.enter(`sluice run bash --app ${app}`)
   await terminal.shows(/Running bash on console\.\.\. up, run\.\d{4}/)
   await terminal.shows(PROMPT)
-  await terminal.enter(LASTING)
-  await terminal.shows(/^lasting$/m)
-  await terminal.press('C-c')
-  await terminal.shows(/\^C/)
-  await terminal.enter('echo still $((40 + 2))')
-  await terminal.shows(/^still 42\n~ \$$/m)
-  await terminal.press('C-d')
-  await terminal.shows(/here>$/)
+  await interruptsAndLeaves()
   await terminal.enter('stty -a | grep -ow "icanon\\|echo"')
   await terminal.shows(/^icanon\necho$/m)
   await terminal.enter(`sluice destroy ${app}`)

@@ -184,13 +184,15 @@ async function follow(parts: Parts, spec: ImageBuildSpec, progress: Progress, me
 async function boundProcesses({ engine }: Parts, { network }: Progress, id: string, pids: number): Promise<boolean> {
   const found = await inspectContainer(engine, id)
   if (found?.HostConfig.NetworkMode !== network) return false
-  try {
-    await engine.ask('bound a build', (docker) => docker.getContainer(id).update({ PidsLimit: pids }))
-  } catch (error) {
-    // It may have ended meanwhile.
-    if ((await inspectContainer(engine, id))?.State.Running) throw error
-  }
-  return true
+  for (const deadline = Date.now() + BOUNDED; ; await pause(LOOK_AGAIN))
+    try {
+      await engine.ask('bound a build', (docker) => docker.getContainer(id).update({ PidsLimit: pids }))
+      return true
+    } catch (error) {
+      if (!(await inspectContainer(engine, id))?.State.Running) return true
+      // A short step may have ended, and the engine, which has just been refused by its runtime, not know of it yet.
+      if (statusOf(error) === undefined || Date.now() > deadline) throw error
+    }
 }
 
 /** A container may be there for a moment. What cannot be taken away now is swept at the next start. */
@@ -208,6 +210,7 @@ async function clear(parts: Parts, spec: ImageBuildSpec, progress: Progress): Pr
 
 const ENDED = 10_000
 const CLEARED = 20_000
+const BOUNDED = 10_000
 const LOOK_AGAIN = 100
 const pause = (delay: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delay))
 

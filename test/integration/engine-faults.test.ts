@@ -185,4 +185,27 @@ for (const fault of ['error', 'lost', 'hang'] as const)
     })
   })
 
+/** What a container is told by a cgroup of either version. */
+const PIDS = 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null'
+
+test('a step of an image that the engine does not bound at once is bound a moment later', async () => {
+  const proxy = await openEngineProxy()
+  const { installation, data, image } = rig
+  const socket = proxy.settings.SLUICE_ENGINE
+  const engine = createDockerEngine({ socket, installation, data, log: createLog(() => {}) })
+  const wanted = imageBuild()
+  const strike = proxy.strike('POST /containers/*/update', 'error')
+  try {
+    const bound = `RUN until [ "$(${PIDS})" = ${wanted.pids} ]; do sleep 0.1; done`
+    const dockerfile = `FROM ${image}\nLABEL sluice.test.of=${installation}\n${bound}\n`
+    const { output, done } = await engine.images.build(wanted, contextOf(dockerfile), AbortSignal.timeout(120_000))
+    await drained({ output, exit: done })
+    assert.ok(strike.done)
+    await direct.images.forget(`build-${wanted.build}`)
+  } finally {
+    proxy.heal()
+    await proxy.close()
+  }
+})
+
 test.run()

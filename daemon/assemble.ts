@@ -27,6 +27,7 @@ import { createLogs, type Logs } from './logs/logs.ts'
 import { createTranscripts } from './logs/transcript.ts'
 import { createUnderway } from './pipeline/underway.ts'
 import { createRegistry } from './registry/registry.ts'
+import { failRelease } from './release/failure.ts'
 import { bindHosts, hostPairs } from './route/acm-host.ts'
 import { createRouters } from './route/control.ts'
 import { createHostCertificates } from './route/host-certificate.ts'
@@ -167,7 +168,10 @@ export async function assemble(config: Config, log: Log, reconciled: () => void)
     stack,
   }
   const d: Daemon = parts
-  const pass = createPass(d, placements, (app) => eraseApp(d, app))
+  const pass = createPass(d, placements, {
+    erase: (app) => eraseApp(d, app),
+    failRelease: (release, reason, tell) => failRelease(d, release, reason, { tell }),
+  })
   return { d, placements, firewall }
 }
 

@@ -26,12 +26,12 @@ import { resumePromotions } from './pipeline/promotion.ts'
 import { destroyStale } from './pipeline/review-app.ts'
 import { resumeSetups } from './pipeline/setup.ts'
 import { createEndpoint } from './registry/endpoint.ts'
+import { failAttended } from './release/failure.ts'
 import { startRetention } from './retention.ts'
 import { openOwnCertificate } from './route/own-certificate.ts'
 import { requireOwnNames } from './route/platform.ts'
 import { meet } from './run/bridge.ts'
 import { endAttached } from './run/oneoff.ts'
-import { failAttended } from './run/rollout.ts'
 import { createAttach } from './run/ssh/attach.ts'
 import { readHostKey } from './run/ssh/host-key.ts'
 import { createServer } from './server.ts'
@@ -110,7 +110,7 @@ async function recover(d: Daemon): Promise<void> {
   await requireOwnNames(d)
   await ensureAdmin(d)
   await ensureScrapeToken(d.config.data)
-  await failAttended(d.db, d.clock.now())
+  await failAttended(d)
   await failInterrupted(d)
   await recoverUploads(d)
   await recoverCaches(d)

@@ -1,6 +1,6 @@
 import type { Daemon } from '../daemon.ts'
-import { failRollout } from '../run/rollout.ts'
 import type { RolloutState } from '../store/schema.ts'
+import { failRelease } from './failure.ts'
 
 export interface Outcome {
   succeeded: boolean
@@ -82,10 +82,9 @@ export async function expectOutput(d: Daemon, release: string): Promise<void> {
 const rolloutOf = (d: Daemon, release: string) =>
   d.db.selectFrom('rollouts').select(['state', 'reason', 'app_id']).where('release_id', '=', release).executeTakeFirst()
 
-/** Fails a release that nobody waits for any more, unless it has come as far as its cutover. Returns whether it did. */
+/** Fails a release that nobody waits for any more, unless it, or one that has its code, has come as far as its cutover. Returns whether it did. */
 export async function abandon(d: Daemon, release: string, reason: string): Promise<boolean> {
-  const failed = await failRollout(d.db, release, reason, { now: d.clock.now(), before: 'cutover' })
-  if (failed) d.settlements.announce(release)
+  const failed = await failRelease(d, release, reason, { before: 'cutover' })
   const row = await d.db.selectFrom('releases').select('app_id').where('id', '=', release).executeTakeFirst()
   if (row) d.runner.poke(row.app_id)
   return failed

@@ -17,7 +17,7 @@ type Row = Selectable<Schema['releases']>
 type Status = 'pending' | 'succeeded' | 'failed' | 'expired'
 
 /** A release with what became of it. The row is immutable; numbers grow and are never used again, whatever becomes of the release. */
-export interface Release extends Omit<Row, 'config'> {
+export interface Release extends Omit<Row, 'config' | 'code_version'> {
   status: Status
   /** Why it failed, for the user. */
   reason: string | null
@@ -54,12 +54,14 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   const slug_id = wanted.slugId === undefined ? (base?.slug_id ?? null) : wanted.slugId
   const config = wanted.config ?? (base ? openConfig(d, base) : {})
   const id = randomUUID()
+  const version = (await newestVersion(tx, wanted.app)) + 1
   const row: Row = {
     id,
     app_id: wanted.app,
-    version: (await newestVersion(tx, wanted.app)) + 1,
+    version,
     description: wanted.description,
     slug_id,
+    code_version: base && wanted.slugId === undefined ? (base.code_version ?? base.version) : version,
     config: d.seal.seal(JSON.stringify(config), id),
     account_id: wanted.account.id,
     created_at: now,
@@ -72,7 +74,7 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   if (slug && slug.deleted_at !== null) throw gone()
   const types = slug ? Object.keys(JSON.parse(slug.process_types)) : []
   await ensureFormation(tx, wanted.app, types, now)
-  const { config: _sealed, ...rest } = row
+  const { config: _sealed, code_version: _, ...rest } = row
   const what = {
     phase: types.includes('release') ? 1 : 0,
     images: slug && slug.images !== null ? 1 : 0,

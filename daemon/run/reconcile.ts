@@ -13,7 +13,7 @@ import * as notice from './notice.ts'
 import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
 import { type Plan, plan, type Room, type Seen, type Wanted } from './plan.ts'
-import { perform } from './steps.ts'
+import { perform, type Stage } from './steps.ts'
 
 type App = Selectable<Schema['apps']>
 
@@ -22,8 +22,15 @@ const ROUNDS = 100
 const SECOND = 1000
 const PLENTY: Room = { now: Number.POSITIVE_INFINITY, soon: Number.POSITIVE_INFINITY }
 
-/** Brings one app closer to what is wanted until only an event or the clock can change anything. `erase` ends an app without dynos. */
-export function createPass(d: Daemon, placements: Placements, erase: (app: App) => Promise<void>): Pass {
+/** What a pass comes to that others than `run/` do. */
+interface Others {
+  /** Ends an app without dynos. */
+  erase(app: App): Promise<void>
+  failRelease: Stage['failRelease']
+}
+
+/** Brings one app closer to what is wanted until only an event or the clock can change anything. */
+export function createPass(d: Daemon, placements: Placements, { erase, failRelease }: Others): Pass {
   return async (id, signal) => {
     for (let round = 0; round < ROUNDS; round++) {
       const app = await d.db.selectFrom('apps').selectAll().where('id', '=', id).executeTakeFirst()
@@ -36,7 +43,7 @@ export function createPass(d: Daemon, placements: Placements, erase: (app: App) 
         if (app.destroyed_at !== null && dynos.length === 0) await erase(app)
         return earliest(wakeAt, wanted.candidate === null ? await replaceDead(d, id, dynos) : null)
       }
-      const stage = { d, placements, app, dynos: new Map(dynos.map((dyno) => [dyno.id, dyno])) }
+      const stage = { d, placements, app, failRelease, dynos: new Map(dynos.map((dyno) => [dyno.id, dyno])) }
       for (const step of steps) {
         signal.throwIfAborted()
         await perform(stage, step)

@@ -14,7 +14,7 @@ import { note } from '../webhook/event.ts'
  *      +-----------------------------------|------------------+  |                             |
  *                                          +---> failed <--------+-----------------------------+
  *                                                  (also: abandoned by the push, or by a restart of the daemon when attended;
- *                                                  superseded, when a later release succeeds)
+ *                                                  superseded, when a later release succeeds; with the one whose code it has)
  *
  * (all web dynos up: without room for all beside the old ones, those that had room; the rest starts once it has succeeded. Without room for
  * one it fails.)
@@ -24,6 +24,10 @@ import { note } from '../webhook/event.ts'
  *
  * A later release takes the turn of one that waits or boots, whose dynos go then. It has what that one brought, for it is based on it, so
  * that one is superseded when the later one succeeds. When the later one fails it has its turn again, and begins to boot anew.
+ *
+ * Those that have its code, as config changes have that were made meanwhile, fall with one that fails or is abandoned: code that was called
+ * off does not go live by them. What they changed is released again without it (release/failure.ts). One is abandoned only before it, and
+ * all that have its code, come to the cutover.
  */
 export type Rollout = Selectable<Schema['rollouts']>
 
@@ -144,37 +148,51 @@ async function supersede(tx: Tx, { app_id, version }: Rollout, now: number): Pro
 const supersededBy = (version: number): string =>
   `v${version} was released later, was up first, and serves in its place.`
 
-/** Settles a rollout as failed; false when it was settled before. With `before`, only in a state that comes before it. */
+/**
+ * Settles a rollout as failed, with those on their way that have its code; all of them, itself first. None when it was settled before. With
+ * `before`, only when none of them has come to that state.
+ */
 export async function failRollout(
-  db: Db,
+  tx: Tx,
   release: string,
   reason: string,
-  { now, before }: { now: number; before?: 'cutover' },
-): Promise<boolean> {
-  const failed = await decide(db, async (tx) => {
-    const { numUpdatedRows } = await tx
+  { now, before }: { now: number; before?: 'cutover' | undefined },
+): Promise<Rollout[]> {
+  const row = await tx.selectFrom('rollouts').selectAll().where('release_id', '=', release).executeTakeFirst()
+  if (!row || !UNSETTLED.includes(row.state)) return []
+  const falling = [row, ...(await carriersOf(tx, row))]
+  if (falling.some(({ state }) => state === before)) return []
+  for (const { release_id, version } of falling) {
+    const why = version === row.version ? reason : sharedCode(row.version)
+    await tx
       .updateTable('rollouts')
-      .set({ state: 'failed', reason, updated_at: now })
-      .where('release_id', '=', release)
-      .where('state', 'in', before ? UNSETTLED.filter((state) => state !== before) : UNSETTLED)
-      .executeTakeFirst()
-    if (numUpdatedRows === 0n) return false
-    await noteSettled(tx, release, 'failed', now)
-    await beginAnew(tx, release, now)
-    return true
-  })
-  if (failed) figures.releases.add({ result: 'failed' })
-  return failed
+      .set({ state: 'failed', reason: why, updated_at: now })
+      .where('release_id', '=', release_id)
+      .execute()
+    await noteSettled(tx, release_id, 'failed', now)
+  }
+  await beginAnew(tx, row.app_id, now)
+  return falling
 }
 
-/** Whoever has waited since it began to boot has all its time again. */
-const beginAnew = (tx: Tx, failed: string, now: number): Promise<unknown> =>
+const sharedCode = (version: number): string => `It has the code of v${version}, which failed.`
+
+/** Those on their way that were based on a release and have its code. */
+const carriersOf = (tx: Tx, { app_id, version }: Rollout): Promise<Rollout[]> =>
   tx
-    .updateTable('rollouts')
-    .set({ updated_at: now })
-    .where('app_id', '=', (app) => app.selectFrom('releases').select('app_id').where('id', '=', failed))
-    .where('state', '=', 'booting')
+    .selectFrom('rollouts')
+    .innerJoin('releases', 'releases.id', 'rollouts.release_id')
+    .selectAll('rollouts')
+    .where('rollouts.app_id', '=', app_id)
+    .where('rollouts.version', '>', version)
+    .where('rollouts.state', 'in', UNSETTLED)
+    .where('releases.code_version', '=', version)
+    .orderBy('rollouts.version')
     .execute()
+
+/** Whoever has waited since it began to boot has all its time again. */
+const beginAnew = (tx: Tx, app: string, now: number): Promise<unknown> =>
+  tx.updateTable('rollouts').set({ updated_at: now }).where('app_id', '=', app).where('state', '=', 'booting').execute()
 
 async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed' | 'expired', now: number): Promise<void> {
   const release = await tx
@@ -192,16 +210,9 @@ async function noteSettled(tx: Tx, id: string, status: 'succeeded' | 'failed' | 
   await note(tx, { ...news, subject: { id, status }, previous: { id, status: 'pending' }, now })
 }
 
-/** At start of the daemon: pushes that it was waiting on have been told that they failed, so their releases must not go live. */
-export async function failAttended(db: Db, now: number): Promise<void> {
-  const waiting = db
-    .selectFrom('rollouts')
-    .select('release_id')
-    .where('attended', '=', 1)
-    .where('state', 'in', UNSETTLED)
-  for (const { release_id } of await waiting.execute())
-    await failRollout(db, release_id, 'The platform was restarted during this deploy. Push again.', { now })
-}
+/** The releases on their way that a push waits for, or waited for when the daemon died. */
+export const attendedRollouts = (db: Db): Promise<Rollout[]> =>
+  db.selectFrom('rollouts').selectAll().where('attended', '=', 1).where('state', 'in', UNSETTLED).execute()
 
 /** Lets those who wait for a rollout know that its row has changed. */
 export interface Settlements {

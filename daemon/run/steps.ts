@@ -17,7 +17,7 @@ import * as notice from './notice.ts'
 import { oneOffOf } from './oneoff.ts'
 import type { Placements } from './placement.ts'
 import type { Step } from './plan.ts'
-import { advanceRollout, failRollout } from './rollout.ts'
+import { advanceRollout } from './rollout.ts'
 import { bootTimeOf } from './setting.ts'
 import { configOf, readyCode, specOf } from './spec.ts'
 import { countDrained } from './takeover.ts'
@@ -28,6 +28,8 @@ export interface Stage {
   app: Selectable<Schema['apps']>
   /** The rows that the plan was made from. */
   dynos: Map<string, Dyno>
+  /** Fails a release, with what else that means; `tell` writes to the log why. */
+  failRelease(release: string, reason: string, tell: () => Promise<void>): Promise<boolean>
 }
 
 /** Performs one step of the plan. Each may be repeated, and none waits for a container: what the engine says later pokes the app. */
@@ -286,15 +288,12 @@ async function fail(stage: Stage, step: Step & { do: 'fail' }): Promise<void> {
   const { d } = stage
   const dyno = step.dyno === null ? undefined : stage.dynos.get(step.dyno)
   const reason = await reasonOf(stage, step, dyno)
-  if (!(await failRollout(d.db, step.release, reason, { now: d.clock.now() }))) return
-  try {
+  const failed = await stage.failRelease(step.release, reason, async () => {
     await failpoint('rollout.failed')
     if (step.why !== 'boot' && step.why !== 'room') await tellRelease(stage, step.release, notice.commandFailed)
     await tellRelease(stage, step.release, (version) => notice.releaseFailed(version, reason))
-  } finally {
-    d.settlements.announce(step.release)
-    d.disk.released(stage.app.id)
-  }
+  })
+  if (failed) d.disk.released(stage.app.id)
 }
 
 async function tellRelease(

@@ -361,4 +361,8 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE rollouts ADD COLUMN superseded_by INTEGER;
   `,
+  // releases that have the code of an earlier one fall with it
+  `
+  ALTER TABLE releases ADD COLUMN code_version INTEGER;
+  `,
 ]

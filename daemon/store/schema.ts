@@ -215,6 +215,8 @@ interface Releases {
   version: number
   description: string
   slug_id: string | null
+  /** Version of the release that brought its code: its own, or what it was based on. Null in releases from before this was kept. */
+  code_version: Generated<number | null>
   /** All config vars at this release, sealed JSON object. */
   config: string
   account_id: string

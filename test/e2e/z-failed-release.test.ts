@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { early } from './early.ts'
+import { touch, typeLabel } from './engine.ts'
 import { describe, startLoad } from './load.ts'
 import { startPlatform } from './platform.ts'
 import { type Source, web } from './source.ts'
@@ -70,6 +71,25 @@ test('Z4: a release whose release command fails is never started', async () => {
   const { output, source } = await failing('migrating', spoil, /release command exited with status 3/)
   assert.match(output, /migrating/)
   await recovers('migrating', source)
+})
+
+test('a config change that is made while a release command runs serves without its code when that fails', async () => {
+  const app = 'meanwhile'
+  const source = await platform.deploy(app)
+  await source.version('v2', { web, release: 'echo migrating; until test -e /tmp/go; do sleep 0.1; done; exit 3' })
+  const push = platform.push(source, app)
+  await waitFor('the release command', () => /migrating/.test(push.sofar()), { within: 60_000 })
+  await platform.api('PATCH', `/apps/${app}/config-vars`, { A: '1' })
+  const command = (await platform.containers(app)).find(({ Labels }) => Labels[typeLabel] === 'release')
+  if (!command) throw new Error('there is no release command')
+  await touch(command, '/tmp/go')
+  const { code, output } = await push
+  assert.is.not(code, 0, output)
+  assert.is((await platform.settled(app, 5)).status, 'succeeded')
+  assert.match((await platform.request(app)).body, /^v1 /)
+  assert.is(JSON.parse((await platform.request(app, '/env')).body).A, '1')
+  const { description } = await platform.api<{ description: string }>('GET', `/apps/${app}/releases/5`)
+  assert.is(description, 'Set A config vars again, without the code of v3')
 })
 
 test('a release command that succeeds runs once, before the cutover, with the new code and config', async () => {

@@ -24,7 +24,7 @@ import { removeTree } from '../../daemon/remove.ts'
 import { createCapacity } from '../../daemon/run/capacity.ts'
 import { advanceRollout, candidateRollout, createSettlements, failRollout } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
-import { type Db, openDatabase } from '../../daemon/store/database.ts'
+import { type Db, decide, openDatabase } from '../../daemon/store/database.ts'
 import { createSeal } from '../../daemon/store/seal.ts'
 import { newInstallation } from '../e2e/installation.ts'
 import { noAcm } from '../unit/no-acm.ts'
@@ -114,7 +114,7 @@ async function assemble(data: string, installation: string): Promise<Daemon> {
       const rollout = await candidateRollout(db, app)
       if (!rollout) return null
       const failure = await releaseCommand(db, transcripts, rollout.release_id)
-      if (failure) await failRollout(db, rollout.release_id, failure, { now: Date.now() })
+      if (failure) await decide(db, (tx) => failRollout(tx, rollout.release_id, failure, { now: Date.now() }))
       else await advanceRollout(db, rollout.release_id, 'succeeded', Date.now())
       settlements.announce(rollout.release_id)
       return null

@@ -28,7 +28,9 @@ export async function perform(command: Command, d: Daemon, scene: Scene): Promis
     case 'push':
       return push(d, command, scene)
     case 'abandon': {
-      const going = [...witness.releases.values()].findLast(({ state }) => state !== 'succeeded' && state !== 'failed')
+      const going = [...witness.releases.values()].findLast(
+        ({ state, version, code }) => state !== 'succeeded' && state !== 'failed' && code === version,
+      )
       if (going) going.sound = false
       return going && abandon(d, going.id, 'The push was interrupted.')
     }

@@ -8,7 +8,8 @@ import type { Row, Witness } from './witness.ts'
 
 const dyno = `json_object('id', new.id, 'release_id', new.release_id, 'type', new.type, 'ordinal', new.ordinal, 'size', new.size,
   'state', new.state, 'updated_at', new.updated_at, 'retry_at', new.retry_at, 'crashes', new.crashes, 'replace', new.replace, 'one_off', new.one_off)`
-const rollout = `json_object('version', new.version, 'state', new.state, 'slug', (SELECT slug_id FROM releases WHERE id = new.release_id))`
+const rollout = `json_object('version', new.version, 'state', new.state, 'superseded', new.superseded_by,
+  'slug', (SELECT slug_id FROM releases WHERE id = new.release_id), 'code', (SELECT code_version FROM releases WHERE id = new.release_id))`
 
 /** Has every change of a dyno or a rollout written down in its order. */
 const TRIGGERS = [
@@ -31,6 +32,15 @@ interface Entry {
   what: 'dyno' | 'rollout'
   id: string
   row: string | null
+}
+
+/** A rollout as the journal has it. */
+interface Entered {
+  version: number
+  state: RolloutState
+  slug: string | null
+  superseded: number | null
+  code: number
 }
 
 /** Tells the witness what has changed in the rows, one change after the other. */
@@ -83,13 +93,11 @@ export class Eye {
     return { id, release, type, ordinal, size, state, since, retryAt, crashes, replace: row.replace === 1, oneOff }
   }
 
-  private rollout(
-    id: string,
-    { version, state, slug }: { version: number; state: RolloutState; slug: string | null },
-  ): void {
+  private rollout(id: string, { version, state, slug, superseded, code }: Entered): void {
     this.told(`v${version} ${state}`)
     const known = this.witness.releases.get(id)
     const types = slug === null ? [] : slug.split(' ').slice(1)
-    this.witness.release({ id, version, state, types, sound: known?.sound ?? (slug !== null && this.sound(slug)) })
+    const sound = known?.sound ?? (slug !== null && this.sound(slug))
+    this.witness.release({ id, version, state, types, sound, code, superseded: superseded !== null })
   }
 }

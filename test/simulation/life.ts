@@ -3,6 +3,7 @@ import type { Config } from '../../daemon/config.ts'
 import type { Daemon } from '../../daemon/daemon.ts'
 import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
+import { failAttended, failRelease } from '../../daemon/release/failure.ts'
 import { createRouters } from '../../daemon/route/control.ts'
 import type { Register } from '../../daemon/route/register.ts'
 import { allRoutes } from '../../daemon/route/routes.ts'
@@ -11,7 +12,7 @@ import { createCapacity } from '../../daemon/run/capacity.ts'
 import { endAttached } from '../../daemon/run/oneoff.ts'
 import { createPlacements, type Placements } from '../../daemon/run/placement.ts'
 import { createPass } from '../../daemon/run/reconcile.ts'
-import { createSettlements, failAttended } from '../../daemon/run/rollout.ts'
+import { createSettlements } from '../../daemon/run/rollout.ts'
 import { createRunner } from '../../daemon/runner.ts'
 import type { Seal } from '../../daemon/store/seal.ts'
 import { noAcm } from '../unit/no-acm.ts'
@@ -100,14 +101,17 @@ export class Life {
       stack: () => ({ run: 'run', build: 'build', origin: 'debian' }),
     }
     this.d = parts as Daemon
-    const pass = createPass(this.d, this.placements, async ({ id }) => void (await forgetApp(db, id)))
+    const pass = createPass(this.d, this.placements, {
+      erase: async ({ id }) => void (await forgetApp(db, id)),
+      failRelease: (release, reason, tell) => failRelease(this.d, release, reason, { tell }),
+    })
   }
 
   /** What main.ts does at start, as far as it is about apps. */
   async begin(): Promise<void> {
     const { d } = this
     this.ping()
-    await failAttended(d.db, d.clock.now())
+    await failAttended(d)
     await endAttached(d)
     await d.routers.publish()
     await this.placements.run(this.ended.signal)

@@ -165,6 +165,17 @@ export const ofRelease: Rule<[before: string | undefined, after: Release]>[] = [
     },
   },
   {
+    name: 'fallen code',
+    says: 'Code whose release has failed goes live by no other release that was based on it.',
+    check({ releases }, _, { id, state, version, code }) {
+      if (!['phase', 'booting', 'cutover', 'succeeded'].includes(state)) return
+      const fallen = [...releases.values()].find(
+        (one) => one.id !== id && one.version === code && one.state === 'failed' && !one.superseded,
+      )
+      return fallen && `v${version} is ${state} with the code of v${fallen.version}, which has failed`
+    },
+  },
+  {
     name: 'sound releases succeed',
     says: 'A release that boots, and that nothing has befallen, does not fail unless there is no room, or a later one came to serve first.',
     check: ({ tight, serving }, _, { state, sound, version }) =>

@@ -12,6 +12,10 @@ export interface Release {
   since: number
   /** Nothing has happened since it was made that it may fail for, and its code is sound. */
   sound: boolean
+  /** Version of the release that brought its code, where that is known. */
+  code?: number
+  /** A later one came to serve in its place. */
+  superseded?: boolean
 }
 
 /** A dyno as its row has it. */
@@ -136,6 +140,8 @@ export class Witness {
     const before = this.releases.get(told.id)?.state
     const after = { ...told, since: this.sight.time() }
     this.releases.set(after.id, after)
+    if (after.state === 'failed')
+      for (const one of this.releases.values()) if (one.code === after.version) one.sound = false
     this.attend()
     if (before !== after.state) for (const rule of ofRelease) this.ask(rule, rule.check(this, before, after))
   }

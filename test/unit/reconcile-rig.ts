@@ -20,6 +20,7 @@ import { createLogs } from '../../daemon/logs/logs.ts'
 import { createTranscripts } from '../../daemon/logs/transcript.ts'
 import { createUnderway } from '../../daemon/pipeline/underway.ts'
 import { createRegistry } from '../../daemon/registry/registry.ts'
+import { failRelease } from '../../daemon/release/failure.ts'
 import { type Outcome, outcome } from '../../daemon/release/outcome.ts'
 import { createRelease } from '../../daemon/release/release.ts'
 import { Receipts } from '../../daemon/route/receipt.ts'
@@ -165,7 +166,10 @@ export async function open(
     watch: {} as unknown as Daemon['watch'],
     tunnel: { listen: async () => {}, admit: () => ({ host: '', user: '', hostKey: '' }), upgrade() {}, close() {} },
   }
-  const pass = createPass(d, placements, async (app) => void (await forgetApp(db, app.id)))
+  const pass = createPass(d, placements, {
+    erase: async (app) => void (await forgetApp(db, app.id)),
+    failRelease: (release, reason, tell) => failRelease(d, release, reason, { tell }),
+  })
   const stopping = new AbortController()
   const watching = placements.run(stopping.signal)
   await ensureAdmin(d)

@@ -13,15 +13,15 @@ import { named, time } from './wire.ts'
 const size = z.union([z.string(), z.object({ name: z.string() }).transform(({ name }) => name)]).nullish()
 
 /** The official CLI sends quantities as text (`"2"`, `"+1"`) and the size as `size`; others send numbers and `dyno_size`. */
-const change = {
+const wanted = {
   quantity: z.union([z.number(), z.string()]).nullish(),
   size,
   dyno_size: size,
   /** Of an image that was pushed its id or digest, or `HOST/NAME@sha256:…`; null: the process type goes. */
   docker_image: z.string().max(1000).nullish(),
 }
-const Change = z.object(change)
-const Batch = z.object({ updates: z.array(z.object({ type: z.string(), ...change })).max(100) })
+const Change = z.object(wanted)
+const Batch = z.object({ updates: z.array(z.object({ type: z.string(), ...wanted })).max(100) })
 
 export function formationRoutes(routes: Routes, d: Daemon): void {
   const find = async (app: App, ctx: Context): Promise<FormationView> => {
@@ -30,12 +30,14 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
     if (!row) throw notFound('process type', 'formation')
     return row
   }
-  /** Images that are named are released first, as code is: by who may deploy. */
-  const release = async (app: App, ctx: Context, updates: (Wanted & { type: string })[]): Promise<void> => {
+  /** Images that are named are released, as code is: by who may deploy. */
+  const change = async (app: App, { state }: Context, updates: (Wanted & { type: string })[]): Promise<void> => {
     const images = updates.flatMap(({ type, docker_image: image }) => (image === undefined ? [] : [{ type, image }]))
-    if (images.length === 0) return
-    await requirePermission(d, app, ctx.state.account, 'deploy')
-    await releaseImages(d, app, ctx.state.account, images)
+    const scales = updates.filter(isScaled).map(toUpdate)
+    if (images.length > 0) {
+      await requirePermission(d, app, state.account, 'deploy')
+      await releaseImages(d, app, state.account, { images, scales })
+    } else if (scales.length > 0) await scale(d, app, state.account, scales)
   }
   routes.get(
     '/apps/:app/formation',
@@ -45,9 +47,7 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
     '/apps/:app/formation',
     withApp(d, ['deploy', 'operate'], async (app, ctx) => {
       const { updates } = await body(ctx, Batch)
-      await release(app, ctx, updates)
-      const scaled = updates.filter(scales).map(toUpdate)
-      if (scaled.length > 0) await scale(d, app, ctx.state.account, scaled)
+      await change(app, ctx, updates)
       const named = updates.map(({ type }) => type)
       return (await listFormation(d.db, app.id))
         .filter(({ type }) => named.includes(type))
@@ -64,8 +64,7 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
       const wanted = await body(ctx, Change)
       const type = wanted.docker_image ? param(ctx, 'formation') : (await find(app, ctx)).type
       const before = (await listFormation(d.db, app.id)).find((row) => row.type === type)
-      await release(app, ctx, [{ type, ...wanted }])
-      if (scales(wanted)) await scale(d, app, ctx.state.account, [toUpdate({ type, ...wanted })])
+      await change(app, ctx, [{ type, ...wanted }])
       const row = (await listFormation(d.db, app.id)).find((one) => one.type === type) ?? before
       if (!row) throw notFound('process type', 'formation')
       return serialize(app, row)
@@ -76,7 +75,7 @@ export function formationRoutes(routes: Routes, d: Daemon): void {
 type Wanted = z.output<typeof Change>
 
 /** Whether it is about how many or how large; what only names an image or nothing is not. */
-const scales = ({ quantity, size, dyno_size, docker_image }: Wanted): boolean =>
+const isScaled = ({ quantity, size, dyno_size, docker_image }: Wanted): boolean =>
   docker_image === undefined || (quantity ?? size ?? dyno_size) != null
 
 function toUpdate({ type, quantity, size, dyno_size }: Wanted & { type: string }): FormationUpdate {

@@ -13,6 +13,7 @@ import { limits } from '../limits.ts'
 import { expectOutput } from '../release/outcome.ts'
 import { announceRelease, createRelease, newestNotFailed, type Release } from '../release/release.ts'
 import type { ProcessImage } from '../run/code.ts'
+import { announceScale, decideScale, type FormationUpdate, scale } from '../run/formation.ts'
 import { decide } from '../store/database.ts'
 import { parseReference, pullFromElsewhere, type Reference } from './elsewhere.ts'
 import { digestFor, findManifest, type Manifest, PLATFORM, tagsOf } from './manifest.ts'
@@ -26,31 +27,42 @@ export interface ImageUpdate {
   image: string | null
 }
 
+/** What is asked for as one: images to release, and how many and how large their dynos are to be. */
+export interface ImageRelease {
+  images: ImageUpdate[]
+  scales: FormationUpdate[]
+}
+
 /**
  * Releases images (`heroku container:release`): of what was pushed to the app's repositories, or of another registry by digest. Process types
- * that are not named keep what they have. The engine has all of them before there is a release. Undefined when it has that release already.
- * Throws UserError.
+ * that are not named keep what they have. The engine has all of them before there is a release, and what is scaled with them is one decision
+ * with it: both or none. Undefined when the app has that release already. Throws UserError.
  */
 export async function releaseImages(
   d: Daemon,
   app: App,
   account: Account,
-  updates: ImageUpdate[],
+  { images, scales }: ImageRelease,
 ): Promise<Release | undefined> {
   requireContainer(app)
-  checkTypes(Object.fromEntries(updates.map(({ type }) => [type, type])))
-  const wanted = updates.map(({ type, image }) => ({ type, image: image === null ? null : parseImage(image) }))
+  checkTypes(Object.fromEntries(images.map(({ type }) => [type, type])))
+  const wanted = images.map(({ type, image }) => ({ type, image: image === null ? null : parseImage(image) }))
   // a name for as long as no slug holds them: it is swept after a crash
   const hold = buildRepository(randomUUID())
   try {
     const changes = new Map<string, ProcessImage | null>()
     for (const { type, image } of wanted) changes.set(type, image && (await fetchImage(d, app, { type, image, hold })))
     await failpoint('image.pulled')
-    return await releaseChanges(d, app, account, changes)
+    return await releaseChanges(d, app, account, { changes, scales })
   } finally {
     // whatever has come of the release; the next start lets go of what is still held
     await d.engine.images.forget(hold).catch((error: unknown) => d.log.warn('images are still held', { error }))
   }
+}
+
+interface Changes {
+  changes: ReadonlyMap<string, ProcessImage | null>
+  scales: FormationUpdate[]
 }
 
 /** Based on the newest release that has not failed; what changes that in the meantime is not lost. */
@@ -58,45 +70,55 @@ async function releaseChanges(
   d: Daemon,
   app: App,
   account: Account,
-  changes: ReadonlyMap<string, ProcessImage | null>,
+  { changes, scales }: Changes,
 ): Promise<Release | undefined> {
+  if (scales.length > 0) await d.capacity.measure()
   for (;;) {
     const base = await newestNotFailed(d.db, app.id)
     const current = await currentImages(d.db, app.id)
     const images = merge(current.images, changes)
-    if (!images) return undefined
+    if (!images) {
+      if (scales.length > 0) await scale(d, app, account, scales)
+      return undefined
+    }
     // They came with the code of web.
     const checks = changes.has('web') ? undefined : current.checks
     const slug = await imageSlug(d, { app, images, commit: null, commitDescription: null, checks })
-    const release = await makeRelease(d, { app, account, slug, base: base?.id, changes }).catch(async (error) => {
+    const making = { app, account, slug, base: base?.id, changes, scales }
+    const made = await makeRelease(d, making).catch(async (error) => {
       await removeSlug(d, slug)
       throw error
     })
-    if (!release) {
+    if (!made) {
       await removeSlug(d, slug)
       continue
     }
+    const { release, scaled } = made
     if (release.phase) await expectOutput(d, release.id)
     announceRelease(d, release, account, release.description)
+    if (scaled.length > 0) await announceScale(d, { app, account, changed: scaled })
     return release
   }
 }
 
-interface Making {
+interface Making extends Changes {
   app: App
   account: Account
   slug: Slug
   /** The release that the slug was made from. */
   base: string | undefined
-  changes: ReadonlyMap<string, ProcessImage | null>
 }
 
 /** Undefined when there is another base by now. */
-const makeRelease = (d: Daemon, { app, account, slug, base, changes }: Making): Promise<Release | undefined> =>
+const makeRelease = (d: Daemon, { app, account, slug, base, changes, scales }: Making) =>
   decide(d.db, async (tx) => {
     if ((await newestNotFailed(tx, app.id))?.id !== base) return undefined
     await insertSlug(tx, slug)
-    return createRelease(d, tx, { app: app.id, account, description: describe(changes), slugId: slug.id })
+    const release = await createRelease(d, tx, {
+      ...{ app: app.id, account, slugId: slug.id },
+      description: describe(changes),
+    })
+    return { release, scaled: scales.length > 0 ? await decideScale(d, tx, { app, account, updates: scales }) : [] }
   })
 
 /** Pure. The images of the next release; undefined when they are those of this one. */

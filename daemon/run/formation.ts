@@ -85,30 +85,50 @@ export async function ensureFormation(tx: Tx, app: string, types: string[], now:
 /** Scales several process types as one decision: all or none. Returns the changed ones. Throws UserError for an unknown type or bad number. */
 export async function scale(d: Daemon, app: App, account: Actor, updates: FormationUpdate[]): Promise<FormationView[]> {
   await d.capacity.measure()
-  const changed = await decide(d.db, async (tx) => {
-    const now = d.clock.now()
-    const before = await listFormation(tx, app.id)
-    const room = await d.capacity.room(tx)
-    const formation = new Map(before.map((row) => [row.type, row]))
-    for (const update of updates) {
-      const row = formation.get(update.type)
-      if (!row) throw unknownType(update.type, formation)
-      const quantity = parseQuantity(update, row.quantity)
-      const size = update.size === undefined ? row.size : sizeNamed(update.size)
-      const same = quantity === row.quantity && size === row.size
-      const scaled = { ...row, quantity, size, updated_at: same ? row.updated_at : now }
-      formation.set(update.type, scaled)
-      if (same) continue
-      await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
-      const news = { app: app.id, account, include: 'api:formation', action: 'update' } as const
-      await note(tx, { ...news, subject: scaled, previous: row, now })
-    }
-    checkRoom([...formation.values()])
-    requireMemory({ before, after: [...formation.values()], room, serial: await isSerial(tx, app.id) })
-    const changed = updates.flatMap(({ type }) => formation.get(type) ?? [])
-    await record(tx, account, { app: app.id, text: `Scaled to ${sizes(changed)}`, now })
-    return changed
-  })
+  const changed = await decide(d.db, (tx) => decideScale(d, tx, { app, account, updates }))
+  return announceScale(d, { app, account, changed })
+}
+
+interface Scaling {
+  app: App
+  account: Actor
+  updates: FormationUpdate[]
+}
+
+/** Part of a decision, such as a release, that is made only if this can be; the room must have been measured. Throws as `scale` does. */
+export async function decideScale(d: Daemon, tx: Tx, { app, account, updates }: Scaling): Promise<FormationView[]> {
+  const now = d.clock.now()
+  const before = await listFormation(tx, app.id)
+  const room = await d.capacity.room(tx)
+  const formation = new Map(before.map((row) => [row.type, row]))
+  for (const update of updates) {
+    const row = formation.get(update.type)
+    if (!row) throw unknownType(update.type, formation)
+    const quantity = parseQuantity(update, row.quantity)
+    const size = update.size === undefined ? row.size : sizeNamed(update.size)
+    const same = quantity === row.quantity && size === row.size
+    const scaled = { ...row, quantity, size, updated_at: same ? row.updated_at : now }
+    formation.set(update.type, scaled)
+    if (same) continue
+    await tx.updateTable('formation').set({ quantity, size, updated_at: now }).where('id', '=', row.id).execute()
+    const news = { app: app.id, account, include: 'api:formation', action: 'update' } as const
+    await note(tx, { ...news, subject: scaled, previous: row, now })
+  }
+  checkRoom([...formation.values()])
+  requireMemory({ before, after: [...formation.values()], room, serial: await isSerial(tx, app.id) })
+  const changed = updates.flatMap(({ type }) => formation.get(type) ?? [])
+  await record(tx, account, { app: app.id, text: `Scaled to ${sizes(changed)}`, now })
+  return changed
+}
+
+interface Scaled {
+  app: App
+  account: Actor
+  changed: FormationView[]
+}
+
+/** Tells of it and has it done, once it is decided. */
+export async function announceScale(d: Daemon, { app, account, changed }: Scaled): Promise<FormationView[]> {
   await failpoint('formation.scaled')
   d.runner.poke(app.id)
   d.capacity.freed()

@@ -86,6 +86,28 @@ test('a release of one process type leaves the others; the same image again make
   assert.is((await newest('shop')).version, version)
 })
 
+test('images with a scale that is refused are not released; with one that is not, both are one', async () => {
+  const before = { version: (await newest('shop')).version, formation: await formation('shop') }
+  const { id } = await me.runnable('shop/web', { cmd: ['/hello', 'again'] })
+  for (const quantity of ['many', '+9999'])
+    await refused('shop', { docker_image: id, quantity }, 422, /must be a number|at most \d+ dynos/)
+  await refused('shop', { docker_image: id, size: 'enormous' }, 422, /No such dyno size/)
+  const more = {
+    updates: [
+      { type: 'web', docker_image: id },
+      { type: 'none', quantity: 1 },
+    ],
+  }
+  assert.is((await rig.host.request('PATCH', '/apps/shop/formation', { body: more })).status, 404)
+  assert.equal({ version: (await newest('shop')).version, formation: await formation('shop') }, before)
+  assert.is(await engine.images.inspect(id), null, 'what was fetched in vain is gone')
+  await release('shop', { type: 'web', docker_image: id, quantity: '-1' })
+  const { web } = await formation('shop')
+  assert.equal([web?.docker_image?.id, web?.quantity], [id, 1])
+  await release('shop', { type: 'web', docker_image: id, quantity: '+1' })
+  assert.is((await formation('shop')).web?.quantity, 2, 'of an image that is released already only the scale is new')
+})
+
 test("web's health check stays with the image that it came with", async () => {
   const { db } = rig.host.d
   const slugs = () => db.selectFrom('slugs').select(['id', 'checks']).orderBy('created_at', 'desc').limit(1)

@@ -39,13 +39,25 @@ interface Which extends AppChoice {
 }
 
 type Config = Record<string, string | null>
+type Named = { pipeline: string } | { app: string }
 
-async function pipelineOf({ pipeline, ...choice }: Which): Promise<{ id: string; name: string }> {
-  if (pipeline !== undefined) return pipelineNamed(pipeline, USAGE)
+/** What names the pipeline; as in the official CLI that is looked at before anything else of the line. */
+async function namedBy({ pipeline, ...choice }: Which): Promise<Named> {
+  if (pipeline !== undefined && choice.app !== undefined)
+    throw misused('--app cannot also be provided when using --pipeline')
+  if (pipeline !== undefined) return { pipeline }
   const app = await perhapsAppOf(choice)
-  if (app === undefined) throw new Failure('Required flag:  --pipeline PIPELINE or --app APP', USAGE)
-  return (await couplingOf(app)).pipeline
+  if (app === undefined) throw misused('Exactly one of the following must be provided: --app, --pipeline')
+  return { app }
 }
+
+const misused = (what: string) =>
+  new Failure(`The following error occurred:\n  ${what}\nSee more help with --help`, USAGE)
+
+const pipelineBy = async (named: Named): Promise<{ id: string; name: string }> =>
+  'pipeline' in named ? pipelineNamed(named.pipeline, USAGE) : (await couplingOf(named.app)).pipeline
+
+const pipelineOf = async (which: Which) => pipelineBy(await namedBy(which))
 
 const pathOf = (id: string): string => at('pipelines', id, 'stage', 'test', 'config-vars')
 
@@ -70,9 +82,10 @@ async function get(key: string, options: Which & { shell: boolean }): Promise<vo
 }
 
 async function set(pairs: string[], options: Which): Promise<void> {
+  const named = await namedBy(options)
   if (pairs.length === 0) throw new Failure('Usage: sluice ci:config:set KEY1 [KEY2 ...]\nMust specify KEY to set.')
   const config = Object.fromEntries(pairs.map(parsed))
-  await change(options, 'Setting', config)
+  await change(named, 'Setting', config)
   fields(config)
 }
 
@@ -83,11 +96,12 @@ function parsed(pair: string): [string, string] {
 }
 
 async function unset(keys: string[], options: Which): Promise<void> {
+  const named = await namedBy(options)
   if (keys.length === 0) throw new Failure('Usage: sluice ci:config:unset KEY1 [KEY2 ...]\nMust specify KEY to unset.')
-  await change(options, 'Unsetting', Object.fromEntries(keys.map((key) => [key, null])))
+  await change(named, 'Unsetting', Object.fromEntries(keys.map((key) => [key, null])))
 }
 
-async function change(options: Which, doing: string, body: Config): Promise<void> {
-  const { id } = await pipelineOf(options)
+async function change(named: Named, doing: string, body: Config): Promise<void> {
+  const { id } = await pipelineBy(named)
   await action(`${doing} ${Object.keys(body).join(', ')}`, () => ask('PATCH', pathOf(id), { body }))
 }

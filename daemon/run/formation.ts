@@ -14,7 +14,7 @@ import { imagesOf } from './code.ts'
 import { resourcesOf } from './environment.ts'
 import { scaledTo, sizes } from './notice.ts'
 import type { Room } from './plan.ts'
-import { defaultSize, parseSize } from './size.ts'
+import { defaultSize, noSize, parseSize } from './size.ts'
 
 type Row = Selectable<Schema['formation']>
 type App = Selectable<Schema['apps']>
@@ -200,6 +200,6 @@ function parseQuantity({ type, quantity }: FormationUpdate, before: number): num
 
 function sizeNamed(name: string): string {
   const size = parseSize(name)
-  if (!size) throw invalid(`No such dyno size: ${name}. See \`GET /dyno-sizes\` for those there are.`)
+  if (!size) throw noSize(name)
   return size
 }

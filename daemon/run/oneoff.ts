@@ -17,7 +17,7 @@ import { rowsOf } from './formation.ts'
 import * as notice from './notice.ts'
 import type { Meeting } from './rendezvous.ts'
 import { runnableRelease } from './rollout.ts'
-import { defaultSize, parseSize } from './size.ts'
+import { defaultSize, noSize, parseSize } from './size.ts'
 
 type App = Selectable<Schema['apps']>
 
@@ -197,6 +197,6 @@ function freeNumber(type: string, dynos: Dyno[]): number {
 function sizeNamed(name: string | undefined): string {
   if (name === undefined) return defaultSize
   const size = parseSize(name)
-  if (!size) throw invalid(`No such dyno size: ${name.slice(0, 100)}. See \`GET /dyno-sizes\` for those there are.`)
+  if (!size) throw noSize(name)
   return size
 }

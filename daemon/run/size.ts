@@ -1,3 +1,5 @@
+import { invalid, type UserError } from '../errors.ts'
+
 const MiB = 1024 ** 2
 const GiB = 1024 ** 3
 
@@ -16,3 +18,6 @@ export const defaultSize: DynoSize = 'Basic'
 
 export const parseSize = (name: string): DynoSize | undefined =>
   (Object.keys(dynoSizes) as DynoSize[]).find((size) => size.toLowerCase() === name.toLowerCase())
+
+export const noSize = (name: string): UserError =>
+  invalid(`No such dyno size: ${name.slice(0, 100)}. Choose one of: ${Object.keys(dynoSizes).join(', ')}.`)

@@ -53,7 +53,7 @@ test('heroku ps:type shows and changes sizes; ps:wait waits until every dyno run
   await become('starting')
   const waited = await heroku('ps:wait -a demo', { hear: (text) => void (text.includes('0 / 1') && become('up')) })
   assert.match(waited, /Waiting for every dyno to be running v5\.\.\. 1 \/ 1, done/)
-  assert.match(await refused('ps:type web=Enormous -a demo'), 'No such dyno size')
+  assert.match(await refused('ps:type web=Enormous -a demo'), 'No such dyno size: Enormous. Choose one of: Eco, Basic,')
 })
 
 test('heroku maintenance is off, on and off again', async () => {

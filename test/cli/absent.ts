@@ -4,7 +4,8 @@ export const absent: Record<string, string[]> = {
   'add-ons come later': ['addons:*', 'usage:*'],
   'an add-on of Heroku’s, with an API of its own': ['pg:*', 'data:*', 'redis:*'],
   'one machine: there are no private spaces': ['spaces:*'],
-  'continuous integration needs Heroku’s GitHub service, whose address is fixed in the CLI': ['ci:*'],
+  'tells of test runs, which only `ci:run` makes': ['ci', 'ci:info', 'ci:last'],
+  'asks Heroku’s GitHub service, whose address is fixed in the CLI': ['ci:debug', 'ci:rerun', 'ci:run'],
   'asks Heroku’s GitHub service and GitHub itself, whose addresses are fixed in the CLI': [
     'pipelines:connect',
     'pipelines:diff',
@@ -18,8 +19,7 @@ export const absent: Record<string, string[]> = {
     'ps:autoscale:*',
   ],
   'Fir only: apps here are of the Cedar generation': ['telemetry:*'],
-  'opens a page of Heroku’s dashboard': ['orgs:open', 'pipelines:open'],
-  'prints only that it is gone': ['console', 'rake'],
+  'opens a page of Heroku’s dashboard': ['ci:open', 'orgs:open', 'pipelines:open'],
   'on the client alone: it asks no platform': ['mcp:*', 'repl'],
   'keeps logins of api.heroku.com, a host that is fixed in the CLI': ['accounts:*'],
 }

@@ -39,4 +39,11 @@ test('heroku labs shows, enables and disables what is not for everybody', async 
   assert.match(await refused('labs:enable nope -a demo'), "Couldn't find that feature.")
 })
 
+test('heroku addons, addons:services and addons:create say that there are none yet', async () => {
+  assert.match(await heroku('addons'), 'No add-ons.')
+  assert.match(await heroku('addons -a demo'), 'No add-ons for app demo.')
+  assert.is(await heroku('addons:services --json'), '[]\n')
+  assert.match(await refused('addons:create heroku-redis -a demo'), 'Add-ons are not supported yet')
+})
+
 test.run()

@@ -1,3 +1,5 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -6,7 +8,7 @@ import { type Rig, startRig } from './rig.ts'
 import { startPerson } from './sluice.ts'
 
 const rig: Rig = await startRig()
-const { heroku, refused, host } = rig
+const { heroku, refused, host, home } = rig
 test.after(() => rig.close())
 
 const app = (name: string) => host.request('POST', '/apps', { body: { name } })
@@ -107,6 +109,16 @@ test('heroku ci:config sets, gets, shows and unsets config vars of the stage tes
   assert.match(await heroku('ci:config -a shop-mirror'), /tested test config vars\s+NODE_ENV: +test/)
   assert.match(await heroku('ci:config:unset NODE_ENV -p tested'), 'Unsetting NODE_ENV... done')
   assert.match(await heroku('ci:config --json -p tested'), '{}')
+})
+
+test('heroku ci:migrate-manifest moves app-ci.json into app.json', async () => {
+  await writeFile(join(home, 'app-ci.json'), '{"scripts": {"test": "npm test"}}')
+  await writeFile(join(home, 'app.json'), '{"name": "shop"}')
+  assert.match(await heroku('ci:migrate-manifest'), 'Deleting app-ci.json file... done')
+  assert.equal(JSON.parse(await readFile(join(home, 'app.json'), 'utf8')), {
+    name: 'shop',
+    environments: { test: { scripts: { test: 'npm test' } } },
+  })
 })
 
 test.run()

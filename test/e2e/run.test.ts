@@ -14,7 +14,15 @@ let source: Source
 test.before(() =>
   platform.prepare(async () => {
     await platform.createApp(app)
-    source = await platform.createSource(sampleFiles({ web, worker: 'echo worked for', loop: 'sleep 600' }))
+    source = await platform.createSource(
+      sampleFiles({
+        web,
+        worker: 'echo worked for',
+        loop: 'sleep 600',
+        console: 'echo 1 + 1 is $((1 + 1))',
+        rake: 'echo raked',
+      }),
+    )
   }),
 )
 test.after(() => platform.stop())
@@ -62,6 +70,11 @@ test('the exit code passes with --exit-code, and is left out without', async () 
   const bogus = await run('-x', 'no-such-command')
   assert.is(bogus.code, 127)
   assert.match(bogus.output, /no-such-command: command not found/)
+})
+
+test('heroku console and rake run what the Procfile calls so', async () => {
+  assert.match((await heroku('console')).stdout, '1 + 1 is 2')
+  assert.match((await heroku('rake', '--exit-code', 'db:migrate')).stdout, 'raked db:migrate')
 })
 
 test('a megabyte of output arrives whole', async () => {

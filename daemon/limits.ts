@@ -208,7 +208,7 @@ export const limits = {
   /** A client of the registry that neither sends nor reads for so long is let go. */
   registryStall: 5 * MINUTE,
   /** How long requests wait for a registry that is being started. */
-  registryStart: 5 * SECOND,
+  registryStart: 15 * SECOND,
   /** How long it may take to end. */
   registryStop: 5 * SECOND,
   /** Blobs are collected when nobody has pushed for so long. */

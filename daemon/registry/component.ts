@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { lchown, lstat, mkdir, rm, writeFile } from 'node:fs/promises'
 import * as http from 'node:http'
 import * as https from 'node:https'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pipeline, Readable } from 'node:stream'
@@ -116,7 +117,7 @@ function child({ config, clock, log }: Parts, program: string): Component {
       for (const wake of waiting) wake()
     } else if (level !== 'info') log.warn('the image registry says', { text: msg })
   }
-  const listening = async (): Promise<void> => {
+  const listening = async (until: number): Promise<void> => {
     if (up) return
     await new Promise<void>((resolve) => {
       const wake = (): void => {
@@ -124,10 +125,22 @@ function child({ config, clock, log }: Parts, program: string): Component {
         waiting.delete(wake)
         resolve()
       }
-      const cancelLate = clock.at(clock.now() + limits.registryStart, wake)
+      const cancelLate = clock.at(until, wake)
       waiting.add(wake)
     })
     if (!up) throw unavailable('is being started')
+  }
+  /** A connection to it: what is sent by one has not been sent to a component that was dead by then. */
+  const reach = async (): Promise<Socket> => {
+    const until = clock.now() + limits.registryStart
+    for (;;) {
+      await listening(until)
+      const asked = running
+      const socket = await connection(join(folder, SOCKET))
+      if (socket) return socket
+      // It has ended, and we are told of that a moment later.
+      if (running === asked) up = false
+    }
   }
   return {
     storage: join(folder, REPOSITORIES),
@@ -147,8 +160,8 @@ function child({ config, clock, log }: Parts, program: string): Component {
       keep(String(secret))
     },
     async send(asked) {
-      await listening()
-      return request({ socketPath: join(folder, SOCKET), path: asked.path }, asked)
+      const socket = await reach()
+      return request({ createConnection: () => socket, agent: undefined, path: asked.path }, asked)
     },
     async collect() {
       await run('setpriv', [...unprivileged(), program, 'garbage-collect', CONFIG], {
@@ -226,14 +239,25 @@ function addressOf(url: URL): http.RequestOptions {
   return { protocol, hostname, port, ...auth }
 }
 
+/** Undefined when nobody listens there. */
+const connection = (path: string): Promise<Socket | undefined> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(path, () => resolve(socket))
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      ['ECONNREFUSED', 'ENOENT'].includes(error.code ?? '')
+        ? resolve(undefined)
+        : reject(unavailable('broke off', error)),
+    )
+  })
+
 /** The connection is new each time, so that none of a component that has ended since is used. */
 function request(
   to: http.RequestOptions,
   { method, headers = {}, body, signal }: Asked,
 ): Promise<http.IncomingMessage> {
-  const connect = to.protocol === 'https:' ? https.request : http.request
+  const open = to.protocol === 'https:' ? https.request : http.request
   return new Promise((resolve, reject) => {
-    const sent = connect({ ...to, method, headers, agent: false, ...(signal ? { signal } : {}) })
+    const sent = open({ agent: false, ...to, method, headers, ...(signal ? { signal } : {}) })
     sent.on('response', resolve)
     const fail = (cause: unknown): void =>
       reject(cause instanceof RegistryError ? cause : unavailable('broke off', cause))

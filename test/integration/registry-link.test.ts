@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { systemClock } from '../../daemon/clock.ts'
 import { readConfig } from '../../daemon/config.ts'
 import { createLog } from '../../daemon/log.ts'
 import { createRegistry } from '../../daemon/registry/registry.ts'
+import { pidOf } from './registry-rig.ts'
 
 test('links that the component has put into its folder are not followed by the daemon, which may write anywhere', async () => {
   const data = await mkdtemp(join(tmpdir(), 'sluice-links-'))
@@ -41,5 +43,32 @@ test('what it has stored is its own, whoever it was given to', async () => {
     await rm(data, { recursive: true })
   }
 })
+
+test('a component that is dead, of which the daemon has not heard yet, is waited for', async () => {
+  const data = await mkdtemp(join(tmpdir(), 'sluice-dead-'))
+  const registry = createRegistry({
+    config: readConfig({ SLUICE_DATA: data }),
+    clock: systemClock,
+    log: createLog(() => {}),
+  })
+  const ask = async () => (await registry.send({ method: 'GET', path: '/v2/' })).resume().statusCode
+  try {
+    await registry.start()
+    assert.is(await ask(), 200)
+    const pid = await pidOf(data)
+    process.kill(pid, 'SIGKILL')
+    // without a pause, in which the daemon, which is this process, would hear of it
+    while (!isDead(pid));
+    assert.is(await ask(), 200)
+    assert.is.not(await pidOf(data), pid)
+  } finally {
+    await registry.stop()
+    await rm(data, { recursive: true })
+  }
+})
+
+/** All its threads have let go of their sockets. */
+const isDead = (pid: number): boolean =>
+  readdirSync(`/proc/${pid}/task`).length === 1 && /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
 
 test.run()

@@ -67,14 +67,17 @@ export async function startRig(settings: Record<string, string> = {}): Promise<R
       await host.request('POST', '/apps', { body: { name } })
       return findApp(host.d.db, { ...admin, admin: 1 }, name)
     },
-    async pid() {
-      const folder = await realpath(join(host.d.config.data, 'registry'))
-      const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && cwdOf(name) === folder)
-      if (pid === undefined) throw new Error('the component does not run')
-      return Number(pid)
-    },
+    pid: () => pidOf(host.d.config.data),
     close: () => host.close(),
   }
+}
+
+/** The process of the component whose images are below this data folder. */
+export async function pidOf(data: string): Promise<number> {
+  const folder = await realpath(join(data, 'registry'))
+  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && cwdOf(name) === folder)
+  if (pid === undefined) throw new Error('the component does not run')
+  return Number(pid)
 }
 
 function cwdOf(pid: string): string | undefined {

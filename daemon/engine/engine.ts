@@ -295,6 +295,9 @@ export class EngineError extends Error {
 /** It did not refuse: it is not there, or says nothing. What was asked for may have been done, or not. */
 export class EngineGone extends EngineError {}
 
+/** What a registry gave is no image that the engine can use, or it gave none. */
+export class ImageError extends EngineError {}
+
 /** What the builder of images says of an app's Dockerfile, or of a step in it that failed. */
 export class BuilderError extends EngineError {}
 

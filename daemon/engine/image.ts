@@ -4,7 +4,7 @@ import type Docker from 'dockerode'
 import { limits } from '../limits.ts'
 import { type Space, spaceOf } from '../space.ts'
 import { type Connection, connect, explain, statusOf, unlessMissing } from './connection.ts'
-import { EngineError, type PullOptions } from './engine.ts'
+import { EngineError, ImageError, type PullOptions } from './engine.ts'
 
 export interface Image {
   /** `sha256:…`; starts never ask a registry when an image is named by it. */
@@ -42,7 +42,7 @@ export async function inspectImage(socket: string, name: string): Promise<Image 
 export const imageId = async (socket: string, name: string): Promise<string | null> =>
   (await inspectImage(socket, name))?.id ?? null
 
-/** Pulls `name` (with a tag or digest) from its registry and returns its id. */
+/** Pulls `name` (with a tag or digest) from its registry and returns its id. Rejects with ImageError when that is not the engine's fault. */
 export async function pullImage(
   socket: string,
   name: string,
@@ -56,10 +56,13 @@ export async function pullImage(
     await readProgress(await engine.ask(what, pull, TRANSFER), progress)
   } catch (error) {
     signal?.throwIfAborted()
-    throw explain(socket, what, error)
+    const explained = explain(socket, what, error)
+    throw isOfImage(error) ? new ImageError(explained.message, { cause: error }) : explained
   }
   return held(socket, name)
 }
+
+const isOfImage = (error: unknown): boolean => error instanceof Told || (statusOf(error) ?? 500) < 500
 
 /**
  * Makes an image of one layer from a tar of a root file system and returns its id.
@@ -191,13 +194,16 @@ export interface Message {
   aux?: { ID?: string }
 }
 
+/** A failure that the engine told while it worked. */
+class Told extends Error {}
+
 /** Reads JSON lines to the end. Failures arrive as a line `{error}` after a 200, and are thrown. */
 export async function* messages(stream: NodeJS.ReadableStream): AsyncGenerator<Message> {
   const decoder = new StringDecoder('utf8')
   let rest = ''
   const parse = (line: string): Message => {
     const message = JSON.parse(line) as Message
-    if (message.error) throw new Error(message.error)
+    if (message.error) throw new Told(message.error)
     return message
   }
   for await (const chunk of stream) {

@@ -85,6 +85,14 @@ async function requireFreeTag(component: Component, { repository, reference }: C
 /** The tags of a repository, the one that is released first. */
 export async function tagsOf(component: Component, repository: string): Promise<string[]> {
   const answer = await component.send({ method: 'GET', path: `/v2/${repository}/tags/list` })
+  if (answer.statusCode !== 200) {
+    answer.resume()
+    if (answer.statusCode === 404) return []
+    throw new RegistryError(
+      'UNAVAILABLE',
+      'The image registry of this platform cannot say what it has. Try again soon.',
+    )
+  }
   const { tags } = z.object({ tags: z.array(z.string()).nullish() }).parse(await json(answer))
   return (tags ?? []).sort((a, b) => Number(b === 'latest') - Number(a === 'latest'))
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
 import { passwordIn } from '../account/credential.ts'
 import type { Daemon } from '../daemon.ts'
+import { EngineError } from '../engine/engine.ts'
 import type { Component } from './component.ts'
 import { HEADERS, RegistryError, refusalOf, refuse } from './refusal.ts'
 
@@ -14,7 +15,7 @@ const USER = 'engine'
  * Has the engine fetch an image of a repository by its manifest's digest: only layers that it has not got. For as long as that takes there
  * is a door on loopback, where engines speak plain HTTP, that opens for this repository and a password made for it. So it does not matter
  * where the API listens, nor what the app is called. It is held under the
- * name `as`; resolves with its id.
+ * name `as`; resolves with its id. Throws RegistryError when the component is what failed.
  */
 export async function pullPushed(
   d: Daemon,
@@ -22,10 +23,13 @@ export async function pullPushed(
   { as, signal }: { as: string; signal: AbortSignal },
 ): Promise<string> {
   const password = randomBytes(24).toString('base64url')
+  let broken: RegistryError | undefined
   const server = createServer((req, res) => {
-    open(d.registry, { req, res, repository, password }).catch((error: unknown) =>
-      refuse(res, refusalOf(error) ?? new RegistryError('UNAVAILABLE', 'Something went wrong on the platform.')),
-    )
+    open(d.registry, { req, res, repository, password }).catch((error: unknown) => {
+      const refusal = refusalOf(error) ?? new RegistryError('UNAVAILABLE', 'Something went wrong on the platform.')
+      if (refusal.code === 'UNAVAILABLE') broken = refusal
+      refuse(res, refusal)
+    })
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -35,6 +39,9 @@ export async function pullPushed(
   try {
     const auth = { username: USER, password, serveraddress }
     return await d.engine.images.pull(`${serveraddress}/${repository}@${digest}`, { auth, as, signal })
+  } catch (error) {
+    // Of what it was not given the engine says many things.
+    throw broken && error instanceof EngineError ? broken : error
   } finally {
     server.close()
     server.closeAllConnections()

@@ -6,7 +6,7 @@ import { withRoom } from '../build/disk.ts'
 import { checkTypes } from '../build/procfile.ts'
 import { insertSlug, removeSlug, type Slug } from '../build/slug/slug.ts'
 import type { Daemon } from '../daemon.ts'
-import { buildRepository, EngineError, EngineGone } from '../engine/engine.ts'
+import { buildRepository, EngineError, EngineGone, ImageError } from '../engine/engine.ts'
 import { invalid, notFound, UserError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
@@ -188,16 +188,16 @@ async function fetchImage(d: Daemon, app: App, { type, image, hold }: Fetched): 
         'request_timeout',
         `The image of ${type} could not be fetched within ${limits.imagePull / 60_000} minutes.`,
       )
-    if (error instanceof EngineGone)
+    if (error instanceof ImageError)
       throw new UserError(
-        'maintenance',
-        `The image of ${type} could not be fetched, because the container engine does not answer. Nothing was released. Try again in a minute.`,
+        'invalid_params',
+        `The engine cannot use the image of ${type}: what was pushed is damaged, or not for it. Build and push it again.`,
         { cause: error },
       )
     if (error instanceof EngineError)
       throw new UserError(
-        'invalid_params',
-        `The engine cannot use the image of ${type}: what was pushed is damaged, or not for it. Build and push it again.`,
+        'maintenance',
+        `The image of ${type} could not be fetched, because the container engine ${error instanceof EngineGone ? 'does not answer' : 'failed'}. Nothing was released. Try again in a minute.`,
         { cause: error },
       )
     if (!(error instanceof RegistryError)) throw error

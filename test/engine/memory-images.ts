@@ -8,6 +8,7 @@ import {
   EngineError,
   type ImageBuild,
   type ImageBuildSpec,
+  ImageError,
   type ImageInfo,
   type Images,
 } from '../../daemon/engine/engine.ts'
@@ -67,7 +68,7 @@ export function createMemoryImages(store: ImageStore): Images {
     inspect: async (image) => images.get(image) ?? null,
     async pull(reference, { as } = {}) {
       const found = registries.get(reference)
-      if (!found) throw new EngineError(`The Docker engine could not pull the image ${reference}: not found`)
+      if (!found) throw new ImageError(`The Docker engine could not pull the image ${reference}: not found`)
       images.set(found.id, found)
       if (as === undefined) images.set(reference, found)
       else names.set(as, found.id)

@@ -1,9 +1,12 @@
 import { utimes } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createDockerEngine, type DockerOptions } from '../../daemon/engine/docker.ts'
 import { limits } from '../../daemon/limits.ts'
+import { pullPushed } from '../../daemon/registry/pull.ts'
 import { call } from '../e2e/engine.ts'
 import { type Fault, openEngineProxy } from '../e2e/engine-proxy.ts'
 import { newInstallation } from '../e2e/installation.ts'
@@ -160,7 +163,7 @@ test('an engine that fails while it fetches an image: the release is refused and
   const { imagePull } = limits
   const image = { docker_image: (await me.runnable('shop/web', { cmd: ['/hello', 'struck'] })).id }
   const fetch = 'POST /images/create'
-  await struck(fetch, 'error', () => refused('shop', image, 422, /engine cannot use the image of web.*push it again/))
+  await struck(fetch, 'error', () => refused('shop', image, 503, /image of web could not be fetched.*engine failed/))
   for (const fault of ['lost', 'half'] as const)
     await struck(fetch, fault, () => refused('shop', image, 503, /image of web could not be fetched.*engine does not/))
   try {
@@ -173,6 +176,25 @@ test('an engine that fails while it fetches an image: the release is refused and
   assert.equal(await heldForReleases(), [])
   await release('shop', { type: 'web', ...image })
   assert.is((await newest('shop')).version, before.version + 1)
+})
+
+test('a registry that fails while the engine fetches an image, or before, is what the release says', async () => {
+  const { id, digest } = await me.runnable('shop/web')
+  const { d } = rig.host
+  const app = await d.db.selectFrom('apps').select('id').where('name', '=', 'shop').executeTakeFirstOrThrow()
+  const send = () => Promise.reject(new Error('struck'))
+  const how = { as: 'struck:web', signal: AbortSignal.timeout(60_000) }
+  const wanted = { repository: `${app.id}/web`, digest }
+  const error = await pullPushed({ ...d, registry: { ...d.registry, send } }, wanted, how).catch((error) => error)
+  assert.equal([error.constructor.name, error.code], ['RegistryError', 'UNAVAILABLE'], String(error))
+  const whole = d.registry.send
+  try {
+    const down = { statusCode: 502, headers: {} }
+    d.registry.send = async () => Object.assign(Readable.from(['<h1>502</h1>']), down) as IncomingMessage
+    await refused('shop', { docker_image: id }, 503, /image registry of this platform.*Try again/)
+  } finally {
+    d.registry.send = whole
+  }
 })
 
 test('a release that is made counts, also when the engine does not let go of what was held for it', async () => {

@@ -1,7 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { listBuilds } from '../../daemon/build/build.ts'
-import { listImages, listNetworks } from '../e2e/engine.ts'
+import { call, listImages, listNetworks } from '../e2e/engine.ts'
+import { PIDS } from '../engine/cgroup.ts'
 import { ensureTestImage } from '../engine/image.ts'
 import { startHostileRig } from './hostile-rig.ts'
 
@@ -25,7 +26,7 @@ const build = async (step: string) => rig.push(await rig.app([], 'container'), d
 test('a step that forks without end ends when it gets no more processes, or when its time is over', async () => {
   hostile.bound({ buildTime: 6000, buildPids: 100 })
   const { release, output } = await build(
-    `until [[ $(</sys/fs/cgroup/pids/pids.max) != max ]]; do sleep 0.1; done; trap '' TERM HUP INT; f() { f | f & }; while :; do f; done`,
+    `until [[ $(${PIDS}) != max ]]; do sleep 0.1; done; trap '' TERM HUP INT; f() { f | f & }; while :; do f; done`,
   )
   assert.is(release, undefined)
   assert.match(output, /The build took longer than 0\.1 minutes, so it was stopped\.|returned a non-zero code/)
@@ -49,10 +50,15 @@ test('a step that takes more memory than there is fails, and reads how much ther
 test('a step, which could take the place of its neighbours, is on a network without any, which goes with the build', async () => {
   const builds = async () => (await listNetworks(rig.installation)).map(({ Name }) => Name)
   let during: Promise<string[]> | undefined
+  const goOn = (said: string) => {
+    const [, container] = / ---> Running in (\w+)\nready/.exec(said) ?? []
+    return call('POST', `/containers/${container}/kill?signal=USR1`)
+  }
   const app = await rig.app([], 'container')
-  const { release, output } = await rig.push(app, dockerfile('echo ready; sleep 3'), {
+  const step = `trap 'exit 0' USR1; echo ready; while :; do sleep 0.1; done`
+  const { release, output } = await rig.push(app, dockerfile(step), {
     onOutput(said) {
-      if (said.includes('\nready')) during ??= builds()
+      if (said.includes('\nready')) during ??= builds().finally(() => goOn(said))
     },
   })
   assert.ok(release, output)

@@ -7,6 +7,7 @@ import { createLog } from '../../daemon/log.ts'
 import { call, idLabel, listContainers } from '../e2e/engine.ts'
 import { openEngineProxy } from '../e2e/engine-proxy.ts'
 import { waitFor } from '../e2e/wait.ts'
+import { PIDS } from '../engine/cgroup.ts'
 import { contextOf } from '../engine/contract-images.ts'
 import { createDockerRig } from '../engine/docker-rig.ts'
 import { appOf } from '../engine/rig.ts'
@@ -184,9 +185,6 @@ for (const fault of ['error', 'lost', 'hang'] as const)
       return true
     })
   })
-
-/** What a container is told by a cgroup of either version. */
-const PIDS = 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/pids/pids.max 2>/dev/null'
 
 test('a step of an image that the engine does not bound at once is bound a moment later', async () => {
   const proxy = await openEngineProxy()

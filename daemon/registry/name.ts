@@ -29,7 +29,8 @@ export function parsePath(path: string): Wanted {
     const [, reference] = pattern.exec(rest) ?? []
     if (name !== undefined && reference !== undefined) return { kind, ...parseName(name), rest, reference }
   }
-  throw new RegistryError('UNSUPPORTED', 'This is no request of the registry protocol, version 2.')
+  // 404: by that clients learn that there is no list of referrers, and do without.
+  throw new RegistryError('NAME_UNKNOWN', 'This is no request of the registry protocol, version 2.')
 }
 
 /** `app/type`, where the app may be given by its id. */

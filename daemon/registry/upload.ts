@@ -50,7 +50,9 @@ export async function upload(d: Daemon, uploads: Uploads, call: Call): Promise<v
   })
   try {
     call.req.on('error', (error) => body.destroy(error)).pipe(body)
-    const answer = await forward(component, call, { query: only(call.query, ['_state', 'digest']), body })
+    // Bytes, whatever the client calls them: the component fails at any other type.
+    const headers = { 'content-type': 'application/octet-stream' }
+    const answer = await forward(component, call, { query: only(call.query, ['_state', 'digest']), headers, body })
     if (call.req.method === 'PUT' || answer.statusCode === 404) uploads.delete(call.reference)
     current.path = localPath(answer.headers.location ?? current.path)
     await pass(call, answer)

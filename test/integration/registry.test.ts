@@ -71,7 +71,9 @@ test('a layer in pieces: the upload tells how far it is, goes on from there, and
   assert.is(first.status, 202, await first.text())
   const asked = await me.request('GET', first.headers.get('location') ?? '')
   assert.is(asked.headers.get('range'), '0-5')
-  const second = await me.request('PATCH', asked.headers.get('location') ?? '', { body: Buffer.from('second') })
+  const next = { body: 'second', headers: { 'content-type': 'text/plain' } }
+  const second = await me.request('PATCH', asked.headers.get('location') ?? '', next)
+  assert.is(second.status, 202, await second.text())
   const end = second.headers.get('location')
   assert.is((await refusal(await me.request('PUT', `${end}&digest=${digestOf('other')}`))).code, 'DIGEST_INVALID')
   const whole = await me.blob('shop/web', 'first second')

@@ -49,9 +49,10 @@ test('what is no name of an image here, or leads out of the protocol, is refused
     'blobs/uploads/../x',
     'blobs/uploads/a%2fb',
     'tags',
+    `referrers/${DIGEST}`,
     '',
   ])
-    assert.is(code(`/v2/shop/web/${rest}`), 'UNSUPPORTED', rest)
+    assert.is(code(`/v2/shop/web/${rest}`), 'NAME_UNKNOWN', rest)
 })
 
 test('images of other registries are named by digest, with their host', () => {

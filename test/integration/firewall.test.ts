@@ -8,6 +8,7 @@ import { type Destination, type Reach, tableOf } from '../../daemon/engine/reach
 import { createLog } from '../../daemon/log.ts'
 import { call } from '../e2e/engine.ts'
 import { waitFor } from '../e2e/wait.ts'
+import { contextOf, read } from '../engine/contract-images.ts'
 import { bash, createDockerRig } from '../engine/docker-rig.ts'
 import { appOf, never, outputOf, printed, textOf } from '../engine/rig.ts'
 import { type FarHost, startFarHost } from './far-host.ts'
@@ -61,10 +62,18 @@ const INSIST =
   '$| = 1; print "begun\\n"; my ($h, $p) = split /:/, $ARGV[0]; while (1) { socket(S, 2, 1, 6); fcntl(S, 4, 2048); connect(S, pack("Sna4x8", 2, $p, pack("C4", split(/\\./, $h)))); my $w = ""; vec($w, fileno(S), 1) = 1; select(undef, $w, undef, 0.02) and unpack("i", getsockopt(S, 1, 4)) == 0 and print "in\\n"; close(S); select(undef, undef, undef, 0.01) }'
 const attempts = (targets: string[]): string => `perl -e '${CONNECT}' ${targets.join(' ')}`
 
-/** Those of the targets that a build, or a dyno, connects to. */
-async function reached(targets: string[], as: 'dyno' | 'build' = 'dyno'): Promise<string[]> {
-  const { id, spec, build } = appOf(rig)
+/** Those of the targets that a build, a step of a Dockerfile, or a dyno, connects to. */
+async function reached(targets: string[], as: 'dyno' | 'build' | 'step' = 'dyno'): Promise<string[]> {
+  const { id, spec, build, imageBuild } = appOf(rig)
   const connected = attempts(targets)
+  if (as === 'step') {
+    // it fails, so that nothing is left of it
+    const step = JSON.stringify(bash(`${connected}; exit 1`))
+    const dockerfile = `FROM ${rig.image}\nLABEL sluice.test.of=${rig.installation}\nRUN ${step}\n`
+    const building = await engine.images.build(imageBuild(), contextOf(dockerfile), never)
+    const lines = (await read(building)).split('\n')
+    return targets.filter((target) => lines.includes(target))
+  }
   if (as === 'build') {
     const process = await engine.build(build(bash(connected)), never)
     let text = ''
@@ -88,7 +97,7 @@ test('without a firewall all of these are reached, so that their silence means s
   assert.equal(await reached(targets), targets)
 })
 
-for (const as of ['dyno', 'build'] as const)
+for (const as of ['dyno', 'build', 'step'] as const)
   test(`a ${as} reaches private networks, name servers and the router, not the link, nor another port of this machine`, async () => {
     await raise()
     // By an address that is not of its network: a build has no gateway in 10.102.7.0/24.
@@ -119,7 +128,7 @@ test('neither dynos nor builds have IPv6, which leads around the rules', async (
   assert.is(text, 'end\n')
 })
 
-test('apps do not reach one another while networks come and go, and a build reaches no app', async () => {
+test('apps do not reach one another while networks come and go, and no build reaches an app', async () => {
   await raise()
   const one = appOf(rig)
   const other = appOf(rig)
@@ -132,7 +141,7 @@ test('apps do not reach one another while networks come and go, and a build reac
   const neighbour = one.spec(attempts([to]))
   await engine.start(neighbour)
   assert.is(textOf(await outputOf(engine, neighbour.id)), `${to}\n`)
-  assert.equal(await reached([to], 'build'), [])
+  for (const as of ['build', 'step'] as const) assert.equal(await reached([to], as), [], as)
   const network = { name: `${rig.network.name}-other`, subnet: '10.102.7.64/26' }
   const stranger = other.spec(`exec perl -e '${INSIST}' ${to}`, { network })
   await engine.start(stranger)

@@ -1,4 +1,5 @@
 import { Transform } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { requireRoom } from '../build/disk.ts'
 import { formatSize } from '../build/output.ts'
 import { messageOf } from '../errors.ts'
@@ -9,7 +10,9 @@ import { limits } from '../limits.ts'
  * at once; what it still sends is thrown away up to the same bound, because a client that cannot send reads no answer.
  *
  *   passing -- too much, or no room --> refused (the answer is out) -- the body's end --> ended
- *                                          +-- as much again --> cut off
+ *                                          +-- as much again --> unread -- PARTING --> cut off
+ *
+ * unread: a connection that is cut takes with it what the client has not read of the answer yet.
  */
 export function createIntake(data: string, refuse: (answer: Buffer) => void): Transform {
   let head = Buffer.alloc(0)
@@ -24,7 +27,11 @@ export function createIntake(data: string, refuse: (answer: Buffer) => void): Tr
     async transform(chunk: Buffer, _encoding, done) {
       size += chunk.length
       if (head.length < HEAD) head = Buffer.concat([head, chunk.subarray(0, HEAD - head.length)])
-      if (refused) return done(size > 2 * limits.sourceSize ? new Error('a refused push does not end') : null)
+      if (refused) {
+        if (size <= 2 * limits.sourceSize) return done()
+        await setTimeout(PARTING)
+        return done(new Error('a refused push does not end'))
+      }
       if (size > limits.sourceSize) end(tooLarge())
       else if (size - looked >= LOOK_EVERY) {
         looked = size
@@ -38,6 +45,7 @@ export function createIntake(data: string, refuse: (answer: Buffer) => void): Tr
 /** Of the body: the commands that it begins with. */
 const HEAD = 64 * 1024
 const LOOK_EVERY = 8 * 1024 * 1024
+const PARTING = 3_000
 /** All that one packet has room for, however long their names are. */
 const MOST_TOLD = 100
 

@@ -67,7 +67,7 @@ put_own() {
   # dist may hold what has no source any more
   mkdir "$tree/dist"
   find daemon router buildpacks cli -name '*.ts' | sed 's/ts$/js/' | tar -c -C dist -T - | tar -x -C "$tree/dist" --no-same-owner
-  find buildpacks systemd -type f ! -name '*.ts' ! -name '.*' -print0 | tar -c --null -T - | tar -x -C "$tree" --no-same-owner
+  find buildpacks systemd daemon/api/heroku-schema.json -type f ! -name '*.ts' ! -name '.*' -print0 | tar -c --null -T - | tar -x -C "$tree" --no-same-owner
   cp LICENSE README.md "$tree"
   cp systemd/sluice "$tree/bin/sluice"
   ln -s systemd/install.sh "$tree/install.sh"

@@ -47,6 +47,7 @@ import { releaseRoutes } from './release.ts'
 import { reviewAppRoutes } from './review-app.ts'
 import { reviewAppConfigRoutes } from './review-app-config.ts'
 import { routerRoutes } from './router.ts'
+import { schemaRoutes } from './schema.ts'
 import { sessionRoutes } from './session.ts'
 import { slugRoutes } from './slug.ts'
 import { sniEndpointRoutes } from './sni-endpoint.ts'
@@ -129,5 +130,6 @@ export function createRoutes(d: Daemon): { open: Routes; closed: Routes } {
   webhookRoutes(closed, d)
   webhookDeliveryRoutes(closed, d)
   webhookEventRoutes(closed, d)
+  schemaRoutes(open, closed)
   return { open, closed }
 }

@@ -321,6 +321,8 @@ test('what other commands look at is there, empty', async () => {
     '/enterprise-accounts',
     '/addons',
     '/addon-attachments',
+    '/addon-services',
+    '/users/~/addons',
     '/apps/bare/addons',
     '/apps/bare/addon-attachments',
     '/apps/bare/sni-endpoints',
@@ -332,6 +334,12 @@ test('what other commands look at is there, empty', async () => {
   ])
     assert.equal(await get(path), [], path)
   await refused(get('/apps/bare/pipeline-couplings'), 404, /pipeline coupling/)
+  await refused(get('/users/nobody@example.com/addons'), 404, /user/)
+  await refused(get('/addons/some'), 404, /that add-on\./)
+  await refused(get('/apps/bare/addons/some'), 404, /that add-on\./)
+  await refused(get('/apps/other/addons/some'), 404, /that app\./)
+  await refused(get('/apps/bare/addon-attachments/DATABASE'), 404, /that add-on attachment\./)
+  await refused(get('/addon-services/heroku-postgresql/plans'), 404, /that add-on service\./)
 })
 
 test('the catalogue: one region, three stacks, Heroku’s dyno sizes', async () => {

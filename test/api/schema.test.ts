@@ -2,7 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createRoutes } from '../../daemon/api/routes.ts'
 import { absent, ours, refused } from '../schema/links.ts'
-import { differences, type Link, links } from '../schema/schema.ts'
+import { differences, type Link, links, linksOf } from '../schema/schema.ts'
 import { unrecorded } from './unrecorded.ts'
 import { walk } from './walk.ts'
 import { invitationOf } from './walk-account.ts'
@@ -75,6 +75,18 @@ test('the check sees a wrong type, a wrong format, a missing key, a list that is
   assert.match(differences('GET', '/regions', region).join(), 'must be a list')
   assert.match(differences('GET', '/regions/us', [region]).join(), 'must not be a list')
   assert.match(differences('DELETE', '/apps/x/build-cache', { id: 'x' }).join(), 'must be empty')
+})
+
+test('the schema is told without a token, with the links that are there and the address by which it was asked', async () => {
+  const { status, json } = await host.request('GET', '/schema', { token: null })
+  assert.is(status, 200)
+  assert.is(json.links[0].href, host.url)
+  const told = linksOf(json).map(({ name, definition }) => `${definition}: ${name}`)
+  assert.equal(
+    told,
+    links.filter(exists).map(({ name, definition }) => `${definition}: ${name}`),
+  )
+  assert.is(json.definitions.app.properties.name.$ref, '#/definitions/app/definitions/name')
 })
 
 const faults = unrecorded(host)

@@ -22,6 +22,13 @@ export interface Link {
   properties: string[]
 }
 
+interface Written {
+  method: string
+  href: string
+  rel?: string
+  targetSchema?: Schema
+}
+
 interface Schema {
   $ref?: string
   type?: string | string[]
@@ -34,29 +41,34 @@ interface Schema {
   format?: string
   required?: string[]
   additionalProperties?: unknown
-  links?: { method: string; href: string; rel?: string; targetSchema?: Schema }[]
+  links?: Written[]
   definitions?: Record<string, Schema>
 }
 
 const schema: Schema & { definitions: Record<string, Schema> } = JSON.parse(
-  readFileSync(join(packageRoot, 'test', 'schema', 'heroku-schema.json'), 'utf8'),
+  readFileSync(join(packageRoot, 'daemon', 'api', 'heroku-schema.json'), 'utf8'),
 )
 
-export const links: Link[] = Object.entries(schema.definitions).flatMap(([definition, { links = [] }]) =>
-  links.map(({ method, href, rel, targetSchema }, index) => {
-    const path = href.replace(/\{([^}]*)\}/g, (_, reference: string) => `{${parameter(reference)}}`)
-    const list = targetSchema === undefined ? rel === 'instances' : targetSchema.items !== undefined
-    const empty = rel === 'empty' && targetSchema === undefined
-    const own = `#/definitions/${definition}`
-    const target = targetSchema === undefined ? own : `${own}/links/${index}/targetSchema`
-    return {
-      ...{ name: `${method} ${path}`, method, segments: path.split('/'), definition, list, empty },
-      // A list is sometimes described by one of its items.
-      target: targetSchema?.items === undefined ? target : `${target}/items`,
-      properties: Object.keys(resolved(targetSchema?.items ?? targetSchema ?? { $ref: own }).properties ?? {}),
-    }
-  }),
-)
+export const linksOf = (described: { definitions: Record<string, Schema> }): Link[] =>
+  Object.entries(described.definitions).flatMap(([definition, { links = [] }]) =>
+    links.map((link, index) => read(definition, link, index)),
+  )
+
+export const links: Link[] = linksOf(schema)
+
+function read(definition: string, { method, href, rel, targetSchema }: Written, index: number): Link {
+  const path = href.replace(/\{([^}]*)\}/g, (_, reference: string) => `{${parameter(reference)}}`)
+  const list = targetSchema === undefined ? rel === 'instances' : targetSchema.items !== undefined
+  const empty = rel === 'empty' && targetSchema === undefined
+  const own = `#/definitions/${definition}`
+  const target = targetSchema === undefined ? own : `${own}/links/${index}/targetSchema`
+  return {
+    ...{ name: `${method} ${path}`, method, segments: path.split('/'), definition, list, empty },
+    // A list is sometimes described by one of its items.
+    target: targetSchema?.items === undefined ? target : `${target}/items`,
+    properties: Object.keys(resolved(targetSchema?.items ?? targetSchema ?? { $ref: own }).properties ?? {}),
+  }
+}
 
 function parameter(reference: string): string {
   const [, definition = '', name = ''] =

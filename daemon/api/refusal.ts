@@ -50,5 +50,10 @@ function sentence({ issues }: ZodError): string {
   const [issue] = issues
   if (!issue) return 'The parameters are not valid.'
   const path = issue.path.map(String).join('.')
-  return path === '' ? `Invalid request body: ${issue.message}.` : `Invalid parameter \`${path}\`: ${issue.message}.`
+  const why = issue.message.replace(/^Invalid input: /, '')
+  if (path === '') return `Invalid request body: ${why}.`
+  const [, expected] = /^(expected .*), received undefined$/.exec(why) ?? []
+  return expected === undefined
+    ? `Invalid parameter \`${path}\`: ${why}.`
+    : `The parameter \`${path}\` is missing: ${expected}.`
 }

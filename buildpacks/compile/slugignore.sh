@@ -3,10 +3,10 @@
 # Removes from folder $1 what its .slugignore names, before any buildpack sees it. One shell glob a line; one that begins with a slash
 # counts from the top, others at any depth; there is no negation. What a symbolic link leads to is never touched.
 remove_ignored() (
-  cd "$1" || return
+  cd -P "$1" || return
   [[ -f .slugignore && ! -L .slugignore ]] || return 0
   shopt -s globstar nullglob
-  top=$(pwd -P)
+  top=$PWD
   # shellcheck disable=SC2030
   IFS=
   removed=0
@@ -22,12 +22,16 @@ remove_ignored() (
       /*) matches=(./${line#/}) ;;
       *) matches=(./**/$line) ;;
     esac
+    found=()
     for match in "${matches[@]}"; do
-      folder=$(cd -P "$(dirname "$match")" 2> /dev/null && pwd -P) || continue
-      [[ $folder == "$top" || $folder == "$top"/* ]] || continue
       case ${match##*/} in . | ..) continue ;; esac
-      rm -rf "${folder:?}/${match##*/}" && removed=$((removed + 1))
+      cd -P "${match%/*}" 2> /dev/null || continue
+      if [[ $PWD == "$top" || $PWD == "$top"/* ]]; then found+=("$PWD/${match##*/}"); fi
+      cd "$top" || return
     done
+    removed=$((removed + ${#found[@]}))
+    # No process for each: there may be a hundred thousand.
+    ((${#found[@]} == 0)) || printf '%s\0' "${found[@]}" | xargs -0 rm -rf || true
   done < <(head -c 65536 .slugignore)
   if ((removed == 1)); then echo '-----> Deleting 1 file matching .slugignore patterns.'; fi
   if ((removed > 1)); then echo "-----> Deleting $removed files matching .slugignore patterns."; fi

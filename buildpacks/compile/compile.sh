@@ -130,17 +130,18 @@ announce() {
 
 # Exactly the names that Heroku's builds have (the official buildpacks' specs list them); config vars are files in the env dir only.
 # Scripts are called by their full path, which buildpacks take apart to find their own folder.
+# To be called in a subshell, by functions without stderr: the shell would print there that a script was killed, with this command.
 in_pack() {
   local n=$1
   shift
   cd "$packs/$n"
-  env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/app DYNO=run.1 STACK="$stack" \
+  exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/app DYNO=run.1 STACK="$stack" \
     REQUEST_ID="$build_id" ${version:+"SOURCE_VERSION=$version"} BUILDPACK_LOG_FILE=/dev/null "$@" < /dev/null
 }
 
 detect() {
   (in_pack "$1" "$packs/$1/bin/detect" "$build_dir" > "$detected/name.$1" 2> "$detected/error.$1")
-}
+} 2> /dev/null
 
 choose() {
   for n in "${!names[@]}"; do
@@ -175,7 +176,7 @@ run_pack() {
     fail compile "$name"
   fi
   used+=("$n")
-}
+} 2> /dev/null
 
 # Optional; of several only the last one counts, whichever buildpack has it.
 release() {
@@ -187,14 +188,14 @@ release() {
   [[ -n $last ]] || return 0
   (in_pack "$last" "$packs/$last/bin/release" "$build_dir") 2> "$detected/error.$last" | head -c 65536 > "$out/release.yml" ||
     fail release "$(head -n 1 "$detected/name.$last")"$'\n'"$(head -c 16384 "$detected/error.$last")"
-}
+} 2> /dev/null
 
 # Statistics that buildpacks offer; never shown, never fatal.
 report() {
   if [[ -f $packs/$1/bin/report ]]; then
-    (in_pack "$1" timeout 10 "$packs/$1/bin/report" "$build_dir" "$cache_dir" "$env_dir") > /dev/null 2>&1 || true
+    (in_pack "$1" timeout 10 "$packs/$1/bin/report" "$build_dir" "$cache_dir" "$env_dir") || true
   fi
-}
+} > /dev/null 2>&1
 
 # As it is after all buildpacks; a byte more than the daemon takes tells it that there is more.
 copy_procfile() {

@@ -46,14 +46,14 @@ test('what detect says is shown as it is, its first line indented, with a blank 
   assert.is(await shown('printf "\\n !     Error\\n\\n" >&2'), '       \n !     Error\n\n\n')
 })
 
-test('a compile that fails is told with the name of the language, after its own last words', async () => {
+test('a compile that fails or is killed is told with the name of the language, after its own last words and no others', async () => {
   const output = await refused({
     'bin/detect': bash('echo "Node.js"; echo second line'),
-    'bin/compile': bash('echo "because" >&2; printf "of this"; exit 7'),
+    'bin/compile': bash('echo "because" >&2; printf "of this"; kill -KILL $$'),
   })
   assert.match(
     output,
-    /^because\nof this\n ! {5}Push rejected, failed to compile Node\.js app\.\n\n ! {5}Push failed\n/m,
+    /^-----> Node\.js app detected\nbecause\nof this\n ! {5}Push rejected, failed to compile Node\.js app\.\n\n ! {5}Push failed\n/m,
   )
 })
 

@@ -24,16 +24,22 @@ test('a bin/release may print nothing, dashes, an empty mapping, with and withou
 })
 
 test('entries that cannot be process types are left out', () => {
-  const yaml = 'default_process_types: {web: x, worker: 3, "a b": y, empty: "", run: z, list: [a]}'
-  assert.equal([...read(yaml).defaults], [['web', 'x']])
+  const yaml = 'default_process_types: {web: x, worker: true, "a b": y, empty: "", none: , run: z, list: [a]}'
+  assert.equal(
+    [...read(yaml).defaults],
+    [
+      ['web', 'x'],
+      ['worker', 'true'],
+    ],
+  )
   assert.equal([...read('default_process_types: [web]').defaults], [])
 })
 
 test('config vars and add-ons are read as Ruby writes them', () => {
   const { configVars, addons } = read(
-    '---\naddons:\n- heroku-postgresql\nconfig_vars:\n  LANG: en_US.UTF-8\n  PORT: 5\ndefault_process_types: {}\n',
+    '---\naddons:\n- heroku-postgresql\nconfig_vars:\n  LANG: en_US.UTF-8\n  WORKERS: 5\n  DEBUG: false\n  NONE:\n  LIST: [a]\ndefault_process_types: {}\n',
   )
-  assert.equal(configVars, { LANG: 'en_US.UTF-8' })
+  assert.equal(configVars, { LANG: 'en_US.UTF-8', WORKERS: '5', DEBUG: 'false' })
   assert.equal(addons, ['heroku-postgresql'])
 })
 

@@ -58,10 +58,14 @@ function parse(yaml: string): unknown {
   }
 }
 
+/** Numbers and booleans are the text that they stand for, since few put `true` or 5 in quotes. */
 const entriesOf = (value: unknown): [string, string][] =>
   typeof value !== 'object' || value === null || Array.isArray(value)
     ? []
-    : Object.entries(value).flatMap(([name, text]) => (typeof text === 'string' ? [[name, text]] : []))
+    : Object.entries(value).flatMap(([name, text]) => (isText(text) ? [[name, String(text)]] : []))
+
+const isText = (value: unknown): value is string | number | boolean =>
+  ['string', 'number', 'boolean'].includes(typeof value)
 
 const unreadable = (why: string): UserError =>
   new UserError(

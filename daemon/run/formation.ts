@@ -186,7 +186,7 @@ function parseQuantity({ type, quantity }: FormationUpdate, before: number): num
   const text = String(quantity)
   if (!/^[+-]?\d{1,6}$/.test(text))
     throw invalid(
-      `The quantity of ${type} is "${text}"; it must be a whole number such as 2, +1 or -1, of at most six digits.`,
+      `The quantity of ${type} is "${text}"; it must be a number such as 2, +1 or -1, of at most six digits.`,
     )
   const relative = typeof quantity === 'string' && /^[+-]/.test(text)
   const result = relative ? before + Number(text) : Number(text)

@@ -22,6 +22,7 @@ import { RegistryError } from './refusal.ts'
  *
  *   down -- spawned --> starting -- it says that it listens --> up
  *   starting, up -- it ends --> down, and is spawned again after a pause that grows from 0.25 to 10 s
+ *   up -- nobody is at its socket --> down, and it is ended if it has not
  *   any -- stop --> stopped
  */
 export interface Component {
@@ -138,8 +139,10 @@ function child({ config, clock, log }: Parts, program: string): Component {
       const asked = running
       const socket = await connection(join(folder, SOCKET))
       if (socket) return socket
-      // It has ended, and we are told of that a moment later.
-      if (running === asked) up = false
+      if (running !== asked) continue
+      // It has ended, of which we are told a moment later; or the one of a daemon before us has taken the socket along.
+      up = false
+      if (!stopped) asked?.kill('SIGKILL')
     }
   }
   return {

@@ -44,7 +44,7 @@ test('what it has stored is its own, whoever it was given to', async () => {
   }
 })
 
-test('a component that is dead, of which the daemon has not heard yet, is waited for', async () => {
+test('a component that is dead, of which the daemon has not heard yet, or whose socket is gone, is replaced and waited for', async () => {
   const data = await mkdtemp(join(tmpdir(), 'sluice-dead-'))
   const registry = createRegistry({
     config: readConfig({ SLUICE_DATA: data }),
@@ -60,7 +60,11 @@ test('a component that is dead, of which the daemon has not heard yet, is waited
     // without a pause, in which the daemon, which is this process, would hear of it
     while (!isDead(pid));
     assert.is(await ask(), 200)
-    assert.is.not(await pidOf(data), pid)
+    const second = await pidOf(data)
+    assert.is.not(second, pid)
+    await rm(join(data, 'registry', 'socket'))
+    assert.is(await ask(), 200)
+    assert.is.not(await pidOf(data), second)
   } finally {
     await registry.stop()
     await rm(data, { recursive: true })

@@ -7,6 +7,7 @@ import { createApp } from '../../daemon/app/app.ts'
 import { recoverImages, releaseImages, sweepImages } from '../../daemon/build/container/image.ts'
 import { deploy } from '../../daemon/build/deploy.ts'
 import { full, tooMuch } from '../../daemon/build/disk.ts'
+import { EngineGone } from '../../daemon/engine/engine.ts'
 import { currentConfig } from '../../daemon/release/config.ts'
 import { codeOf } from '../../daemon/run/code.ts'
 import { environment } from '../../daemon/run/environment.ts'
@@ -128,8 +129,13 @@ test('a base image is fetched from where log drains may go, and no further than 
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
   const { output } = await push(app, { Dockerfile: 'FROM vast:1\n' })
-  Object.assign(images, { pull, space })
+  images.space = space
+  images.pull = () => Promise.reject(new EngineGone('The Docker engine does not answer.'))
+  const gone = await push(app, { Dockerfile: 'FROM vast:1\n' })
+  images.pull = pull
   assert.match(output, new RegExp(` ! {5}${full().message}`))
+  assert.match(gone.output, / ! {5}The Docker engine does not answer\./)
+  assert.not.match(gone.output, /Check its name/)
 })
 
 test('images that a container uses go when it has gone, and those of no slug at the next start', async () => {

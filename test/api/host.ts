@@ -120,7 +120,8 @@ export async function startHost(settings: Record<string, string> = {}): Promise<
       await d.daemon.drains.stop()
       await d.daemon.logs.close()
       await d.daemon.db.destroy()
-      if (settings.SLUICE_DATA === undefined) await rm(data, { recursive: true, force: true })
+      // something of a request that has been answered may still be written
+      if (settings.SLUICE_DATA === undefined) await rm(data, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }

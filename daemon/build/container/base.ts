@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { Daemon } from '../../daemon.ts'
-import { EngineError } from '../../engine/engine.ts'
+import { EngineError, EngineGone } from '../../engine/engine.ts'
 import { invalid } from '../../errors.ts'
 import { createTargets } from '../../logs/drain/target.ts'
 import { withRoom } from '../disk.ts'
@@ -58,7 +58,7 @@ async function fetchBase(d: Daemon, { image, output, signal }: Wanted): Promise<
     return await withRoom(images, signal, (end) => images.pull(referenceOf(image), { signal: end }))
   } catch (error) {
     signal.throwIfAborted()
-    if (!(error instanceof EngineError)) throw error
+    if (!(error instanceof EngineError) || error instanceof EngineGone) throw error
     throw invalid(
       `The base image ${image} is not on this host and could not be fetched. Check its name, and whether this host reaches its registry.\n${error.message}`,
     )

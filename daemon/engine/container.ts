@@ -65,20 +65,29 @@ export async function exitOf(engine: Connection, name: string): Promise<number> 
 }
 
 /** Kills and removes, with the volumes that its image asks for; resolves when it is gone. A missing one is success, as is one that is being removed already. */
-export async function removeContainer(engine: Connection, name: string): Promise<void> {
-  for (const deadline = Date.now() + REMOVED; ; ) {
-    try {
-      await engine.ask(`remove the container ${name}`, (docker) =>
+export const removeContainer = (engine: Connection, name: string): Promise<void> =>
+  removed(
+    () =>
+      engine.ask(`remove the container ${name}`, (docker) =>
         docker.getContainer(name).remove({ force: true, v: true }),
-      )
+      ),
+    // 409: somebody else removes it; 500: a mount is still held by a process that is just ending.
+    { busy: (error) => statusOf(error) === 409 || statusOf(error) === 500, within: REMOVED },
+  )
+
+/** Asks again for the removal of something that is `busy`, for so many ms. A missing one is success. */
+export async function removed(
+  remove: () => Promise<unknown>,
+  { busy, within }: { busy: (error: unknown) => boolean; within: number },
+): Promise<void> {
+  for (const deadline = Date.now() + within; ; await pause(LOOK_AGAIN))
+    try {
+      await remove()
       return
     } catch (error) {
       if (statusOf(error) === 404) return
-      // 409: somebody else removes it; 500: a mount is still held by a process that is just ending.
-      if ((statusOf(error) !== 409 && statusOf(error) !== 500) || Date.now() > deadline) throw error
-      await pause(LOOK_AGAIN)
+      if (!busy(error) || Date.now() > deadline) throw error
     }
-  }
 }
 
 export const inspectContainer = (engine: Connection, name: string): Promise<Docker.ContainerInspectInfo | null> =>

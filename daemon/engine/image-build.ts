@@ -103,7 +103,7 @@ export async function buildImage(parts: Parts, { spec, context, signal }: Wanted
     } finally {
       progress.over = true
       signal.removeEventListener('abort', abort)
-      // Unless a container is just going: then the next start does.
+      // Unless a container stays for long: then the next start does.
       await networks.removeOfImageBuild(own).catch(() => {})
     }
   }

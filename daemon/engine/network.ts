@@ -1,6 +1,8 @@
 import type Docker from 'dockerode'
+import { messageOf } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { type Connection, statusOf, unlessMissing } from './connection.ts'
+import { removed } from './container.ts'
 import { EngineError } from './engine.ts'
 import {
   bridgeOf,
@@ -72,7 +74,7 @@ export function createNetworks(engine: Connection, installation: string): Networ
       })
       return name
     },
-    removeOfImageBuild: (build) => remove(engine, imageBuildNetworkOf(installation, build)),
+    removeOfImageBuild: (build) => removeWhenLeft(engine, imageBuildNetworkOf(installation, build)),
     remove: (name) => remove(engine, name),
     async ofImageBuilds(build = '') {
       const label = labelFilter(installation, { kind: 'build' })
@@ -113,3 +115,11 @@ const remove = (engine: Connection, name: string): Promise<void> =>
     engine.ask(`remove the network ${name}`, (docker) => docker.getNetwork(name).remove()),
     undefined,
   )
+
+/** A container that is just going leaves it only then. */
+const removeWhenLeft = (engine: Connection, name: string): Promise<void> =>
+  removed(() => remove(engine, name), { busy: (error) => IN_USE.test(messageOf(error)), within: LEFT })
+
+const IN_USE = /has active endpoints/
+/** ms */
+const LEFT = 10_000

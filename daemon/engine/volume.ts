@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { messageOf } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { removeTree } from '../remove.ts'
-import { type Connection, unlessMissing } from './connection.ts'
+import { type Connection, statusOf } from './connection.ts'
+import { removed } from './container.ts'
 import { DYNO_UID, type DynoSpec, EngineError } from './engine.ts'
 import { dynoVolume, LABEL, labelFilter, layerOf, nameOf, type Site } from './spec.ts'
 
@@ -25,13 +26,19 @@ export async function createVolume(engine: Connection, site: Site, spec: DynoSpe
 
 /** Removes it with everything that the dyno wrote. A missing one is success. */
 export async function removeVolume(engine: Connection, site: Site, id: string): Promise<void> {
-  const remove = engine.ask('remove a volume', (docker) => docker.getVolume(nameOf(site.installation, id)).remove())
-  await unlessMissing(remove, undefined).catch((error: unknown) => {
+  const remove = () =>
+    engine.ask('remove a volume', (docker) => docker.getVolume(nameOf(site.installation, id)).remove())
+  // The engine (20.10) has no container any more a moment before it has none that uses the volume.
+  const busy = (error: unknown) => statusOf(error) === 409 && !MISCOUNTED.test(messageOf(error))
+  await removed(remove, { busy, within: LET_GO }).catch((error: unknown) => {
     if (!MISCOUNTED.test(messageOf(error))) throw error
   })
   await failpoint('volume.removed')
   await removeLayer(site, id)
 }
+
+/** ms */
+const LET_GO = 10_000
 
 /**
  * An engine that was killed and has taken its running containers over again counts their volumes twice, and refuses to remove them

@@ -1,7 +1,9 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { connect } from '../../daemon/engine/connection.ts'
 import { createDockerEngine } from '../../daemon/engine/docker.ts'
 import { type Engine, EngineError, type Process, type Terminal } from '../../daemon/engine/engine.ts'
+import { createNetworks } from '../../daemon/engine/network.ts'
 import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { call, idLabel, listContainers } from '../e2e/engine.ts'
@@ -202,6 +204,56 @@ test('a step of an image that the engine does not bound at once is bound a momen
     await direct.images.forget(`build-${wanted.build}`)
   } finally {
     proxy.heal()
+    await proxy.close()
+  }
+})
+
+test('a dyno is stopped although the engine takes its volume for one in use a moment longer', async () => {
+  const proxy = await openEngineProxy()
+  const { installation, data } = rig
+  const engine = createDockerEngine({
+    socket: proxy.settings.SLUICE_ENGINE,
+    installation,
+    data,
+    log: createLog(() => {}),
+  })
+  const short = spec('true')
+  await engine.start(short)
+  const strike = proxy.strike('DELETE /volumes/*', 'conflict')
+  try {
+    await engine.stop(short.id, 0)
+    assert.ok(strike.done)
+    assert.equal((await rig.leftovers()).filter(isLeft), [])
+  } finally {
+    proxy.heal()
+    await proxy.close()
+  }
+})
+
+test('the network of an image’s build is removed although a container is only just leaving it', async () => {
+  const proxy = await openEngineProxy()
+  const { installation, image } = rig
+  const networks = createNetworks(connect(proxy.settings.SLUICE_ENGINE), installation)
+  const ofBuild = crypto.randomUUID()
+  const network = await networks.ofImageBuild(ofBuild)
+  const { Id } = await call<{ Id: string }>('POST', '/containers/create', {
+    Image: image,
+    Cmd: ['sleep', '600'],
+    Labels: { 'sluice.test.of': installation },
+    HostConfig: { NetworkMode: network },
+  })
+  try {
+    await call('POST', `/containers/${Id}/start`)
+    proxy.tally()
+    const gone = networks.removeOfImageBuild(ofBuild)
+    gone.catch(() => {})
+    await waitFor('a refusal', () => [...proxy.tally().keys()].some((kind) => kind.startsWith('DELETE /networks/*')))
+    await call('DELETE', `/containers/${Id}?force=true`)
+    await gone
+    assert.equal((await rig.leftovers()).filter(isLeft), [])
+  } finally {
+    await call('DELETE', `/containers/${Id}?force=true`).catch(() => {})
+    await networks.removeOfImageBuild(ofBuild)
     await proxy.close()
   }
 })

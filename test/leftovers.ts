@@ -1,5 +1,10 @@
+import { existsSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { described, leftBehind, removeInstallation } from './e2e/installation.ts'
 import type { Outcome } from './file.ts'
+import { groupsLeft, removeGroups } from './host/groups.ts'
 
 /** The outcome of a file that has ended: a failure when it left something in the engine, which is removed. */
 export async function cleared(outcome: Outcome): Promise<Outcome> {
@@ -23,3 +28,17 @@ export async function clear(owner?: number): Promise<string[]> {
 
 /** No engine, as on a machine where only unit tests run, holds nothing. */
 const look = (owner?: number) => leftBehind(owner).catch(() => [])
+
+/** Names end with the process that they belong to, and what makes them unique. */
+const FOLDER = /^sluice-(?:shelf|hub|test)-(\d+)-\w+$/
+const GROUP = /^sluice-host-[0-9a-f]+-test-(\d+)$/
+
+/** Removes what tests of whole machines that were killed have left beside the engine: folders and control groups. */
+export async function clearHost(folders = [tmpdir(), '/var/lib']): Promise<void> {
+  for (const folder of folders)
+    for (const name of await readdir(folder))
+      if (isGone(FOLDER.exec(name))) await rm(join(folder, name), { recursive: true, force: true, maxRetries: 5 })
+  for (const name of await groupsLeft()) if (isGone(GROUP.exec(name))) await removeGroups(name)
+}
+
+const isGone = (name: RegExpExecArray | null): boolean => name !== null && !existsSync(`/proc/${name[1]}`)

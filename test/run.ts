@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { failuresOf, type Outcome, runFile } from './file.ts'
-import { clear, cleared } from './leftovers.ts'
+import { clear, cleared, clearHost } from './leftovers.ts'
 import { scheduled, type TestFile } from './schedule.ts'
 
 /**
@@ -23,6 +23,7 @@ async function main(): Promise<number> {
   const { together, waiting, alone } = scheduled(root, parts)
   const files = together.length + waiting.length + alone.length
   await clear()
+  await clearHost()
   const work = async (queue: TestFile[]): Promise<void> => {
     for (let file = queue.shift(); file && !interrupted.signal.aborted; file = queue.shift()) {
       const outcome = await runFile(compiledName(file.path), file.deadline, interrupted.signal)

@@ -27,7 +27,7 @@ export interface BareSite {
 }
 
 export async function takeBareSite(): Promise<BareSite> {
-  const shelf = await mkdtemp(join(tmpdir(), 'sluice-shelf-'))
+  const shelf = await mkdtemp(join(tmpdir(), `sluice-shelf-${process.pid}-`))
   const release = join(shelf, 'release')
   await unpacked(await artefact(), release)
   const installation = newInstallation()

@@ -21,7 +21,7 @@ export interface Hub {
 }
 
 export async function startHub(image: string): Promise<Hub> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-hub-'))
+  const folder = await mkdtemp(join(tmpdir(), `sluice-hub-${process.pid}-`))
   await unpack(image, folder)
   const server = createServer(answering(await contentOf(folder)))
   await once(server.listen(0, await gateway()), 'listening')

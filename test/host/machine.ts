@@ -4,6 +4,7 @@ import { type Command, type Outcome, run } from '../e2e/command.ts'
 import { call, installationLabel, socketPath } from '../e2e/engine.ts'
 import { newInstallation } from '../e2e/installation.ts'
 import { waitFor } from '../e2e/wait.ts'
+import { removeGroups } from './groups.ts'
 import { bareImage, hostImage } from './image.ts'
 
 /**
@@ -207,9 +208,3 @@ const bareInit = (name: string): string => `
     exec /sbin/init'`
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
-
-/** They outlive their processes, and are not where the engine would remove them. */
-async function removeGroups(name: string): Promise<void> {
-  const script = `mount -t cgroup2 cgroup2 /mnt && cd /mnt && [ ! -e ${name} ] || find ${name} -depth -type d -delete`
-  await run(['unshare', '--mount', 'sh', '-c', script], { env: { PATH } })
-}

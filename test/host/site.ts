@@ -31,7 +31,7 @@ const STATE = '/var/lib'
 export async function takeSite(): Promise<Site> {
   const installation = newInstallation()
   const data = await mkdtemp(join(STATE, `sluice-test-${process.pid}-`))
-  const shelf = await mkdtemp(join(tmpdir(), 'sluice-shelf-'))
+  const shelf = await mkdtemp(join(tmpdir(), `sluice-shelf-${process.pid}-`))
   await writeFile(join(data, 'installation'), installation)
   const berth = await takeBerth(installation)
   const { ports } = berth

@@ -1,10 +1,15 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { takeBerth } from '../e2e/berth.ts'
 import { call, installationLabel } from '../e2e/engine.ts'
 import { leftBehind, newInstallation, removeInstallation } from '../e2e/installation.ts'
-import { cleared } from '../leftovers.ts'
+import { groupsLeft, inGroups, removeGroups } from '../host/groups.ts'
+import { cleared, clearHost } from '../leftovers.ts'
 
 /** What the runner does about things that a test leaves in the engine. */
 const subnet = '10.105.0.0/26'
@@ -66,6 +71,31 @@ test('a berth is left although the engine holds on to a network in it', async ()
   await makeNetwork(installation, 'sluice-test-held', berth.pool.replace('.0.0/16', '.7.0/26'))
   await berth.leave(async () => false)
   assert.is(await removeInstallation(installation), true)
+})
+
+test('folders and control groups of machines whose tests are gone are removed, and nobody else’s', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-leftovers-'))
+  const left = [`sluice-shelf-${gone}-aB3x_9`, `sluice-hub-${gone}-aaaaaa`, `sluice-test-${gone}-0Zz000`]
+  const others = [`sluice-shelf-${process.pid}-aaaaaa`, 'sluice-shelf-aaaaaa', `shelf-${gone}-aaaaaa`]
+  for (const name of [...left, ...others]) {
+    await mkdir(join(folder, name))
+    await writeFile(join(folder, name, 'release'), '')
+  }
+  const [ended, mine] = [gone, process.pid].map((pid) => `sluice-host-0e5fd3a1-test-${pid}`)
+  await inGroups(`mkdir -p ${ended}/system.slice ${mine}`)
+  try {
+    await clearHost([folder])
+    assert.equal(
+      [...left, ...others].filter((name) => existsSync(join(folder, name))),
+      others,
+    )
+    const groups = await groupsLeft()
+    assert.not(groups.includes(ended ?? ''))
+    assert.ok(groups.includes(mine ?? ''))
+  } finally {
+    await rm(folder, { recursive: true })
+    await removeGroups(mine ?? '')
+  }
 })
 
 test.run()

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import { json } from 'node:stream/consumers'
 import { limits } from '../limits.ts'
 import { type Connection, explain, hijack, statusOf } from './connection.ts'
 import { stepsOf, terminate } from './container.ts'
@@ -20,15 +22,7 @@ export async function openEnd(
 ): Promise<Process> {
   const path = `/containers/${name}/attach?stream=1&stdin=1&stdout=1&stderr=1&detachKeys=${NO_DETACH}`
   const socket = await hijack(engine, 'attach to the dyno', path, {})
-  // Asked for before the start, because it may be removed right after its end.
-  const waited: Promise<{ StatusCode: number }> = engine.docker.getContainer(name).wait({ condition: 'next-exit' })
-  const ended = waited.then(
-    ({ StatusCode }) => StatusCode,
-    (error: unknown) => {
-      throw explain(engine.socket, 'wait for the end of the dyno', error)
-    },
-  )
-  ended.catch(() => {})
+  const { ended } = await nextExit(engine, name)
   const tty = terminal.kind === 'tty'
   return createProcess(terminal, {
     socket,
@@ -43,6 +37,35 @@ export async function openEnd(
       await terminate(engine, name, steps, () => ends.killing(id))
     },
   })
+}
+
+/**
+ * The exit code of what is started after this: it may have ended, and be removed, a moment later. The engine gives the head of its answer
+ * once it waits, and the rest at the end.
+ */
+async function nextExit(engine: Connection, name: string): Promise<{ ended: Promise<number> }> {
+  const what = 'wait for the end of the dyno'
+  const options = {
+    path: `/containers/${name}/wait?condition=next-exit&`,
+    method: 'POST',
+    isStream: true,
+    statusCodes: { 200: true },
+  }
+  const answer = await engine.ask(
+    what,
+    ({ modem }) =>
+      new Promise<Readable>((resolve, reject) =>
+        modem.dial(options, (error: unknown, stream: unknown) => (error ? reject(error) : resolve(stream as Readable))),
+      ),
+  )
+  const ended = json(answer).then(
+    (told) => (told as { StatusCode: number }).StatusCode,
+    (error: unknown) => {
+      throw explain(engine.socket, what, error)
+    },
+  )
+  ended.catch(() => {})
+  return { ended }
 }
 
 /** A process that has ended has no size. */

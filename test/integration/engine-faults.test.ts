@@ -7,7 +7,7 @@ import { createNetworks } from '../../daemon/engine/network.ts'
 import { limits } from '../../daemon/limits.ts'
 import { createLog } from '../../daemon/log.ts'
 import { call, idLabel, listContainers } from '../e2e/engine.ts'
-import { openEngineProxy } from '../e2e/engine-proxy.ts'
+import { type EngineProxy, openEngineProxy } from '../e2e/engine-proxy.ts'
 import { waitFor } from '../e2e/wait.ts'
 import { PIDS } from '../engine/cgroup.ts'
 import { contextOf } from '../engine/contract-images.ts'
@@ -105,6 +105,7 @@ const works: Work[] = [
     },
   },
   { kind: 'POST /containers/*/attach', work: (engine) => terminal(engine) },
+  { kind: 'POST /containers/*/wait', work: (engine) => terminal(engine) },
   {
     kind: 'POST /containers/*/attach of a build',
     work: async (engine, signal) => drained(await builds(engine, signal)),
@@ -144,20 +145,29 @@ async function terminal(engine: Engine): Promise<void> {
 const ANSWER = 15_000
 Object.assign(limits, { engineAnswer: ANSWER, imageRemoval: ANSWER, hangup: 300, stopGrace: 300 })
 
-/** What comes of it when one call is struck, and of the same thing after that. */
-async function faultsOf({ kind, work, without, long }: Work, fault: 'error' | 'lost' | 'hang'): Promise<string[]> {
+/** Work by an engine that is behind a proxy. */
+async function behind<T>(work: (proxy: EngineProxy, engine: Engine) => Promise<T>): Promise<T> {
   const proxy = await openEngineProxy()
   const socket = proxy.settings.SLUICE_ENGINE
   const { installation, data } = rig
-  const engine = createDockerEngine({ socket, installation, data, log: createLog(() => {}) })
-  const strike = proxy.strike(kind, fault)
-  const signal = long ? AbortSignal.timeout(ANSWER) : new AbortController().signal
-  let came: unknown
-  void work(engine, signal).then(
-    (result) => (came = { result }),
-    (error: unknown) => (came = error),
-  )
   try {
+    return await work(proxy, createDockerEngine({ socket, installation, data, log: createLog(() => {}) }))
+  } finally {
+    proxy.heal()
+    await proxy.close()
+  }
+}
+
+/** What comes of it when one call is struck, and of the same thing after that. */
+const faultsOf = ({ kind, work, without, long }: Work, fault: 'error' | 'lost' | 'hang'): Promise<string[]> =>
+  behind(async (proxy, engine) => {
+    const strike = proxy.strike(kind, fault)
+    const signal = long ? AbortSignal.timeout(ANSWER) : new AbortController().signal
+    let came: unknown
+    void work(engine, signal).then(
+      (result) => (came = { result }),
+      (error: unknown) => (came = error),
+    )
     await waitFor(`the end of ${kind} with ${fault}`, () => came !== undefined)
     const faults: string[] = []
     if (!strike.done) faults.push('was not made')
@@ -169,11 +179,7 @@ async function faultsOf({ kind, work, without, long }: Work, fault: 'error' | 'l
       faults.push(`did not work after that: ${String(error)}`),
     )
     return faults.map((one) => `${kind} ${one}`)
-  } finally {
-    proxy.heal()
-    await proxy.close()
-  }
-}
+  })
 
 for (const fault of ['error', 'lost', 'hang'] as const)
   test(`a call that the engine answers with ${fault} ends with a sentence, leaves nothing, and works the next time`, async () => {
@@ -188,47 +194,38 @@ for (const fault of ['error', 'lost', 'hang'] as const)
     })
   })
 
-test('a step of an image that the engine does not bound at once is bound a moment later', async () => {
-  const proxy = await openEngineProxy()
-  const { installation, data, image } = rig
-  const socket = proxy.settings.SLUICE_ENGINE
-  const engine = createDockerEngine({ socket, installation, data, log: createLog(() => {}) })
-  const wanted = imageBuild()
-  const strike = proxy.strike('POST /containers/*/update', 'error')
-  try {
+test('a step of an image that the engine does not bound at once is bound a moment later', () =>
+  behind(async (proxy, engine) => {
+    const wanted = imageBuild()
+    const strike = proxy.strike('POST /containers/*/update', 'error')
     const bound = `RUN until [ "$(${PIDS})" = ${wanted.pids} ]; do sleep 0.1; done`
-    const dockerfile = `FROM ${image}\nLABEL sluice.test.of=${installation}\n${bound}\n`
+    const dockerfile = `FROM ${rig.image}\nLABEL sluice.test.of=${rig.installation}\n${bound}\n`
     const { output, done } = await engine.images.build(wanted, contextOf(dockerfile), AbortSignal.timeout(120_000))
     await drained({ output, exit: done })
     assert.ok(strike.done)
     await direct.images.forget(`build-${wanted.build}`)
-  } finally {
-    proxy.heal()
-    await proxy.close()
-  }
-})
+  }))
 
-test('a dyno is stopped although the engine takes its volume for one in use a moment longer', async () => {
-  const proxy = await openEngineProxy()
-  const { installation, data } = rig
-  const engine = createDockerEngine({
-    socket: proxy.settings.SLUICE_ENGINE,
-    installation,
-    data,
-    log: createLog(() => {}),
-  })
-  const short = spec('true')
-  await engine.start(short)
-  const strike = proxy.strike('DELETE /volumes/*', 'conflict')
-  try {
+test('a dyno is stopped although the engine takes its volume for one in use a moment longer', () =>
+  behind(async (proxy, engine) => {
+    const short = spec('true')
+    await engine.start(short)
+    const strike = proxy.strike('DELETE /volumes/*', 'conflict')
     await engine.stop(short.id, 0)
     assert.ok(strike.done)
     assert.equal((await rig.leftovers()).filter(isLeft), [])
-  } finally {
+  }))
+
+test('a dyno whose end somebody holds is not started before the engine waits for that end', () =>
+  behind(async (proxy, engine) => {
+    const strike = proxy.strike('POST /containers/*/wait', 'late')
+    const held = terminal(engine)
+    await waitFor('the engine to be asked', () => strike.done)
+    await terminal(direct)
+    assert.not.ok(proxy.tally().has('POST /containers/*/start'))
     proxy.heal()
-    await proxy.close()
-  }
-})
+    await held
+  }))
 
 test('the network of an image’s build is removed although a container is only just leaving it', async () => {
   const proxy = await openEngineProxy()

@@ -34,12 +34,16 @@ print "$version listens on $port\n";
 chomp(my $ready = qx(date +%s%3N));
 my $began = time;
 $SIG{USR1} = \&deafen;
-while (my $client = $listener->accept) { attend($client) }
+while (1) {
+  my $client = $listener->accept;
+  if ($client) { attend($client) }
+  else { $!{EINTR} or $!{ECONNABORTED} or die "accept: $!" }
+}
 
 sub attend {
   my ($client) = @_;
-  my $pid = fork;
-  die "fork: $!" unless defined $pid;
+  my $pid;
+  until (defined($pid = fork)) { print STDERR "fork: $!\n"; sleep 1 }
   if ($pid == 0) { close $listener; serve($client); exit 0 }
   close $client;
 }

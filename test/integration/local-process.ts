@@ -9,7 +9,10 @@ export interface Local extends Process {
   hungUp: boolean
 }
 
-/** A process of this machine in place of one in a dyno; `script` gives it a terminal, whose size stays what it was at its start. */
+/**
+ * A process of this machine in place of one in a dyno; `script` gives it a terminal, whose size stays what it was at its start. It has no
+ * home: what the shell of whoever runs the tests does at its start may take a minute.
+ */
 export function startLocally(
   command: string,
   terminal: Terminal,
@@ -22,7 +25,11 @@ export function startLocally(
       : ['bash', '--norc', '-c', command]
   const [file = '', ...args] = argv
   const given = Object.fromEntries(env.map((one) => one.split('=', 2)))
-  const child = spawn(file, args, { cwd, detached: true, env: { PATH: process.env.PATH, ...given } })
+  const child = spawn(file, args, {
+    cwd,
+    detached: true,
+    env: { PATH: process.env.PATH, HOME: '/nonexistent', ...given },
+  })
   child.stdin.on('error', () => {})
   const exit = once(child, 'close').then(([code, signal]) => code ?? (signal ? 128 : 1))
   const local: Local = {

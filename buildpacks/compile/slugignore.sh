@@ -15,7 +15,7 @@ remove_ignored() (
     line=${line%$'\r'}
     line=${line%"${line##*[![:space:]]}"}
     [[ -z $line || $line == '#'* ]] && continue
-    line=${line%/}
+    line=${line%"${line##*[!/]}"}
     # shellcheck disable=SC2206
     case $line in
       '') continue ;;
@@ -24,7 +24,7 @@ remove_ignored() (
     esac
     found=()
     for match in "${matches[@]}"; do
-      case ${match##*/} in . | ..) continue ;; esac
+      case ${match##*/} in '' | . | ..) continue ;; esac
       cd -P "${match%/*}" 2> /dev/null || continue
       if [[ $PWD == "$top" || $PWD == "$top"/* ]]; then found+=("$PWD/${match##*/}"); fi
       cd "$top" || return

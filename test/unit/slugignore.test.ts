@@ -56,6 +56,17 @@ test('a pattern matches at any depth, with one that begins with a slash only at 
   assert.equal(left('*.psd\n/docs\n', ['a.psd', 'x/y/b.psd', 'docs/a', 'x/docs/b', 'x/c']), ['x/docs/b', 'x/c'])
 })
 
+test('all can be ignored, but the folder of the build stays', () => {
+  for (const pattern of ['/**', '**', '/*/**', '//', '/./'])
+    assert.equal(left(`${pattern}\n`, ['.keep']), ['.keep'], pattern)
+  assert.equal(left('/**\n', ['a', 'b/c', '.keep']), ['.keep'])
+})
+
+test('slashes at the end do not lead through a symbolic link', () => {
+  const prepare = (source: string) => symlinkSync('kept', join(source, 'link'))
+  assert.equal(left('link//\n/link///\ngone//\n', ['kept/a', 'gone/b'], { prepare }), ['kept/a'])
+})
+
 test('a folder goes with all that is in it, with or without a slash at the end', () => {
   assert.equal(left('test/\nspec\n', ['test/a/b', 'spec/c', 'lib/test/d', 'lib/e']), ['lib/e'])
 })

@@ -33,12 +33,17 @@ const look = (owner?: number) => leftBehind(owner).catch(() => [])
 const FOLDER = /^sluice-(?:shelf|hub|test)-(\d+)-\w+$/
 const GROUP = /^sluice-host-[0-9a-f]+-test-(\d+)$/
 
-/** Removes what tests of whole machines that were killed have left beside the engine: folders and control groups. */
+/**
+ * Removes what tests of whole machines that were killed have left beside the engine: folders and control groups. What cannot be removed
+ * stays, and fails nothing.
+ */
 export async function clearHost(folders = [tmpdir(), '/var/lib']): Promise<void> {
   for (const folder of folders)
-    for (const name of await readdir(folder))
-      if (isGone(FOLDER.exec(name))) await rm(join(folder, name), { recursive: true, force: true, maxRetries: 5 })
-  for (const name of await groupsLeft()) if (isGone(GROUP.exec(name))) await removeGroups(name)
+    for (const name of await readdir(folder).catch(() => []))
+      if (isGone(FOLDER.exec(name))) await rm(join(folder, name), REMOVAL).catch(() => {})
+  for (const name of await groupsLeft().catch(() => [])) if (isGone(GROUP.exec(name))) await removeGroups(name)
 }
+
+const REMOVAL = { recursive: true, force: true, maxRetries: 5 }
 
 const isGone = (name: RegExpExecArray | null): boolean => name !== null && !existsSync(`/proc/${name[1]}`)

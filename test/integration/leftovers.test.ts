@@ -84,7 +84,7 @@ test('folders and control groups of machines whose tests are gone are removed, a
   const [ended, mine] = [gone, process.pid].map((pid) => `sluice-host-0e5fd3a1-test-${pid}`)
   await inGroups(`mkdir -p ${ended}/system.slice ${mine}`)
   try {
-    await clearHost([folder])
+    await clearHost([join(folder, 'missing'), folder])
     assert.equal(
       [...left, ...others].filter((name) => existsSync(join(folder, name))),
       others,

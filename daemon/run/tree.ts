@@ -101,10 +101,21 @@ async function remove(config: Place, files: string): Promise<void> {
   await removeTree(aside(config, files))
 }
 
-/** As the user of dynos, because the archive may be of a stranger's making: it can make nothing that its own dyno could not make. */
+/** What cannot be unpacked, as when the disk is full, leaves nothing: there may never be a next time. */
 async function unpack(config: Place, files: string): Promise<void> {
   const next = aside(config, files)
   await removeTree(next)
+  try {
+    await extract(config, files, next)
+    await placeTree(config, files, next)
+  } catch (error) {
+    await removeTree(next)
+    throw error
+  }
+}
+
+/** As the user of dynos, because the archive may be of a stranger's making: it can make nothing that its own dyno could not make. */
+async function extract(config: Place, files: string, next: string): Promise<void> {
   await mkdir(next, { mode: 0o755 })
   await chown(next, DYNO_UID, DYNO_UID)
   const archive = await open(slugArchive(config, files))
@@ -121,7 +132,6 @@ async function unpack(config: Place, files: string): Promise<void> {
   } finally {
     await archive.close()
   }
-  await placeTree(config, files, next)
 }
 
 /** Another one after each start of the host. */

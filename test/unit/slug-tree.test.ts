@@ -61,4 +61,17 @@ test('a settled tree outlives a restart of the host', async () => {
   assert.equal(await readdir(slugTree(config, id)), ['app'])
 })
 
+test('an archive that cannot be unpacked leaves nothing of it', async () => {
+  const whole = await readFile(slugArchive(config, id))
+  await writeFile(slugArchive(config, id), whole.subarray(0, whole.length >> 1))
+  const before = (await readdir(folder)).sort()
+  try {
+    await ensureTree({ config, clock: systemClock }, id)
+    assert.unreachable()
+  } catch (error) {
+    assert.match((error as Error).message, /could not be unpacked \(tar ended with 2\)/)
+  }
+  assert.equal((await readdir(folder)).sort(), before)
+})
+
 test.run()

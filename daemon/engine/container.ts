@@ -1,6 +1,7 @@
 import type Docker from 'dockerode'
 import { type Connection, isSilence, statusOf, unlessMissing } from './connection.ts'
 import { EngineError } from './engine.ts'
+import { endGhosts } from './ghost.ts'
 
 /** From SIGKILL until the engine must have seen the end. */
 const KILLED = 20_000
@@ -64,16 +65,20 @@ export async function exitOf(engine: Connection, name: string): Promise<number> 
     }
 }
 
-/** Kills and removes, with the volumes that its image asks for; resolves when it is gone. A missing one is success, as is one that is being removed already. */
-export const removeContainer = (engine: Connection, name: string): Promise<void> =>
-  removed(
-    () =>
-      engine.ask(`remove the container ${name}`, (docker) =>
-        docker.getContainer(name).remove({ force: true, v: true }),
-      ),
+/**
+ * Kills and removes, with the volumes that its image asks for; resolves when it is gone. A missing one is success, as is one that is being removed
+ * already. One that the engine holds for never started may run all the same (ghost.ts).
+ */
+export async function removeContainer(engine: Connection, name: string): Promise<void> {
+  const found = await inspectContainer(engine, name)
+  if (found?.State.Status === 'created') await endGhosts(found.Id)
+  const remove = (docker: Docker) => docker.getContainer(name).remove({ force: true, v: true })
+  await removed(
+    () => engine.ask(`remove the container ${name}`, remove),
     // 409: somebody else removes it; 500: a mount is still held by a process that is just ending.
     { busy: (error) => statusOf(error) === 409 || statusOf(error) === 500, within: REMOVED },
   )
+}
 
 /** Asks again for the removal of something that is `busy`, for so many ms. A missing one is success. */
 export async function removed(

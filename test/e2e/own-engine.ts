@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { open, readFile, rm, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { resolveStacks } from '../../buildpacks/stack.ts'
 import { connect } from '../../daemon/engine/connection.ts'
@@ -18,6 +18,8 @@ export interface OwnEngine {
   kill(): Promise<void>
   /** Whether it answers. */
   answers(): Promise<boolean>
+  /** Processes in control groups of containers, by the container's whole id. */
+  processes(): Promise<Map<string, number[]>>
 }
 
 /** Moves the file into a machine of its own, starts an engine there and gives it the stack. To be awaited before the file makes anything. */
@@ -34,6 +36,7 @@ export async function openOwnEngine(): Promise<OwnEngine> {
     )
   const engine: OwnEngine = {
     answers,
+    processes: () => processesBelow(machine.controlGroup),
     async start() {
       for (const file of [pidFile(machine), containerdPidFile(machine)]) await rm(file, { force: true })
       const log = await open(join(machine.folder, 'engine.log'), 'a')
@@ -64,6 +67,17 @@ export async function openOwnEngine(): Promise<OwnEngine> {
   await engine.start()
   await giveStack(machine.sharedEngine)
   return engine
+}
+
+async function processesBelow(group: string): Promise<Map<string, number[]>> {
+  const found = new Map<string, number[]>()
+  for (const pid of (await readdir('/proc')).map(Number).filter(Boolean)) {
+    // one that has just ended has none
+    const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
+    const [, container] = groups.includes(group) ? (/([0-9a-f]{64})/.exec(groups) ?? []) : []
+    if (container) found.set(container, [...(found.get(container) ?? []), pid])
+  }
+  return found
 }
 
 const pidFile = ({ folder }: Machine) => join(folder, 'engine.pid')

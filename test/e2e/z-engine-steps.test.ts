@@ -1,4 +1,5 @@
 import { test } from 'uvu'
+import * as assert from 'uvu/assert'
 import { openFailpoints } from './failpoint.ts'
 import { startLoad, underLoad } from './load.ts'
 import { eachOperation } from './operation-each.ts'
@@ -37,12 +38,20 @@ const kill: StrikeAtStep = async (_, goOn) => {
 }
 
 const AT_ONCE = 6
+
+/** Each process of a container is of one that the engine knows. */
+async function noGhosts(): Promise<void> {
+  const known = (await platform.containers()).map(({ Id }) => Id)
+  for (const [container, processes] of await engine.processes())
+    assert.ok(known.includes(container), `${processes} run in a container that nobody knows`)
+}
+
 const struck = eachStep(stage)
 
 for (const performed of operations)
   test(`an engine that is killed at each step of ${performed.name} fails no request: what was begun ends, or is undone and says why`, () =>
     underLoad({ [app]: startLoad(platform.ports.http, `${app}.localhost`, undefined, RATE) }, () =>
-      struck(performed, { at: kill, atOnce: AT_ONCE }),
+      struck(performed, { at: kill, atOnce: AT_ONCE }).then(noGhosts),
     ))
 
 test('the next start of engine and daemon leaves nothing of what the dead engine counted wrong', async () => {

@@ -141,6 +141,7 @@ export function listDeliveries(db: DbOrTx, app: string, status?: string): Promis
 export const findDelivery = (db: DbOrTx, app: string, id: string): Promise<DeliveryView | undefined> =>
   views(db, app).where('webhook_deliveries.id', '=', id).executeTakeFirst()
 
+/** Those whose event has its payload and can be looked up. */
 const views = (db: DbOrTx, app: string) =>
   db
     .selectFrom('webhook_deliveries')
@@ -149,3 +150,4 @@ const views = (db: DbOrTx, app: string) =>
     .selectAll('webhook_deliveries')
     .select(['webhook_events.include', 'webhooks.level'])
     .where('webhook_deliveries.app_id', '=', app)
+    .where('webhook_events.payload', 'is not', null)

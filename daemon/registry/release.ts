@@ -84,7 +84,8 @@ async function releaseChanges(
     // They came with the code of web.
     const checks = changes.has('web') ? undefined : current.checks
     const slug = await imageSlug(d, { app, images, commit: null, commitDescription: null, checks })
-    const making = { app, account, slug, base: base?.id, changes, scales }
+    const keeps = [...current.images.keys()].some((type) => !changes.has(type))
+    const making = { app, account, slug, base: base?.id, keeps, changes, scales }
     const made = await makeRelease(d, making).catch(async (error) => {
       await removeSlug(d, slug)
       throw error
@@ -107,15 +108,17 @@ interface Making extends Changes {
   slug: Slug
   /** The release that the slug was made from. */
   base: string | undefined
+  /** Process types of that are in it. */
+  keeps: boolean
 }
 
 /** Undefined when there is another base by now. */
-const makeRelease = (d: Daemon, { app, account, slug, base, changes, scales }: Making) =>
+const makeRelease = (d: Daemon, { app, account, slug, base, keeps, changes, scales }: Making) =>
   decide(d.db, async (tx) => {
     if ((await newestNotFailed(tx, app.id))?.id !== base) return undefined
     await insertSlug(tx, slug)
     const release = await createRelease(d, tx, {
-      ...{ app: app.id, account, slugId: slug.id },
+      ...{ app: app.id, account, slugId: slug.id, keeps },
       description: describe(changes),
     })
     return { release, scaled: scales.length > 0 ? await decideScale(d, tx, { app, account, updates: scales }) : [] }

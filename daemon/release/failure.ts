@@ -5,14 +5,7 @@ import { releaseFailed } from '../run/notice.ts'
 import { attendedRollouts, failRollout, type Rollout } from '../run/rollout.ts'
 import { decide, type Tx } from '../store/database.ts'
 import { applyChanges, describe } from './config.ts'
-import {
-  announceRelease,
-  configOfRelease,
-  createRelease,
-  newestNotFailed,
-  openConfig,
-  type Release,
-} from './release.ts'
+import { announceRelease, createRelease, newestNotFailed, openConfig, type Release } from './release.ts'
 
 interface How {
   /** Not when it, or a later one that has its code, has come this far. */
@@ -28,16 +21,18 @@ interface How {
 export async function failRelease(d: Daemon, release: string, reason: string, how: How = {}): Promise<boolean> {
   const { fallen, again } = await decide(d.db, async (tx) => {
     const fallen = await failRollout(tx, release, reason, { now: d.clock.now(), before: how.before })
-    return { fallen, again: fallen[0] ? await changeAgain(d, tx, fallen[0]) : [] }
+    return { fallen, again: await changeAgain(d, tx, fallen) }
   })
-  if (fallen.length === 0) return false
+  const [failed, ...others] = fallen
+  if (!failed) return false
   for (const _ of fallen) figures.releases.add({ result: 'failed' })
   try {
     await how.tell?.()
-    for (const { release_id, app_id } of fallen.slice(1)) await tellFallen(d, app_id, release_id)
+    for (const { release_id, app_id } of others) await tellFallen(d, app_id, release_id)
   } finally {
     // Whatever else goes wrong: who waits for it is not told again.
     for (const { release_id } of fallen) d.settlements.announce(release_id)
+    d.disk.released(failed.app_id)
     for (const [made, by] of again) announceRelease(d, made, by, made.description)
   }
   return true
@@ -52,40 +47,81 @@ export async function failAttended(d: Daemon): Promise<void> {
 type Made = [release: Release, by: Actor]
 
 /**
- * Releases once more, in their order, what those that had the failed one's code have changed of its config. What is older than the newest
- * release that is left is in that, or was done away with by it.
+ * Releases once more, in their order, what config changes that were made on code which has failed have changed: those that fell with it, and
+ * those that it had taken over from earlier code. What is older than the newest release that is left is in that, or was done away with by it.
  */
-async function changeAgain(d: Daemon, tx: Tx, { app_id, release_id, version }: Rollout): Promise<Made[]> {
-  const base = await newestNotFailed(tx, app_id)
-  const carriers = await carriersOf(tx, app_id, version, base?.version)
-  if (!base || carriers.length === 0 || !(await isLive(tx, app_id))) return []
-  const left = openConfig(d, base)
-  const failed = await configOfRelease(d, release_id, tx)
-  let current = left
+async function changeAgain(d: Daemon, tx: Tx, fallen: Rollout[]): Promise<Made[]> {
+  const [failed] = fallen
+  const base = failed && (await newestNotFailed(tx, failed.app_id))
+  if (!base || !(await isLive(tx, failed.app_id))) return []
+  const carriers = await carriersSince(tx, failed.app_id, base.version)
+  const codes = new Map((await releasesNumbered(tx, failed.app_id, carriers)).map((code) => [code.version, code]))
+  const lost = await codeOf(tx, failed.release_id)
+  /** What was there before the first change on some code. */
+  const starts = new Map<number, Record<string, string>>()
+  let current = openConfig(d, base)
   const made: Made[] = []
   for (const carrier of carriers) {
-    const wanted = applyChanges(left, changesBetween(failed, openConfig(d, carrier))).config
+    const code = codes.get(carrier.code)
+    if (!code) continue
+    const changes = changesBetween(openConfig(d, code), openConfig(d, carrier))
+    const start = starts.get(carrier.code) ?? current
+    let wanted = current
+    if (fallen.some(({ version }) => version === carrier.code)) {
+      starts.set(carrier.code, start)
+      wanted = applyChanges(start, changes).config
+    } else if (carrier.version < failed.version && lost)
+      wanted = applyChanges(current, stillIn(openConfig(d, lost), changes)).config
     const { config, set, unset } = applyChanges(current, changesBetween(current, wanted))
     if (set.length + unset.length === 0) continue
     const account = { id: carrier.account_id, email: carrier.email }
-    const description = `${describe(set, unset)} again, without the code of v${version}`
-    made.push([await createRelease(d, tx, { app: app_id, account, description, config }), account])
+    const description = `${describe(set, unset)} again, without the code of v${failed.version}`
+    made.push([await createRelease(d, tx, { app: failed.app_id, account, description, config }), account])
     current = config
   }
   return made
 }
 
-/** Whatever has become of them: one that did not boot may have failed of the code. */
-const carriersOf = (tx: Tx, app: string, version: number, after = version) =>
+/** Config changes after a release, on code that is newer than it. Whatever has become of them: one that did not boot may have failed of the code. */
+const carriersSince = (tx: Tx, app: string, version: number) =>
   tx
     .selectFrom('releases')
     .innerJoin('accounts', 'accounts.id', 'releases.account_id')
-    .select(['releases.id', 'releases.config', 'releases.account_id', 'accounts.email'])
+    .select(['releases.id', 'releases.version', 'releases.config', 'releases.account_id', 'accounts.email'])
+    .select((select) => select.ref('releases.code_version').$notNull().as('code'))
     .where('releases.app_id', '=', app)
-    .where('releases.code_version', '=', version)
-    .where('releases.version', '>', Math.max(version, after))
+    .where('releases.version', '>', version)
+    .where('releases.code_version', '>', version)
+    .whereRef('releases.code_version', '!=', 'releases.version')
     .orderBy('releases.version')
     .execute()
+
+const releasesNumbered = (tx: Tx, app: string, carriers: readonly { code: number }[]) =>
+  tx
+    .selectFrom('releases')
+    .select(['id', 'version', 'config'])
+    .where('app_id', '=', app)
+    .where(
+      'version',
+      'in',
+      carriers.map(({ code }) => code),
+    )
+    .execute()
+
+/** The release itself, if it brought code. */
+const codeOf = (tx: Tx, id: string) =>
+  tx
+    .selectFrom('releases')
+    .select(['id', 'config'])
+    .where('id', '=', id)
+    .whereRef('code_version', '=', 'version')
+    .executeTakeFirst()
+
+/** Pure. Those that a config has. */
+const stillIn = (config: Record<string, string>, changes: Record<string, string | null>) =>
+  Object.fromEntries(
+    Object.entries(changes).filter(([name, value]) => (Object.hasOwn(config, name) ? config[name] : null) === value),
+  )
 
 const isLive = async (tx: Tx, app: string): Promise<boolean> =>
   (await tx.selectFrom('apps').select('destroyed_at').where('id', '=', app).executeTakeFirst())?.destroyed_at === null

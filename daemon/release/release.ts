@@ -17,7 +17,7 @@ type Row = Selectable<Schema['releases']>
 type Status = 'pending' | 'succeeded' | 'failed' | 'expired'
 
 /** A release with what became of it. The row is immutable; numbers grow and are never used again, whatever becomes of the release. */
-export interface Release extends Omit<Row, 'config' | 'code_version'> {
+export interface Release extends Omit<Row, 'config' | 'code_version' | 'keeps_version'> {
   status: Status
   /** Why it failed, for the user. */
   reason: string | null
@@ -38,6 +38,8 @@ export interface NewRelease {
   description: string
   /** Left out: those of the newest release that has not failed. */
   slugId?: string | null
+  /** A part of that is the code of the newest release that has not failed: it falls with it. */
+  keeps?: boolean
   config?: Record<string, string>
   /** Somebody waits for it and is told that it failed should the daemon die (a push). */
   attended?: boolean
@@ -55,13 +57,15 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   const config = wanted.config ?? (base ? openConfig(d, base) : {})
   const id = randomUUID()
   const version = (await newestVersion(tx, wanted.app)) + 1
+  const code = base ? (base.code_version ?? base.version) : version
   const row: Row = {
     id,
     app_id: wanted.app,
     version,
     description: wanted.description,
     slug_id,
-    code_version: base && wanted.slugId === undefined ? (base.code_version ?? base.version) : version,
+    code_version: wanted.slugId === undefined ? code : version,
+    keeps_version: wanted.keeps && base ? code : null,
     config: d.seal.seal(JSON.stringify(config), id),
     account_id: wanted.account.id,
     created_at: now,
@@ -74,7 +78,7 @@ export async function createRelease(d: Daemon, tx: Tx, wanted: NewRelease): Prom
   if (slug && slug.deleted_at !== null) throw gone()
   const types = slug ? Object.keys(JSON.parse(slug.process_types)) : []
   await ensureFormation(tx, wanted.app, types, now)
-  const { config: _sealed, code_version: _, ...rest } = row
+  const { config: _sealed, code_version: _code, keeps_version: _kept, ...rest } = row
   const what = {
     phase: types.includes('release') ? 1 : 0,
     images: slug && slug.images !== null ? 1 : 0,

@@ -25,8 +25,8 @@ import { note } from '../webhook/event.ts'
  * A later release takes the turn of one that waits or boots, whose dynos go then. It has what that one brought, for it is based on it, so
  * that one is superseded when the later one succeeds. When the later one fails it has its turn again, and begins to boot anew.
  *
- * Those that have its code, as config changes have that were made meanwhile, fall with one that fails or is abandoned: code that was called
- * off does not go live by them. What they changed is released again without it (release/failure.ts). One is abandoned only before it, and
+ * Those that have its code, as config changes have that were made meanwhile, or a part of it, as the release of one image has, fall with one
+ * that fails or is abandoned: code that was called off does not go live by them. What was changed of the config is released again without it (release/failure.ts). One is abandoned only before it, and
  * all that have its code, come to the cutover.
  */
 export type Rollout = Selectable<Schema['rollouts']>
@@ -177,18 +177,25 @@ export async function failRollout(
 
 const sharedCode = (version: number): string => `It has the code of v${version}, which failed.`
 
-/** Those on their way that were based on a release and have its code. */
-const carriersOf = (tx: Tx, { app_id, version }: Rollout): Promise<Rollout[]> =>
-  tx
+/** Those on their way that have the code of a release, or a part of it, or of one that has. */
+async function carriersOf(tx: Tx, { app_id, version }: Rollout): Promise<Rollout[]> {
+  const later = await tx
     .selectFrom('rollouts')
     .innerJoin('releases', 'releases.id', 'rollouts.release_id')
     .selectAll('rollouts')
+    .select(['releases.code_version', 'releases.keeps_version'])
     .where('rollouts.app_id', '=', app_id)
     .where('rollouts.version', '>', version)
     .where('rollouts.state', 'in', UNSETTLED)
-    .where('releases.code_version', '=', version)
     .orderBy('rollouts.version')
     .execute()
+  const falling = new Set<number | null>([version])
+  return later.filter((one) => {
+    const falls = falling.has(one.code_version) || falling.has(one.keeps_version)
+    if (falls) falling.add(one.version)
+    return falls
+  })
+}
 
 /** Whoever has waited since it began to boot has all its time again. */
 const beginAnew = (tx: Tx, app: string, now: number): Promise<unknown> =>

@@ -285,15 +285,13 @@ async function tellAdvanced(stage: Stage, step: Step & { do: 'advance' }): Promi
 }
 
 async function fail(stage: Stage, step: Step & { do: 'fail' }): Promise<void> {
-  const { d } = stage
   const dyno = step.dyno === null ? undefined : stage.dynos.get(step.dyno)
   const reason = await reasonOf(stage, step, dyno)
-  const failed = await stage.failRelease(step.release, reason, async () => {
+  await stage.failRelease(step.release, reason, async () => {
     await failpoint('rollout.failed')
     if (step.why !== 'boot' && step.why !== 'room') await tellRelease(stage, step.release, notice.commandFailed)
     await tellRelease(stage, step.release, (version) => notice.releaseFailed(version, reason))
   })
-  if (failed) d.disk.released(stage.app.id)
 }
 
 async function tellRelease(

@@ -365,4 +365,8 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE releases ADD COLUMN code_version INTEGER;
   `,
+  // and so do those that keep a part of it
+  `
+  ALTER TABLE releases ADD COLUMN keeps_version INTEGER;
+  `,
 ]

@@ -217,6 +217,8 @@ interface Releases {
   slug_id: string | null
   /** Version of the release that brought its code: its own, or what it was based on. Null in releases from before this was kept. */
   code_version: Generated<number | null>
+  /** The same of what it keeps beside code of its own: images of other process types. */
+  keeps_version: Generated<number | null>
   /** All config vars at this release, sealed JSON object. */
   config: string
   account_id: string

@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert'
 import { changeConfig, currentConfig } from '../../daemon/release/config.ts'
 import { changesBetween, failAttended, failRelease } from '../../daemon/release/failure.ts'
 import { abandon } from '../../daemon/release/outcome.ts'
-import { findRelease, listReleases, type Release, rollback } from '../../daemon/release/release.ts'
+import { createRelease, findRelease, listReleases, type Release, rollback } from '../../daemon/release/release.ts'
+import { decide } from '../../daemon/store/database.ts'
 import type { RolloutState } from '../../daemon/store/schema.ts'
 import { closeAll, open, type Stage, versions, well } from './reconcile-rig.ts'
 
@@ -222,6 +223,59 @@ test('without code that is left, what was set is there for the first push that s
   assert.is(await code(stage, 4), null)
   assert.is((await stage.deploy()).succeeded, true)
   assert.equal(await currentConfig(stage.d, stage.app.id), { A: '1' })
+})
+
+test('what a push had taken over from one that fell is made again when it fails too', async () => {
+  const stage = await open(({ release }) => (release.version > 2 && release.version < 6 ? deaf : well))
+  await pushed(stage)
+  await set(stage, { A: '1', B: '1' })
+  await set(stage, { B: '2' })
+  void stage.deploy()
+  await stage.until('v6', async () => (await newest(stage)) === 6)
+  await changeConfig(stage.d, stage.app, stage.account, { C: '1' })
+  await callOff(stage, 3)
+  assert.equal(await statuses(stage, 5), ['v7 pending', 'v6 pending', 'v5 failed', 'v4 failed', 'v3 failed'])
+  assert.equal(await currentConfig(stage.d, stage.app.id), { A: '1', B: '2', C: '1' })
+  await callOff(stage, 6)
+  assert.equal(await currentConfig(stage.d, stage.app.id), { A: '1', B: '2', C: '1' })
+  const made = (await listReleases(stage.d.db, stage.app.id)).filter(({ version }) => version > 7)
+  assert.equal(made.map(({ description }) => description).reverse(), [
+    'Set A config vars again, without the code of v6',
+    'Set B config vars again, without the code of v6',
+    'Set C config vars again, without the code of v6',
+  ])
+  await alone(stage, 10)
+  assert.is(await code(stage, 10), await code(stage, 2))
+})
+
+test('but not what it had not, nor does a change that fails without the code come back for ever', async () => {
+  const stage = await open(({ release, env }) => (env.includes('BAD=1') ? crashes : release.version > 2 ? deaf : well))
+  await pushed(stage)
+  await set(stage, { BAD: '1' })
+  await callOff(stage, 3)
+  await stage.until('v5 to fail', async () => (await released(stage, 5)).status === 'failed')
+  void stage.deploy()
+  await stage.until('v6', async () => (await newest(stage)) === 6)
+  assert.equal(await currentConfig(stage.d, stage.app.id), {})
+  await callOff(stage, 6)
+  assert.is(await newest(stage), 6)
+  await alone(stage, 2)
+})
+
+test('the release of one image falls with the code that it keeps beside it, and so does what is based on that', async () => {
+  const stage = await open(({ release }) => (release.version > 2 && release.version < 6 ? deaf : well))
+  await pushed(stage)
+  const { d, app, account } = stage
+  const wanted = { app: app.id, account, description: 'Deployed worker', slugId: await code(stage, 2), keeps: true }
+  await decide(d.db, (tx) => createRelease(d, tx, wanted))
+  await set(stage, { A: '1' })
+  assert.is(await callOff(stage, 3), true)
+  assert.equal(await statuses(stage, 4), ['v6 pending', 'v5 failed', 'v4 failed', 'v3 failed'])
+  assert.is((await released(stage, 4)).reason, 'It has the code of v3, which failed.')
+  await alone(stage, 6)
+  assert.equal(await currentConfig(d, app.id), { A: '1' })
+  await decide(d.db, (tx) => createRelease(d, tx, { ...wanted, slugId: wanted.slugId }))
+  await alone(stage, 7)
 })
 
 test('changes are what makes one config of another', () => {

@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { failpoint } from '../failpoint.ts'
 import { limits } from '../limits.ts'
 import { type Connection, explain, isSilence } from './connection.ts'
 import { exitOf, inspectContainer, removeContainer } from './container.ts'
 import { containers } from './dyno.ts'
-import type { Ends } from './ends.ts'
+import { type Ends, SIGKILLED } from './ends.ts'
 import type { BuildProcess, BuildSpec } from './engine.ts'
 import { frames } from './frames.ts'
 import type { Networks } from './network.ts'
@@ -68,6 +69,19 @@ async function* outputOf(engine: Connection, attached: Readable, signal: AbortSi
   }
 }
 
+/** From the end of a container until the engine must have heard that the kernel had killed it: that comes by another way. ms */
+const HEARD = 1000
+const LOOK_AGAIN = 50
+
+/** Whether the kernel has killed a process of it for its memory. A build goes on after that or does not, but hardly ever as it should. */
+async function isStarved(engine: Connection, name: string, exitCode: number): Promise<boolean> {
+  for (const deadline = Date.now() + HEARD; ; await pause(LOOK_AGAIN)) {
+    const found = await inspectContainer(engine, name)
+    if (found?.State.OOMKilled) return true
+    if (!found || exitCode !== SIGKILLED || Date.now() > deadline) return false
+  }
+}
+
 async function ended(
   { engine, ends }: Parts,
   build: { id: string; name: string },
@@ -78,11 +92,9 @@ async function ended(
   try {
     if (signal.aborted) removal()
     const exitCode = await exitOf(engine, build.name)
-    const exited = await inspectContainer(engine, build.name)
+    const starved = await isStarved(engine, build.name, exitCode)
     await failpoint('build.ended')
     signal.throwIfAborted()
-    // A build goes on after such a kill or does not, but hardly ever as it should.
-    const starved = exited?.State.OOMKilled === true
     return { exitCode, outOfMemory: starved || ends.outOfMemory(build.id, { exitCode, at: Date.now() }) }
   } catch (error) {
     signal.throwIfAborted()

@@ -17,7 +17,8 @@ export interface End {
 }
 
 const REMEMBERED = 10_000
-const SIGKILLED = 137
+/** Exit code. */
+export const SIGKILLED = 137
 /** From the end of the process that the kernel has killed to that of the container, whose own process may fail for it with any status. */
 const AFTERMATH = 5000
 

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { EngineError } from './engine.ts'
 
 /**
@@ -53,5 +54,3 @@ function signal(pid: number, name: 'SIGKILL' | 'SIGTERM'): void {
     )
   }
 }
-
-const pause = (delay: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delay))

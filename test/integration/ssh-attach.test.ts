@@ -219,7 +219,9 @@ test('an end of input is one for a terminal too, and an interrupt reaches it', a
   const first = await shell(invite('cat; echo over'), { cols: 80, rows: 24 })
   first.channel.end('line\n')
   assert.match(await all(first), /over/)
-  const second = await shell(invite('trap "echo stopped; exit 130" INT; echo ready; read line'), { cols: 80, rows: 24 })
+  // a read of bash may begin just after it has looked for signals, and then waits for a line before it looks again
+  const waits = 'trap "echo stopped; exit 130" INT; echo ready; while :; do sleep 0.1; done'
+  const second = await shell(invite(waits), { cols: 80, rows: 24 })
   await once(second.channel, 'data')
   second.channel.signal('INT')
   assert.match(await all(second), /stopped/)

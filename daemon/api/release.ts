@@ -41,8 +41,7 @@ export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): 
     return Promise.all(
       releases.map(async (release) => ({
         ...serialize(app, release, emails.get(release.account_id) ?? ''),
-        // only the release command of a Procfile writes output
-        output_stream_url: release.phase ? await streamUrl(apiUrl(ctx), `release-${release.id}`) : null,
+        output_stream_url: (await hasOutput(d, release)) ? await streamUrl(apiUrl(ctx), `release-${release.id}`) : null,
       })),
     )
   }
@@ -84,6 +83,10 @@ export function releaseRoutes(routes: Routes, d: Daemon, streamUrl: StreamUrl): 
   )
   return answer
 }
+
+/** Has its release command written something, or may it still? One that fell or was superseded before its turn ran none. */
+const hasOutput = async (d: Daemon, { id, phase, status }: Release): Promise<boolean> =>
+  phase === 1 && (status === 'pending' || (await d.transcripts.has(`release-${id}`)))
 
 const columns = {
   version: 'releases.version',

@@ -239,13 +239,15 @@ test('a stream’s link works without a token and replays from the start', async
     web: 'node .',
     release: 'echo hi',
   })
-  const { json: releases } = await host.request('GET', `/apps/${app.id}/releases`, {
-    headers: { range: 'version ..; order=desc, max=1' },
-  })
-  const link: string = releases[0].output_stream_url
+  const newest = async () => {
+    const headers = { range: 'version ..; order=desc, max=1' }
+    return (await host.request('GET', `/apps/${app.id}/releases`, { headers })).json[0]
+  }
+  const { id, output_stream_url } = await newest()
+  assert.is(output_stream_url, null, 'a command that has not run')
+  const transcript = await host.d.transcripts.open(`release-${id}`)
+  const link: string = (await newest()).output_stream_url
   assert.ok(link.startsWith(`${host.url}/streams/release-`))
-  assert.is((await fetch(link)).status, 404)
-  const transcript = await host.d.transcripts.open(`release-${releases[0].id}`)
   transcript.write('hello\n')
   const answer = await fetch(link)
   assert.is(answer.status, 200)
@@ -253,7 +255,9 @@ test('a stream’s link works without a token and replays from the start', async
   await transcript.end()
   assert.is(await answer.text(), 'hello\nworld\n')
   assert.is(await (await fetch(link)).text(), 'hello\nworld\n')
-  assert.is((await fetch(`${host.url}/streams/release-${releases[0].id}`)).status, 404)
+  assert.is((await fetch(`${host.url}/streams/release-${id}`)).status, 404)
+  await host.d.transcripts.remove(`release-${id}`)
+  assert.is((await fetch(link)).status, 404)
 })
 
 test.run()

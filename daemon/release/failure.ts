@@ -10,7 +10,7 @@ import { announceRelease, createRelease, newestNotFailed, openConfig, type Relea
 interface How {
   /** Not when it, or a later one that has its code, has come this far. */
   before?: 'cutover'
-  /** Writes to the log why it failed. */
+  /** Writes to the log why it failed, where more is to be said than that it did. */
   tell?: () => Promise<void>
 }
 
@@ -27,8 +27,8 @@ export async function failRelease(d: Daemon, release: string, reason: string, ho
   if (!failed) return false
   for (const _ of fallen) figures.releases.add({ result: 'failed' })
   try {
-    await how.tell?.()
-    for (const { release_id, app_id } of others) await tellFallen(d, app_id, release_id)
+    await (how.tell ?? (() => tellFallen(d, failed)))()
+    for (const other of others) await tellFallen(d, other)
   } finally {
     // Whatever else goes wrong: who waits for it is not told again.
     for (const { release_id } of fallen) d.settlements.announce(release_id)
@@ -136,13 +136,13 @@ export function changesBetween(
   return Object.fromEntries([...gone.map((name) => [name, null]), ...other])
 }
 
-async function tellFallen(d: Daemon, app: string, release: string): Promise<void> {
+async function tellFallen(d: Daemon, { app_id, release_id }: Rollout): Promise<void> {
   const row = await d.db
     .selectFrom('rollouts')
     .select(['version', 'reason'])
-    .where('release_id', '=', release)
+    .where('release_id', '=', release_id)
     .executeTakeFirst()
   if (!row) return
   const text = releaseFailed(row.version, row.reason ?? '')
-  d.logs.write(app, { at: d.clock.now(), source: 'app', dyno: 'api', text })
+  d.logs.write(app_id, { at: d.clock.now(), source: 'app', dyno: 'api', text })
 }

@@ -18,15 +18,15 @@ const NAME = /^(?=.{1,255}$)[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(
 export function parseReference(text: string): Reference {
   const shown = text.slice(0, 200)
   const [path = '', digest] = text.length <= 600 ? text.split('@', 2) : []
-  if (digest === undefined)
+  if (digest === undefined && !path.startsWith('sha256:'))
     throw invalid(
       `${shown} names an image that may be another one tomorrow. Name it by its digest, HOST/NAME@sha256:…, which \`docker images --digests\` shows.`,
     )
   const slash = path.indexOf('/')
   const [registry, name] = [path.slice(0, Math.max(slash, 0)), path.slice(slash + 1).replace(/:[\w.-]+$/, '')]
-  if (!REGISTRY.test(registry) || !NAME.test(name) || !/^sha256:[a-f0-9]{64}$/.test(digest))
+  if (!REGISTRY.test(registry) || !NAME.test(name) || digest === undefined || !/^sha256:[a-f0-9]{64}$/.test(digest))
     throw invalid(
-      `${shown} is no image that can be released: it must be HOST/NAME@sha256:… or the id of one that was pushed.`,
+      `${shown} is no image that can be released: it must be HOST/NAME@sha256:…, or the sha256:… of one that was pushed, with all 64 digits.`,
     )
   return { registry, name, digest }
 }

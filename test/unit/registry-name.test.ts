@@ -73,6 +73,12 @@ test('images of other registries are named by digest, with their host', () => {
     )
 })
 
+test('what is no digest is told apart from what is not whole', () => {
+  assert.throws(() => parseReference('latest'), /^latest names an image that may be another one tomorrow/)
+  for (const text of ['sha256:12ab', 'example.com/thing@sha256:12ab'])
+    assert.throws(() => parseReference(text), /is no image that can be released: .* with all 64 digits\.$/)
+})
+
 const image = (letter: string) => ({ id: `sha256:${letter.repeat(64)}`, command: null })
 
 test('a release takes over the images that it does not name, and is none when nothing changes', () => {

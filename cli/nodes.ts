@@ -1,6 +1,7 @@
 import { ask } from './api.ts'
 import { json, say, table } from './output.ts'
 import type { Program } from './program.ts'
+import { ram } from './status.ts'
 import { examples } from './usage.ts'
 
 /** Bytes. */
@@ -29,7 +30,5 @@ export const register = (program: Program): void =>
 
 const describe = (node: Node): string[] => [
   ...[node.host, node.engine_version ?? 'does not answer', String(node.cores)],
-  ...[gigabytes(node.memory), gigabytes(node.memory_available), String(node.dynos), node.up_since],
+  ...[ram(node.memory), ram(node.memory_available), String(node.dynos), node.up_since],
 ]
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`

@@ -1,4 +1,5 @@
 import { ask } from './api.ts'
+import { bytes } from './disk.ts'
 import { json, say, styled } from './output.ts'
 import type { Program } from './program.ts'
 import { examples } from './usage.ts'
@@ -59,12 +60,12 @@ function linesOf(status: Status): string[] {
       'Routers',
       `${routers.connected} connected${routers.awaited > 0 ? `, ${routers.awaited} awaited` : ''}, ${routers.lost} lost${routers.behind > 0 ? `, ${routers.behind} versions behind` : ''}`,
     ],
-    ['Memory', `${size(memory.available)} of ${size(memory.size)} free, ${size(memory.daemon)} for the daemon`],
+    ['Memory', `${ram(memory.available)} of ${ram(memory.size)} free, ${ram(memory.daemon)} for the daemon`],
     ...status.file_systems.map(({ place, free, size: all, short }): [string, string] => [
       `Disk (${place})`,
-      `${size(free)} of ${size(all)} free${short ? styled('yellow', ', short') : ''}`,
+      `${bytes(free)} of ${bytes(all)} free${short ? styled('yellow', ', short') : ''}`,
     ]),
-    ['Database', size(status.database)],
+    ['Database', bytes(status.database)],
     ['Backup', backupOf(status.backup)],
     [
       'Certificates',
@@ -75,8 +76,8 @@ function linesOf(status: Status): string[] {
   return rows.map(([title, text]) => `${styled('bold', title.padEnd(width))}  ${text}`)
 }
 
-function backupOf({ newest_at, size: bytes, failure }: Status['backup']): string {
-  const newest = newest_at === null ? 'none' : `${newest_at.slice(0, 16).replace('T', ' ')} UTC, ${size(bytes)}`
+function backupOf({ newest_at, size, failure }: Status['backup']): string {
+  const newest = newest_at === null ? 'none' : `${newest_at.slice(0, 16).replace('T', ' ')} UTC, ${bytes(size)}`
   return failure === null ? newest : `${newest}${styled('red', `; the last attempt failed: ${failure}`)}`
 }
 
@@ -96,8 +97,6 @@ function duration(seconds: number): string {
   return hours > 0 ? `${hours} h ${minutes} min` : `${minutes} min ${Math.floor(seconds) % 60} s`
 }
 
-function size(bytes: number): string {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB']
-  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return `${(bytes / 1024 ** power).toFixed(power < 3 ? 0 : 1)} ${units[power]}`
-}
+/** With powers of 1024, as in SLUICE_MEMORY and in the sizes of dynos. */
+export const ram = (size: number): string =>
+  size < 1024 ** 3 ? `${Math.floor(size / 1024 ** 2)} MB` : `${(size / 1024 ** 3).toFixed(1)} GB`

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { bytes } from '../../cli/disk.ts'
 import { startHost } from '../api/host.ts'
 import { execute, main, startPerson } from './sluice.ts'
 
@@ -139,6 +140,17 @@ test('nodes shows the machine, to administrators', async () => {
   const { token } = await host.invite('eve@example.com')
   const env = { SLUICE_API_URL: host.url, SLUICE_API_KEY: token }
   assert.match((await person.sluice(['nodes'], { env })).err, /Only an administrator[\s\S]*Error ID: forbidden/)
+})
+
+test('status, nodes and disk call the same size the same: memory as SLUICE_MEMORY has it, disk as SLUICE_DISK', async () => {
+  const [node] = JSON.parse(await sluice('nodes', '--json'))
+  const memory = `${(node.memory / 1024 ** 3).toFixed(1)} GB`
+  assert.match(await sluice('nodes'), new RegExp(`does not answer +\\d+ +${memory} `))
+  const status = await sluice('status')
+  assert.match(status, new RegExp(`^Memory .* of ${memory} free, \\d+ MB for the daemon$`, 'm'))
+  const [disk] = JSON.parse(await sluice('status', '--json')).file_systems
+  assert.match(status, new RegExp(`^Disk \\(data\\) .* of ${bytes(disk.size)} free`, 'm'))
+  assert.match(await sluice('disk'), new RegExp(` of ${bytes(disk.size)} in use`))
 })
 
 test('set-up of git that is there already leaves its file alone', async () => {

@@ -192,7 +192,10 @@ const gone = () =>
 /** How a release is described that brings new code. */
 export const deployed = (version: string | null): string => `Deploy ${version?.slice(0, 8) ?? ''}`.trim()
 
-/** Makes a release of a slug that the app has, with the config vars of the newest release. Throws UserError when it has not been sent. */
+/**
+ * Makes a release of a slug that the app has, with the config vars of the newest release that has not failed; a retry with those of what it
+ * retries. Throws UserError when it has not been sent.
+ */
 export async function releaseSlug(
   d: Daemon,
   app: { id: string },
@@ -211,10 +214,30 @@ export async function releaseSlug(
     if (slug.archive === 'awaited')
       throw invalid('The archive of this slug has not been sent yet. Send it with PUT to its blob.url.')
     const description = wanted.description ?? deployed(slug.commit)
-    return createRelease(d, tx, { app: app.id, account, description, slugId: slug.id })
+    const config = await retriedConfig(d, tx, { app: app.id, slug: slug.id, description })
+    return createRelease(d, tx, { app: app.id, account, description, slugId: slug.id, ...(config && { config }) })
   })
   announceRelease(d, release, account, release.description)
   return release
+}
+
+/**
+ * Those of the newest release, when it is that which is retried: what was set with a release command that failed is set by the retry.
+ * `heroku releases:retry` asks for a release of the same slug, and says in the description alone what it means.
+ */
+async function retriedConfig(
+  d: Daemon,
+  tx: Tx,
+  { app, slug, description }: { app: string; slug: string; description: string },
+): Promise<Record<string, string> | undefined> {
+  const newest = await tx
+    .selectFrom('releases')
+    .select(['id', 'version', 'config'])
+    .where('app_id', '=', app)
+    .where('version', '=', await newestVersion(tx, app))
+    .where('slug_id', '=', slug)
+    .executeTakeFirst()
+  return newest && description.startsWith(`Retry of v${newest.version}: `) ? openConfig(d, newest) : undefined
 }
 
 /**

@@ -55,6 +55,22 @@ test('heroku releases:output and releases:rollback', async () => {
   assert.match(await refused('releases:rollback v1 -a demo'), 'Cannot roll back to v1: it has no code')
 })
 
+test('heroku releases:retry sets what was set with a release command that failed', async () => {
+  const { version } = (
+    await host.request('GET', '/apps/demo/releases', { headers: { range: 'version ..; order=desc' } })
+  ).json[0]
+  await heroku('config:set MODE=2 -a demo')
+  await host.d.db
+    .updateTable('rollouts')
+    .set({ state: 'failed' })
+    .where('version', '=', version + 1)
+    .execute()
+  assert.not.match(await heroku('config -a demo'), 'MODE')
+  const retried = await heroku('releases:retry -a demo')
+  assert.match(retried, `Retrying v${version + 1} on demo... done, v${version + 2}`)
+  assert.match(await heroku('config -a demo'), /^MODE: +2$/m)
+})
+
 test('heroku buildpacks decides what the next build uses', async () => {
   assert.match(await heroku('buildpacks:set heroku/procfile -a demo'), 'will use heroku/procfile.')
   assert.match(await build('web: again\n', 'v2'), 'Verifying deploy... done.')

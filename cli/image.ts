@@ -43,9 +43,7 @@ async function image(words: string[], choice: AppChoice & { json?: boolean }): P
   if (release.status === 'expired')
     throw new Failure(`v${release.version} of ${app} was superseded by a later release. See: sluice releases -a ${app}`)
   if (release.status === 'failed')
-    throw new Failure(
-      `v${release.version} of ${app} failed, and the release before it serves on. See: sluice logs -a ${app}`,
-    )
+    throw new Failure(`v${release.version} of ${app} failed. Why, and what serves: sluice logs -a ${app}`)
   if (choice.json) json(release)
   else if (release.id === before.id) say(`${app} has these images already: v${release.version} serves.`)
   else say(`v${release.version} of ${app} serves: ${release.description}`)

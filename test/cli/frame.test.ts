@@ -178,4 +178,12 @@ test('a reader that has had enough ends the command quietly, and Ctrl-C ends it 
   assert.equal([code, signal], [null, 'SIGINT'])
 })
 
+test('images whose release failed say so, and not that another serves, which the first of an app has not', async () => {
+  const release = { id: 'r', version: 2, description: 'Deployed web', status: 'failed' }
+  answer = (req, res) => json(res, 200, req.url?.endsWith('/releases') ? [release] : release)
+  const { code, err } = await sluice('image', 'web=a@b', '-a', 'shop')
+  assert.is(code, 1)
+  assert.is(err, ' ›   Error: v2 of shop failed. Why, and what serves: sluice logs -a shop\n')
+})
+
 test.run()

@@ -65,7 +65,8 @@ function parseJson(bytes: Buffer): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     const value: unknown = ODD.test(text) ? JSON.parse(text, refuseOdd) : JSON.parse(text)
-    if (typeof value !== 'object' || value === null) throw invalid('The request body must be a JSON object.')
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw invalid('The request body must be a JSON object.')
     return value
   } catch (error) {
     if (error instanceof UserError) throw error

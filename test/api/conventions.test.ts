@@ -170,8 +170,10 @@ test('a body of another type is 415, a wrong shape 422, too much 413', async () 
   assert.is(wrong.json.message, 'Invalid parameter `name`: expected string, received number.')
   const missing = await host.request('POST', '/pipelines', { body: {} })
   assert.equal([missing.status, missing.json.message], [422, 'The parameter `name` is missing: expected string.'])
-  assert.is((await host.request('POST', '/apps', { body: '[]' })).status, 422)
-  assert.is((await host.request('POST', '/apps', { body: '"x"' })).status, 422)
+  for (const body of ['[]', '"x"', 'null']) {
+    const { status, json } = await host.request('POST', '/apps', { body })
+    assert.equal([status, json.message], [422, 'The request body must be a JSON object.'], body)
+  }
   const large = await host.request('POST', '/apps', { body: { name: 'x'.repeat(1024 * 1024) } })
   assert.is(large.status, 413)
   assert.is(large.json.id, 'request_too_large')

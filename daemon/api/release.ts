@@ -95,6 +95,12 @@ const columns = {
   updated_at: 'rollouts.updated_at',
 }
 
+/**
+ * Clients roll back to the second of those that are eligible, when nobody names one. So one that is on its way counts, although it is refused itself:
+ * who undoes it means what still serves.
+ */
+const COUNTED: ReadonlySet<Release['status']> = new Set(['succeeded', 'pending'])
+
 export const serialize = (app: App, release: Release, email: string) =>
   ({
     id: release.id,
@@ -102,7 +108,7 @@ export const serialize = (app: App, release: Release, email: string) =>
     description: release.description,
     status: release.status,
     current: release.current === 1,
-    eligible_for_rollback: release.slug_id !== null && release.status === 'succeeded',
+    eligible_for_rollback: release.slug_id !== null && COUNTED.has(release.status),
     addon_plan_names: [],
     app: { id: app.id, name: app.name },
     user: { id: release.account_id, email },

@@ -228,6 +228,22 @@ test('a rollback is a new release; one without code is refused', async () => {
   assert.equal(slug.process_types, { web: 'node .', worker: 'node worker.js' })
 })
 
+test('to undo a release that is on its way is to roll back to the one that serves', async () => {
+  await deployed('hasty')
+  await send('PATCH', '/apps/hasty/config-vars', { A: '1' })
+  await host.settled()
+  await send('PATCH', '/apps/hasty/config-vars', { A: '2' })
+  await host.settled()
+  const { id } = await get('/apps/hasty/releases/4')
+  await host.d.db.updateTable('rollouts').set({ state: 'booting' }).where('release_id', '=', id).execute()
+  type Shown = { version: number; status: string; eligible_for_rollback: boolean }
+  const releases: Shown[] = (await host.request('GET', '/apps/hasty/releases')).json
+  const eligible = releases.filter((one) => one.eligible_for_rollback).map(({ version }) => version)
+  assert.equal(eligible.sort().reverse(), [4, 3, 2])
+  assert.is(releases.find(({ version }) => version === 4)?.status, 'pending')
+  await refused(send('POST', '/apps/hasty/releases', { release: id }), 422, /it is still being released/)
+})
+
 test('domains are added, listed after the app’s own, and removed', async () => {
   await newApp('named')
   const domain = await send('POST', '/apps/named/domains', { hostname: 'WWW.Example.com', sni_endpoint: null })

@@ -108,7 +108,7 @@ interface Making extends Changes {
   slug: Slug
   /** The release that the slug was made from. */
   base: string | undefined
-  /** Process types of that are in it. */
+  /** Images of that release are in the slug, beside those that are released now. */
   keeps: boolean
 }
 

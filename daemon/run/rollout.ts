@@ -26,8 +26,8 @@ import { note } from '../webhook/event.ts'
  * that one is superseded when the later one succeeds. When the later one fails it has its turn again, and begins to boot anew.
  *
  * Those that have its code, as config changes have that were made meanwhile, or a part of it, as the release of one image has, fall with one
- * that fails or is abandoned: code that was called off does not go live by them. What was changed of the config is released again without it (release/failure.ts). One is abandoned only before it, and
- * all that have its code, come to the cutover.
+ * that fails or is abandoned: code that was called off does not go live by them. What was changed of the config is released again without it
+ * (release/failure.ts). One is abandoned only before it, and all that have its code, come to the cutover.
  */
 export type Rollout = Selectable<Schema['rollouts']>
 
